@@ -1,0 +1,1 @@
+"""Audit: who came, what they ran, what went wrong, as log entries."""

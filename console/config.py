@@ -1,0 +1,111 @@
+"""Settings, each declared once: name, type, default, unit, meaning."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from console.errors import ConfigurationError
+
+DEFAULT_HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class ListenSettings:
+    """Where a transport listens.
+
+    Attributes:
+        port: TCP port, 0 to 65535; 0 lets the system choose one.
+        host: Address or name of the interface. Loopback unless you say otherwise.
+        backlog: Connections that the kernel holds before we accept them.
+    """
+
+    port: int
+    host: str = DEFAULT_HOST
+    backlog: int = 100
+
+    name = "listen"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, so that start never half succeeds."""
+        if isinstance(self.port, bool) or not isinstance(self.port, int):
+            raise ConfigurationError(f"{self.name}.port", self.port, "a port is a whole number")
+        if not 0 <= self.port <= 65535:
+            raise ConfigurationError(f"{self.name}.port", self.port, "a port is 0 to 65535")
+        if not isinstance(self.host, str) or not self.host:
+            raise ConfigurationError(
+                f"{self.name}.host", self.host, "name the interface, 127.0.0.1 for this machine only"
+            )
+        if not isinstance(self.backlog, int) or self.backlog < 1:
+            raise ConfigurationError(f"{self.name}.backlog", self.backlog, "at least 1 connection")
+
+
+@dataclass(frozen=True, slots=True)
+class TelnetSettings(ListenSettings):
+    """The telnet listener. Everything on it, passwords too, can be read by the network.
+
+    Attributes:
+        allow_plain_text: Accept an address other than loopback.
+    """
+
+    allow_plain_text: bool = False
+
+    name = "telnet"
+
+    def __post_init__(self) -> None:
+        """Refuse to send passwords over a network in plain text unless told to."""
+        ListenSettings.__post_init__(self)
+        if not self.allow_plain_text and not is_loopback(self.host):
+            raise ConfigurationError(
+                "telnet.host",
+                self.host,
+                "telnet shows passwords to the network; listen on 127.0.0.1, use ssh,"
+                " or set allow_plain_text",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class SshSettings(ListenSettings):
+    """The SSH listener.
+
+    Attributes:
+        host_key: File of the private host key; None for ``host_key`` in the keys directory,
+            which is made on first use. A file named here is never made.
+    """
+
+    host_key: Path | str | None = None
+
+    name = "ssh"
+
+
+S = TypeVar("S", bound=ListenSettings)
+
+
+def listen_settings(kind: type[S], value: S | int | str | None) -> S | None:
+    """Make settings of what a caller may write: settings, a port, ``"host:port"``, None for off.
+
+    Raises:
+        ConfigurationError: If it is none of these.
+    """
+    if value is None or isinstance(value, kind):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return kind(value)
+    if isinstance(value, str):
+        host, _, port = value.rpartition(":")
+        if port.isascii() and port.isdigit():
+            return kind(int(port), host.strip("[]") or DEFAULT_HOST)
+    raise ConfigurationError(
+        kind.name, value, f'write a port, "host:port", {kind.__name__}(...), or None for off'
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is known to be reachable from this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        # Other names are not looked up: that blocks, and the answer may change after we asked.
+        return host == "localhost"

@@ -1,0 +1,121 @@
+"""Every error that console raises.
+
+The tree::
+
+    ConsoleError
+    ├── ConfigurationError      a setting has a value that cannot work
+    ├── StartError              a console could not start; nothing of it is left
+    │   ├── ListenError         an address could not be listened on
+    │   └── AlreadyRunning      start() on a console that runs
+    └── CredentialError         users, passwords, keys
+        ├── KeyFileError        a private key is missing, unreadable or open to others
+        ├── UnknownUser
+        ├── InvalidUserName
+        └── InvalidKey          a public key line that is refused
+
+Each error carries its parts as attributes; ``str()`` gives one line that says where, what and,
+if known, the remedy. Errors of the operator's statements are values, never raised into the host.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AlreadyRunning",
+    "ConfigurationError",
+    "ConsoleError",
+    "CredentialError",
+    "InvalidKey",
+    "InvalidUserName",
+    "KeyFileError",
+    "ListenError",
+    "StartError",
+    "UnknownUser",
+]
+
+
+class ConsoleError(Exception):
+    """The family: catch this to catch each error that console raises."""
+
+
+class ConfigurationError(ConsoleError):
+    """A setting has a value that cannot work."""
+
+    def __init__(self, setting: str, value: object, problem: str) -> None:
+        super().__init__(setting, value, problem)
+        self.setting = setting
+        self.value = value
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"setting {self.setting}: {self.problem}: {self.value!r}"
+
+
+class StartError(ConsoleError):
+    """A console could not start. Whatever had been opened is closed again."""
+
+
+class ListenError(StartError):
+    """An address could not be listened on."""
+
+    def __init__(self, transport: str, address: str, problem: str, remedy: str) -> None:
+        super().__init__(transport, address, problem, remedy)
+        self.transport = transport
+        self.address = address
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.transport} on {self.address}: {self.problem}; {self.remedy}"
+
+
+class AlreadyRunning(StartError):
+    """``start()`` was called on a console that is starting or running."""
+
+    def __str__(self) -> str:
+        return "this console is already running; stop() it first, or make another Console"
+
+
+class CredentialError(ConsoleError):
+    """Users, passwords or keys cannot be read or written."""
+
+    def __init__(self, place: str, problem: str) -> None:
+        super().__init__(place, problem)
+        self.place = place
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.problem}"
+
+
+class KeyFileError(CredentialError, StartError):
+    """A private key is missing, unreadable, of a refused kind, or readable by others."""
+
+    def __init__(self, place: str, problem: str, remedy: str) -> None:
+        super().__init__(place, problem)
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.problem}; {self.remedy}"
+
+
+class UnknownUser(CredentialError):
+    """The store holds no such user."""
+
+    def __init__(self, place: str, name: str) -> None:
+        super().__init__(place, f"no user {name!r}")
+        self.name = name
+
+
+class InvalidUserName(CredentialError):
+    """A user's name has characters that a users file or a log cannot hold safely."""
+
+    def __init__(self, place: str, name: str) -> None:
+        super().__init__(
+            place,
+            f"{name!r} is no user name: 1 to 32 of a-z A-Z 0-9 _ . -, beginning with a letter or _",
+        )
+        self.name = name
+
+
+class InvalidKey(CredentialError):
+    """A line of an ``authorized_keys`` file cannot be parsed, or asks for what is not enforced."""

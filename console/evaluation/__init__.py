@@ -1,0 +1,1 @@
+"""Evaluation: a statement becomes an outcome, its output follows its context."""

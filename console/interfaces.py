@@ -1,0 +1,306 @@
+"""The seams between the parts, read first.
+
+A connection arrives at a *transport* (``transports/``). Its credentials go to the *authenticator*
+(``auth/``), which turns them into a `Principal`. The *session manager* (``sessions/``) opens a
+session on the connection's `Terminal`. A `Frontend` that suits the terminal reads statements
+(``frontends/``); an `Evaluator` runs them and yields an `Outcome` (``evaluation/``).
+
+Parts of one layer do not import each other. They meet through what stands here, and
+``console.py`` wires them together.
+
+Threads: everything here lives on the console's own loop, except where a docstring says otherwise.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+__all__ = [
+    "Admission",
+    "AuthorizedKey",
+    "CredentialStore",
+    "Evaluator",
+    "Frontend",
+    "FrontendHost",
+    "HistoryLog",
+    "Outcome",
+    "OutcomeKind",
+    "OutputSink",
+    "Principal",
+    "Size",
+    "Terminal",
+    "TerminalKind",
+    "TerminalReceiver",
+]
+
+
+# ---------------------------------------------------------------- who: credentials and principals
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizedKey:
+    """One public key that lets a user in.
+
+    ``blob`` is the key in the wire form of RFC 4253 section 6.6, which is what keys are compared
+    by; ``place`` is the file and line that grants it.
+    """
+
+    algorithm: str
+    blob: bytes
+    fingerprint: str
+    comment: str
+    place: str
+
+
+class CredentialStore(Protocol):
+    """Where users are kept. Implement this to let the users of your service in.
+
+    Both methods may block: they are called on the authenticator's own thread, never on a loop,
+    and one at a time. An exception lets nobody in; it is logged.
+    """
+
+    def password_hash(self, name: str) -> str | None:
+        """Return the user's argon2 hash in PHC form; None if no password lets this user in."""
+
+    def authorized_keys(self, name: str) -> Sequence[AuthorizedKey]:
+        """Return the public keys that open exactly this user's account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Somebody who has proved who they are, the same for each transport.
+
+    ``peer`` is the address of the other end, as text; ``method`` is ``password`` or ``publickey``.
+    """
+
+    user: str
+    transport: str
+    peer: str
+    method: str
+
+
+# ---------------------------------------------------------------- where: terminals
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A terminal's size in characters."""
+
+    rows: int = 24
+    columns: int = 80
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalKind:
+    """What a terminal can do, as far as its client has said.
+
+    Attributes:
+        name: The terminal's type (``xterm-256color``), lower case; empty if unknown.
+        interactive: Somebody types here: echo, prompts and CR LF are wanted. False for a pipe.
+        server_echo: The client leaves the echo of what is typed to us, character by character.
+        environment: The few variables that describe the terminal (``COLORTERM``, ``LANG``).
+            Never anything about who the user is.
+    """
+
+    name: str = ""
+    interactive: bool = True
+    server_echo: bool = True
+    environment: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def capable(self) -> bool:
+        """Whether a full-screen editor can work here."""
+        return (
+            self.interactive
+            and self.server_echo
+            and self.name not in {"", "dumb", "network", "unknown", "emacs"}
+        )
+
+
+class TerminalReceiver(Protocol):
+    """What a terminal tells its session. The calls come on the console's loop and never raise."""
+
+    def data_received(self, text: str) -> None:
+        r"""Text was typed or piped in. Enter is ``\r`` or ``\n``; Ctrl-C may be in it as ``\x03``."""
+
+    def interrupt_received(self) -> None:
+        """Ctrl-C by the protocol's own means: IAC IP and BRK, an SSH break or signal."""
+
+    def eof_received(self) -> None:
+        """No more input will come; output still can go."""
+
+    def resized(self) -> None:
+        """The terminal's size changed."""
+
+    def writing_paused(self) -> None:
+        """The client does not keep up: write nothing more until `writing_resumed`."""
+
+    def writing_resumed(self) -> None:
+        """The client caught up."""
+
+    def connection_lost(self) -> None:
+        """The terminal is gone; nothing can be written any more."""
+
+
+class Terminal(Protocol):
+    """A byte channel with a size and a kind: what a transport yields.
+
+    A transport makes it before login; once the principal is known it hands it to the session
+    manager, and the session attaches itself.
+    """
+
+    @property
+    def kind(self) -> TerminalKind:
+        """What the terminal can do."""
+
+    @property
+    def size(self) -> Size:
+        """The size now, clamped to sane values."""
+
+    @property
+    def command(self) -> str | None:
+        """The command of an exec request; None for a shell."""
+
+    def attach(self, receiver: TerminalReceiver) -> None:
+        """Send what arrives to ``receiver`` from now on, beginning with what has waited."""
+
+    def write(self, data: bytes, *, error: bool = False) -> None:
+        """Write bytes, on the error stream where the transport has one. A no-op once it is lost."""
+
+    def pause_reading(self) -> None:
+        """Hold the peer back until `resume_reading`."""
+
+    def resume_reading(self) -> None:
+        """Let the peer send again."""
+
+    def close(self, status: int = 0) -> None:
+        """End orderly: what was written still arrives. Can be called twice."""
+
+    def abort(self) -> None:
+        """End now, whatever is still unsent. Can be called twice."""
+
+
+Admission = Callable[[Principal, Terminal], None]
+"""What a transport calls with an authenticated terminal: the session manager's ``admit``."""
+
+
+# ---------------------------------------------------------------- what: statements and outcomes
+
+
+class OutcomeKind(enum.Enum):
+    """How a statement ended."""
+
+    NOTHING = "nothing"
+    VALUE = "value"
+    EXCEPTION = "exception"
+    INTERRUPTED = "interrupted"
+    EXIT = "exit"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a statement. Its text is ready to be shown: no user code runs any more.
+
+    Attributes:
+        kind: How it ended.
+        text: The value's repr or the traceback, clipped and escaped, without a final newline.
+        status: The exit status that ``ssh host 'statement'`` reports.
+        error_id: Names an exception in the session and in the log; empty if there was none.
+    """
+
+    kind: OutcomeKind
+    text: str = ""
+    status: int = 0
+    error_id: str = ""
+
+
+class OutputSink(Protocol):
+    """Where text printed by a statement goes. Safe to call from any thread."""
+
+    def write(self, text: str, *, error: bool = False) -> bool:
+        """Take text. False once the session is over: the text is then the host's own."""
+
+
+class Evaluator(Protocol):
+    """Runs the statements of one session, one at a time."""
+
+    async def evaluate(self, source: str) -> Outcome:
+        """Run a statement to its end and return what came of it. Never raises user code's errors."""
+
+    def interrupt(self) -> bool:
+        """Ask the running statement to stop. True if there is one."""
+
+    def close(self) -> None:
+        """Release the session's worker and names. Can be called twice, while a statement runs too."""
+
+
+# ---------------------------------------------------------------- how: frontends
+
+
+class HistoryLog(Protocol):
+    """The statements that one user has typed, over all sessions and transports."""
+
+    def entries(self) -> Sequence[str]:
+        """Return the entries, oldest first."""
+
+    def append(self, entry: str) -> None:
+        """Keep an entry, in memory and on disk. A disk that fails is logged once, never raised."""
+
+
+class FrontendHost(Protocol):
+    """What a frontend may use of its session."""
+
+    @property
+    def terminal(self) -> Terminal:
+        """Where the frontend draws."""
+
+    @property
+    def history(self) -> HistoryLog:
+        """The user's history."""
+
+    @property
+    def namespace(self) -> Mapping[str, Any]:
+        """The live names, for completion. Never written."""
+
+    def names(self) -> Iterable[str]:
+        """Return the names that the session adds to the builtins, for completion."""
+
+
+class Frontend(Protocol):
+    """Reads statements from a terminal and shows what came of them.
+
+    The session calls `read` and then, for the statement it returned, `render`; text that arrives
+    in between is kept by the session and fed when the next `read` begins.
+    """
+
+    name: str
+
+    async def read(self) -> str | None:
+        """Return the next statement, never a blank one; None when the input has ended."""
+
+    def feed(self, text: str) -> None:
+        """Take typed text. Called while `read` waits, and just before it does."""
+
+    def feed_eof(self) -> None:
+        """No more input comes: `read` returns None after what it still has."""
+
+    def interrupt(self) -> None:
+        """Ctrl-C at the prompt: drop what has been typed."""
+
+    def take_typeahead(self) -> str:
+        """Give back text that was fed but not used by the statement just read."""
+
+    def render(self, outcome: Outcome) -> Iterable[tuple[bool, str]]:
+        """Return (is error, text) pairs that show an outcome, in order."""
+
+    def write(self, text: str, *, error: bool = False) -> None:
+        """Write text of the session's code to the terminal; above an intact prompt if one is up."""
+
+    def resized(self) -> None:
+        """The terminal's size changed."""
+
+    def close(self) -> None:
+        """End a pending `read` with None and release everything. Can be called twice."""

@@ -1,0 +1,1 @@
+"""Sessions: one principal at one terminal, and the manager that knows them all."""

@@ -1,0 +1,33 @@
+"""Text from strangers, made safe to show.
+
+What a peer sends (user names, client versions, statements) and what its statements produce
+(values, exception texts) may hold control characters: in a log they forge lines, on a terminal
+they move the cursor, rename the window or answer questions (CVE-2003-0063 and its many kin).
+"""
+
+from __future__ import annotations
+
+import re
+
+# C0 without tab and newline, DEL, C1 (8-bit CSI among them), the bidi controls and isolates that
+# reorder what a reader sees (CVE-2021-42574), line and paragraph separators, and lone surrogates,
+# which no encoder takes.
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+
+
+def escape_controls(text: str) -> str:
+    r"""Replace each control character by its escape, and keep ``\n`` and ``\t``."""
+    return _UNSAFE.sub(_escape, text)
+
+
+def escape_line(text: str, limit: int = 200) -> str:
+    """Make one safe line of at most ``limit`` characters: for a log entry, a banner, ``who``."""
+    clipped = text if len(text) <= limit else text[:limit] + "..."
+    return escape_controls(clipped).replace("\n", "\\n").replace("\t", "\\t")

@@ -1,0 +1,1 @@
+"""Transports: speak ssh or telnet, and yield terminals of authenticated principals."""
