@@ -30,15 +30,15 @@ class ListenSettings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, so that start never half succeeds."""
-        if isinstance(self.port, bool) or not isinstance(self.port, int):
-            raise ConfigurationError(f"{self.name}.port", self.port, "a port is a whole number")
-        if not 0 <= self.port <= 65535:
-            raise ConfigurationError(f"{self.name}.port", self.port, "a port is 0 to 65535")
-        if not isinstance(self.host, str) or not self.host:
+        if type(self.port) is not int or not 0 <= self.port <= 65535:
             raise ConfigurationError(
-                f"{self.name}.host", self.host, "name the interface, 127.0.0.1 for this machine only"
+                f"{self.name}.port", self.port, "a port is a whole number, 0 to 65535"
             )
-        if not isinstance(self.backlog, int) or self.backlog < 1:
+        if type(self.host) is not str or not self.host:
+            raise ConfigurationError(
+                f"{self.name}.host", self.host, "name an address, 127.0.0.1 for this machine only"
+            )
+        if type(self.backlog) is not int or self.backlog < 1:
             raise ConfigurationError(f"{self.name}.backlog", self.backlog, "at least 1 connection")
 
 

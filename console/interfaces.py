@@ -124,7 +124,7 @@ class TerminalReceiver(Protocol):
     """What a terminal tells its session. The calls come on the console's loop and never raise."""
 
     def data_received(self, text: str) -> None:
-        r"""Text was typed or piped in. Enter is ``\r`` or ``\n``; Ctrl-C may be in it as ``\x03``."""
+        r"""Text was typed or piped in. Enter is ``\r`` or ``\n``; Ctrl-C may be in it: ``\x03``."""
 
     def interrupt_received(self) -> None:
         """Ctrl-C by the protocol's own means: IAC IP and BRK, an SSH break or signal."""
@@ -228,13 +228,13 @@ class Evaluator(Protocol):
     """Runs the statements of one session, one at a time."""
 
     async def evaluate(self, source: str) -> Outcome:
-        """Run a statement to its end and return what came of it. Never raises user code's errors."""
+        """Run a statement and return what came of it. Never raises what user code raises."""
 
     def interrupt(self) -> bool:
         """Ask the running statement to stop. True if there is one."""
 
     def close(self) -> None:
-        """Release the session's worker and names. Can be called twice, while a statement runs too."""
+        """Release the session's worker and names. Can be called twice, and at any time."""
 
 
 # ---------------------------------------------------------------- how: frontends

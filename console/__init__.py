@@ -1,0 +1,100 @@
+"""An admin console for live Python services: a Python prompt in the running process.
+
+Start with `Console`::
+
+    from console import Console
+
+    async with Console("demo", namespace={"service": service}, ssh=8022):
+        await service.run()
+
+`ConsoleError` is the base of each error raised. The settings of the listeners are
+`TelnetSettings` and `SshSettings`; users are kept by `FileCredentials` or `MemoryCredentials`, or
+by any object that follows the `CredentialStore` protocol.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from console._version import __version__
+
+if TYPE_CHECKING:
+    from console.auth.store import FileCredentials, MemoryCredentials
+    from console.config import SshSettings, TelnetSettings
+    from console.console import Console, Listener
+    from console.errors import (
+        AlreadyRunning,
+        ConfigurationError,
+        ConsoleError,
+        CredentialError,
+        InvalidKey,
+        InvalidUserName,
+        KeyFileError,
+        ListenError,
+        StartError,
+        UnknownUser,
+    )
+    from console.interfaces import AuthorizedKey, CredentialStore, Principal
+
+# Where each public name lives. They are imported at first use: `import console` must cost a host
+# next to nothing, and a process that only reads the version should not load asyncio.
+_HOMES = {
+    "AlreadyRunning": "errors",
+    "AuthorizedKey": "interfaces",
+    "ConfigurationError": "errors",
+    "Console": "console",
+    "ConsoleError": "errors",
+    "CredentialError": "errors",
+    "CredentialStore": "interfaces",
+    "FileCredentials": "auth.store",
+    "InvalidKey": "errors",
+    "InvalidUserName": "errors",
+    "KeyFileError": "errors",
+    "ListenError": "errors",
+    "Listener": "console",
+    "MemoryCredentials": "auth.store",
+    "Principal": "interfaces",
+    "SshSettings": "config",
+    "StartError": "errors",
+    "TelnetSettings": "config",
+    "UnknownUser": "errors",
+}
+
+__all__ = [
+    "AlreadyRunning",
+    "AuthorizedKey",
+    "ConfigurationError",
+    "Console",
+    "ConsoleError",
+    "CredentialError",
+    "CredentialStore",
+    "FileCredentials",
+    "InvalidKey",
+    "InvalidUserName",
+    "KeyFileError",
+    "ListenError",
+    "Listener",
+    "MemoryCredentials",
+    "Principal",
+    "SshSettings",
+    "StartError",
+    "TelnetSettings",
+    "UnknownUser",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name at its first use (PEP 562)."""
+    home = _HOMES.get(name)
+    if home is None:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    value: object = getattr(import_module(f"console.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,448 @@
+"""Where users are kept: in a directory of files, or in memory.
+
+The directory holds
+
+* ``users``: a line a user, ``name:hash``. A hash that is no argon2 hash lets no password in;
+  ``*`` is what we write for a user with keys only.
+* ``authorized_keys/NAME``: that user's public keys, as for sshd(8). They count only while
+  ``users`` has the name, so that taking out one line there turns somebody away altogether.
+* ``.lock``: held while a file is changed, so that two writers lose none of each other's work.
+
+The files are read again at each login. That costs a tenth of a millisecond beside the 20 of a
+password, and no rule about when a file has changed can miss a user who was removed. What is wrong
+with a file is logged once for each change of it, by line number: a line may hold a secret.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from console.auth.keys import authorized_key_line, parse_authorized_key, read_authorized_keys
+from console.auth.passwords import check_password, hash_password, is_usable_hash
+from console.auth.users_file import Users, check_user_name, parse_users, replace_user
+from console.errors import ConfigurationError, CredentialError, InvalidKey, UnknownUser
+from console.interfaces import AuthorizedKey, CredentialStore
+from console.state import (
+    exposure,
+    locked,
+    make_private_directory,
+    read_with_status,
+    write_atomically,
+)
+
+logger = logging.getLogger("console.auth")
+
+LOCK_SECONDS: Final = 10.0
+"""How long a change waits for another process to finish its own, which takes milliseconds."""
+
+_NO_PASSWORD = "*"  # noqa: S105 - the mark that there is none, as in shadow(5)
+
+
+def default_keys_directory() -> Path:
+    """Return the directory of users and keys of this system user, where none is named."""
+    import platformdirs  # noqa: PLC0415 - 12 ms that a console with a directory of its own saves
+
+    return platformdirs.user_data_path("console") / "keys"
+
+
+def credential_store(value: object) -> CredentialStore:
+    """Make a store of what a caller may write: a store, or a mapping of user to password.
+
+    Raises:
+        ConfigurationError: If it is neither. The value is not shown: it may be a password.
+        CredentialError: If a name or a password of the mapping is refused.
+    """
+    if isinstance(value, Mapping):
+        return MemoryCredentials(value)
+    if all(callable(getattr(value, name, None)) for name in ("password_hash", "authorized_keys")):
+        return value  # type: ignore[return-value]  # it has just been asked for both methods
+    raise ConfigurationError(
+        "credentials",
+        type(value).__name__,
+        "give FileCredentials(directory), a mapping of user to password,"
+        " or an object with password_hash and authorized_keys",
+    )
+
+
+class FileCredentials:
+    """Users in a directory of files, which another process may change at any time.
+
+    The methods block, and may be called from any thread.
+
+    Args:
+        directory: Made, for its owner alone, when there is something to write.
+        initial: Users and passwords to write if there is no users file yet, at `prepare` or at
+            the first login. Later on the file alone counts, and they are forgotten.
+
+    Raises:
+        CredentialError: If a name or a password of ``initial`` is refused.
+    """
+
+    def __init__(
+        self, directory: str | os.PathLike[str], *, initial: Mapping[str, str] | None = None
+    ) -> None:
+        self.directory = Path(directory)
+        self._users_file = self.directory / "users"
+        for name, password in (initial or {}).items():
+            check_user_name(name, "initial users")
+            check_password(password)
+        self._initial = dict(initial or {})
+        self._initial_lock = threading.Lock()
+        self._told: dict[Path, object] = {}
+
+    def __repr__(self) -> str:
+        return f"FileCredentials({str(self.directory)!r})"
+
+    # Login
+
+    def password_hash(self, name: str) -> str | None:
+        """Return the user's argon2 hash; None if no password lets this user in. Never raises."""
+        phc = self._users_for_login().hashes.get(name, "")
+        return phc if is_usable_hash(phc) else None
+
+    def authorized_keys(self, name: str) -> Sequence[AuthorizedKey]:
+        """Return the public keys that open exactly this user's account. Never raises."""
+        if name not in self._users_for_login().hashes:
+            return ()
+        path, problems = self._keys_file(name), list[str]()
+        keys: Sequence[AuthorizedKey] = ()
+        try:
+            keys = read_authorized_keys(path, refused=lambda error: problems.append(str(error)))
+        except CredentialError as error:
+            problems = [str(error)]
+        self._tell(path, problems)
+        return keys
+
+    # Administration
+
+    def prepare(self) -> None:
+        """Write the initial users, and check that the files can be trusted.
+
+        Raises:
+            CredentialError: If they cannot be read or written, or are open to others.
+        """
+        self._write_initial()
+        users = self._read_users()
+        self._tell(self._users_file, users.problems)
+        for name in users.hashes:
+            self.authorized_keys(name)  # logs now what would be logged at the first login
+
+    def users(self) -> list[str]:
+        """Return the names of all users, in the file's order.
+
+        Raises:
+            CredentialError: If the users file cannot be read, or is open to others.
+        """
+        self._write_initial()
+        return self._read_users().names
+
+    def add(self, name: str, password: str | None = None) -> None:
+        """Add a user.
+
+        Args:
+            name: A new name.
+            password: None for a user who gets in by key only.
+
+        Raises:
+            InvalidUserName: If the name is refused.
+            CredentialError: If there is such a user, the password is refused, or the file cannot
+                be written; it is then unchanged.
+        """
+        self._set(name, password, only_new=True)
+
+    def set_password(self, name: str, password: str) -> None:
+        """Give a user, new or not, this password.
+
+        The file is replaced before the call returns; a running server sees it at the next login.
+
+        Raises:
+            InvalidUserName: If the name is refused.
+            CredentialError: If the password is refused, or the file cannot be written; it is then
+                unchanged.
+        """
+        self._set(name, password, only_new=False)
+
+    def remove(self, name: str) -> None:
+        """Remove a user and the user's keys. Sessions that are open stay open.
+
+        Raises:
+            UnknownUser: If there is no such user.
+            CredentialError: If a file cannot be written.
+        """
+        self._write_initial()
+        with self._changing():
+            text = self._text_with(name)
+            # In this order: keys left behind would let in whoever gets the name next.
+            self._keys_file(name).unlink(missing_ok=True)
+            self._write_users(replace_user(text, name, None))
+
+    def keys(self, name: str) -> list[AuthorizedKey]:
+        """Return a user's keys. Lines that are refused are logged.
+
+        Raises:
+            UnknownUser: If there is no such user.
+            CredentialError: If a file cannot be read, or is open to others.
+        """
+        self._write_initial()
+        self._text_with(name)
+        return read_authorized_keys(self._keys_file(name))
+
+    def grant_key(self, name: str, line: str) -> str:
+        """Let a user in by public key. A key that the user has already is not added again.
+
+        The file is replaced before the call returns; a running server sees the key at the next
+        login.
+
+        Args:
+            name: An existing user.
+            line: One ``authorized_keys`` line (sshd(8)) without options: kind, key, comment.
+
+        Returns:
+            The key's SHA-256 fingerprint, as ``ssh-keygen -l`` prints it.
+
+        Raises:
+            UnknownUser: If there is no such user.
+            InvalidKey: If the line cannot be parsed, or has an option.
+            CredentialError: If the file cannot be written; it is then unchanged.
+        """
+        key = parse_authorized_key(line, f"key for {name!r}")
+        if key is None:
+            raise InvalidKey(f"key for {name!r}", "there is no key on this line")
+        self._write_initial()
+        with self._changing():
+            self._text_with(name)
+            path = self._keys_file(name)
+            make_private_directory(path.parent)
+            present = read_authorized_keys(path, refused=lambda _error: None)
+            if all(key.blob != other.blob for other in present):
+                data = path.read_bytes() if path.exists() else b""
+                newline = b"\n" if data and not data.endswith(b"\n") else b""
+                write_atomically(path, data + newline + authorized_key_line(key).encode() + b"\n")
+        return key.fingerprint
+
+    def revoke_key(self, name: str, fingerprint: str) -> None:
+        """Take a key from a user. Sessions that are open stay open.
+
+        Args:
+            name: An existing user.
+            fingerprint: As `grant_key` returned it, ``SHA256:...``.
+
+        Raises:
+            UnknownUser: If there is no such user.
+            CredentialError: If the user has no such key, or the file cannot be written; it is
+                then unchanged.
+        """
+        self._write_initial()
+        with self._changing():
+            self._text_with(name)
+            path = self._keys_file(name)
+            present = read_authorized_keys(path, refused=lambda _error: None)
+            numbers = {
+                int(key.place.rpartition(":")[2])
+                for key in present
+                if key.fingerprint == fingerprint
+            }
+            if not numbers:
+                raise CredentialError(
+                    str(path), f"no key {fingerprint!r}; list them with: console key list {name}"
+                )
+            lines = enumerate(path.read_bytes().split(b"\n"), 1)
+            write_atomically(path, b"\n".join(line for at, line in lines if at not in numbers))
+
+    # Inside
+
+    def _keys_file(self, name: str) -> Path:
+        return self.directory / "authorized_keys" / name
+
+    def _set(self, name: str, password: str | None, *, only_new: bool) -> None:
+        check_user_name(name, str(self._users_file))
+        # Hashed before the lock is taken: it is the slow part.
+        phc = _NO_PASSWORD if password is None else hash_password(password)
+        self._write_initial()
+        with self._changing():
+            text = self._read_text()
+            if only_new and name in parse_users(text, "").names:
+                raise CredentialError(
+                    str(self._users_file),
+                    f"there is a user {name!r} already; change it with: console user passwd",
+                )
+            self._write_users(replace_user(text, name, phc))
+
+    def _text_with(self, name: str) -> str:
+        """Return the users file's text, once it is known to have this user."""
+        text = self._read_text()
+        if name not in parse_users(text, "").names:
+            raise UnknownUser(str(self._users_file), name)
+        return text
+
+    def _users_for_login(self) -> Users:
+        try:
+            self._write_initial()
+            users = self._read_users()
+        except CredentialError as error:
+            users = Users(problems=[str(error)])
+        self._tell(self._users_file, users.problems)
+        return users
+
+    def _read_users(self) -> Users:
+        users = parse_users(self._read_text(), str(self._users_file))
+        if not users.names:
+            users.problems.append(
+                f"{self._users_file}: has no users, so nobody can log in;"
+                f" add one with: console user add NAME --keys {self.directory}"
+            )
+        return users
+
+    def _read_text(self) -> str:
+        """Return the users file's text, empty if there is none."""
+        path = self._users_file
+        try:
+            data, status = read_with_status(path)
+            open_to_others = exposure(path, status, secret=True) or exposure(
+                self.directory, self.directory.stat(), secret=False
+            )
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            raise CredentialError(str(path), f"cannot be read: {error.strerror}") from error
+        if open_to_others:
+            raise CredentialError(str(path), f"nobody gets in by it, because it {open_to_others}")
+        # Bytes that are no UTF-8 (in a comment, say) survive a rewrite.
+        return data.decode("utf-8", "surrogateescape")
+
+    def _write_users(self, text: str) -> None:
+        write_atomically(self._users_file, text.encode("utf-8", "surrogateescape"))
+
+    def _write_initial(self) -> None:
+        """Write the initial users if there is no users file, the first time it is looked for.
+
+        Only then: a file that is deleted later on must not bring old passwords back.
+        """
+        with self._initial_lock:
+            if not self._initial:
+                return
+            if not os.path.lexists(self._users_file):
+                text = "".join(
+                    f"{name}:{hash_password(password)}\n"
+                    for name, password in self._initial.items()
+                )
+                # Another process that was quicker wins.
+                with self._changing(), contextlib.suppress(FileExistsError):
+                    write_atomically(self._users_file, text.encode(), replace=False)
+            self._initial = {}
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Hold the directory's lock, and turn errors of the system into ours."""
+        try:
+            make_private_directory(self.directory)
+            with locked(self.directory / ".lock", wait_seconds=LOCK_SECONDS):
+                yield
+        except OSError as error:
+            raise CredentialError(
+                str(self.directory), f"cannot be written: {error.strerror or error}"
+            ) from error
+
+    def _tell(self, path: Path, problems: list[str]) -> None:
+        """Log what is wrong with a file, once for each change of it."""
+        try:
+            status = path.stat()
+            version = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        except OSError:
+            version = None
+        news = (version, tuple(problems)) if problems else None
+        if self._told.get(path) != news:
+            self._told[path] = news
+            for problem in problems:
+                logger.warning("%s", problem)
+
+
+class MemoryCredentials:
+    """Users in memory, for examples and tests. Safe to use from any thread.
+
+    Passwords are hashed at the first login, on the thread that asks, and forgotten then; all of
+    them at once, so that the time of a guess does not tell which users exist.
+
+    Args:
+        passwords: User and password in plain text.
+        keys: User and lines of ``authorized_keys``.
+
+    Raises:
+        CredentialError: If a name, a password or a key is refused.
+    """
+
+    def __init__(
+        self,
+        passwords: Mapping[str, str] | None = None,
+        keys: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self._lock = threading.Lock()
+        self._plain: dict[str, str] = {}
+        self._hashes: dict[str, str] = {}
+        self._keys: dict[str, tuple[AuthorizedKey, ...]] = {}
+        for name, password in (passwords or {}).items():
+            self.set_password(name, password)
+        for name, lines in (keys or {}).items():
+            check_user_name(name, "credentials")
+            parsed = (
+                parse_authorized_key(line, f"key {number} of {name}")
+                for number, line in enumerate(lines, 1)
+            )
+            self._keys[name] = tuple(key for key in parsed if key is not None)
+
+    def __repr__(self) -> str:
+        return f"MemoryCredentials(users={self.users()!r})"
+
+    def users(self) -> list[str]:
+        """Return the names of all users, sorted."""
+        with self._lock:
+            return sorted({*self._plain, *self._hashes, *self._keys})
+
+    def set_password(self, name: str, password: str) -> None:
+        """Give a user, new or not, this password from the next login on. Returns at once.
+
+        Raises:
+            InvalidUserName: If the name is refused.
+            CredentialError: If the password is refused.
+        """
+        check_user_name(name, "credentials")
+        check_password(password)
+        with self._lock:
+            self._hashes.pop(name, None)
+            self._plain[name] = password
+
+    def remove(self, name: str) -> None:
+        """Remove a user, keys included. Sessions that are open stay open.
+
+        Raises:
+            UnknownUser: If there is no such user.
+        """
+        if name not in self.users():
+            raise UnknownUser("credentials", name)
+        with self._lock:
+            for users in (self._plain, self._hashes, self._keys):
+                users.pop(name, None)
+
+    def password_hash(self, name: str) -> str | None:
+        """Return the user's argon2 hash; None if no password lets this user in."""
+        while True:
+            with self._lock:
+                if not self._plain:
+                    return self._hashes.get(name)
+                waiting, password = next(iter(self._plain.items()))
+            # Without the lock, so that set_password() never waits for it.
+            phc = hash_password(password)
+            with self._lock:
+                if self._plain.get(waiting) == password:  # else it was changed meanwhile
+                    del self._plain[waiting]
+                    self._hashes[waiting] = phc
+
+    def authorized_keys(self, name: str) -> Sequence[AuthorizedKey]:
+        """Return the public keys that open exactly this user's account."""
+        return self._keys.get(name, ())

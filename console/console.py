@@ -1,0 +1,602 @@
+"""`Console`: owns the console thread, its loop, and everything on it.
+
+The thread carries transports, login and frontends. The host's threads and loop are never waited
+for, and the host waits for nothing but `start` and `stop`. Statements run on workers and on the
+host's loop (``evaluation/``); no user code runs on the console's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import enum
+import errno
+import logging
+import os
+import selectors
+import socket
+import threading
+import weakref
+from collections.abc import Awaitable, Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from console._version import __version__
+from console.audit.log import FallbackHandler, log_event, mirror_exception
+from console.auth.authenticator import Authenticator
+from console.auth.store import FileCredentials, credential_store, default_keys_directory
+from console.config import ListenSettings, SshSettings, TelnetSettings, listen_settings
+from console.errors import AlreadyRunning, ConfigurationError, ListenError, StartError
+from console.evaluation.compiler import SourceCache
+from console.evaluation.evaluator import SessionEvaluator
+from console.evaluation.hooks import hooks
+from console.evaluation.host import HostLoop
+from console.evaluation.names import private_names
+from console.events import EventBus
+from console.frontends.choice import choose_frontend
+from console.interfaces import CredentialStore, OutputSink, Principal
+from console.limits import STOP_SECONDS
+from console.namespace import Namespace
+from console.scope import Scope, current_scope
+from console.sessions.history import HistoryStore
+from console.sessions.manager import SessionManager
+from console.sessions.session import Session
+
+logger = logging.getLogger("console")
+
+_END_SESSIONS_SECONDS = 1.0
+"""For sessions to end in order at a stop; then they are cut. Less than half of STOP_SECONDS."""
+
+_HINT = "Type help() for help, exit() or Ctrl-D to leave.\n"
+
+
+class ConsoleState(enum.Enum):
+    """The life of a console. A stopped one can be started again."""
+
+    STOPPED = "stopped"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Where a transport really listens: the port is known even if the setting was 0."""
+
+    transport: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.transport} on {host}:{self.port}"
+
+
+class Console:
+    """An admin console in this process.
+
+    Start it around the service's life::
+
+        with Console("demo", namespace={"service": service}, credentials={...}, telnet=8007):
+            service.run()
+
+    In asyncio use ``async with``; the running loop is then the one on which statements with a
+    top-level ``await`` run. A service without a loop gets a private one when it is first needed.
+
+    Args:
+        name: What the banner calls the service.
+        namespace: The live names that sessions share. The dict itself is used, never a copy.
+        credentials: Who may enter: a `CredentialStore`, or a mapping of user names to passwords
+            for examples and tests. None for the users file in the keys directory.
+        telnet: Port, ``"host:port"``, `TelnetSettings`, or None for no telnet.
+        ssh: Port, ``"host:port"``, `SshSettings`, or None for no SSH.
+        keys: The keys directory: host key, users, authorized keys. None for a directory of the
+            user who runs the service (``console --help`` names it).
+        history: The directory of the users' histories. None for the user's state directory.
+        loop: The host's loop, where it is not the one that runs when `start` is called.
+
+    Raises:
+        ConfigurationError: If a setting cannot work.
+    """
+
+    def __init__(
+        self,
+        name: str = "console",
+        *,
+        namespace: dict[str, Any] | None = None,
+        credentials: CredentialStore | Mapping[str, str] | None = None,
+        # Listeners
+        telnet: TelnetSettings | int | str | None = None,
+        ssh: SshSettings | int | str | None = None,
+        # Files
+        keys: Path | str | None = None,
+        history: Path | str | None = None,
+        # The host
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        if namespace is not None and not isinstance(namespace, dict):
+            raise ConfigurationError("namespace", type(namespace).__name__, "a dict is needed")
+        self.name = name
+        self.namespace: dict[str, Any] = {} if namespace is None else namespace
+        self.keys = default_keys_directory() if keys is None else Path(keys)
+        self.credentials: CredentialStore = (
+            FileCredentials(self.keys) if credentials is None else credential_store(credentials)
+        )
+        self._telnet = listen_settings(TelnetSettings, telnet)
+        self._ssh = listen_settings(SshSettings, ssh)
+        if self._telnet is None and self._ssh is None:
+            raise ConfigurationError("telnet, ssh", None, "give at least one of them a port")
+        self._history = None if history is None else Path(history)
+        self._given_loop = loop
+        self._state = ConsoleState.STOPPED
+        self._state_lock = threading.Lock()
+        self._running: _Running | None = None
+        self._ended: concurrent.futures.Future[None] | None = None
+
+    def __repr__(self) -> str:
+        where = ", ".join(map(str, self.listeners)) or "nowhere"
+        return f"<console {self.name!r} {self._state.value}: {where}>"
+
+    # ---- what it is
+
+    @property
+    def state(self) -> ConsoleState:
+        """Where in its life the console is."""
+        return self._state
+
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        """Where it listens; empty unless it runs."""
+        running = self._running
+        return () if running is None else running.listeners
+
+    @property
+    def telnet_port(self) -> int | None:
+        """The telnet port; None if it does not listen."""
+        return self._port("telnet")
+
+    @property
+    def ssh_port(self) -> int | None:
+        """The SSH port; None if it does not listen."""
+        return self._port("ssh")
+
+    def _port(self, transport: str) -> int | None:
+        return next((one.port for one in self.listeners if one.transport == transport), None)
+
+    @property
+    def host_key_fingerprint(self) -> str | None:
+        """The SSH host key's SHA-256 fingerprint, as ``ssh-keygen -l`` prints it."""
+        running = self._running
+        return None if running is None else running.fingerprint
+
+    def describe(self) -> str:
+        """Say what listens where and what to type, for the start of a service's log."""
+        lines = [f"{self.name}: console {__version__}"]
+        for one in self.listeners:
+            if one.transport == "telnet":
+                lines.append(f"  {one}    telnet {one.host} {one.port}")
+            else:
+                lines.append(f"  {one}    ssh -p {one.port} USER@{one.host}")
+        if self.host_key_fingerprint is not None:
+            lines.append(f"  host key {self.host_key_fingerprint}")
+        return "\n".join(lines)
+
+    # ---- its life
+
+    def start(self) -> Awaitable[None]:
+        """Start to listen.
+
+        In a coroutine, await what it returns: the loop goes on meanwhile. Elsewhere it blocks
+        until the console listens. It starts wholly or raises and leaves nothing.
+
+        Raises:
+            AlreadyRunning: If it has been started.
+            ListenError: If an address cannot be listened on.
+            KeyFileError: If the SSH host key cannot be used.
+            CredentialError: If the users file cannot be used.
+        """
+        running_loop = _running_loop()
+        with self._state_lock:
+            if self._state is not ConsoleState.STOPPED:
+                raise AlreadyRunning
+            self._state = ConsoleState.STARTING
+        started: concurrent.futures.Future[None] = concurrent.futures.Future()
+        started.set_running_or_notify_cancel()  # a caller that is cancelled stops nothing
+        self._ended = concurrent.futures.Future()
+        self._ended.set_running_or_notify_cancel()
+        threading.Thread(
+            target=self._run_thread,
+            args=(self._given_loop or running_loop, started, self._ended),
+            name="console",
+            daemon=True,
+        ).start()
+        return _wait(started, running_loop)
+
+    def stop(self) -> Awaitable[None]:
+        """Stop: tell the open sessions, end their prompts, close everything.
+
+        In a coroutine, await what it returns; elsewhere it blocks. It takes no more than three
+        seconds, whatever the sessions do: a statement that does not end is left behind on its
+        thread. Can be called twice, and on a console that never started.
+        """
+        running_loop = _running_loop()
+        with self._state_lock:
+            ended, running = self._ended, self._running
+            if self._state is ConsoleState.RUNNING:
+                self._state = ConsoleState.STOPPING
+        if ended is None:
+            return _Done()
+        if running is not None:
+            running.request_stop()
+        return _wait(ended, running_loop, STOP_SECONDS)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    # ---- the console thread
+
+    def _run_thread(
+        self,
+        host_loop: asyncio.AbstractEventLoop | None,
+        started: concurrent.futures.Future[None],
+        ended: concurrent.futures.Future[None],
+    ) -> None:
+        # A selector of ours, so that a forked child can find each descriptor; and asyncio's own
+        # loop class, since the host's policy, if it has one, is not meant for us.
+        selector = selectors.DefaultSelector()
+        loop = asyncio.SelectorEventLoop(selector)
+        pool = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="console-pool")
+        loop.set_default_executor(pool)
+        running = _Running(self, HostLoop(host_loop), selector)
+        error: BaseException | None = None
+        try:
+            loop.run_until_complete(running.serve(lambda: self._has_started(running, started)))
+        except BaseException as caught:  # noqa: BLE001 - it travels to the caller of start()
+            error = caught
+        finally:
+            _consoles.discard(running)
+            with contextlib.suppress(Exception):
+                _finish_tasks(loop)
+            pool.shutdown(wait=False, cancel_futures=True)
+            loop.close()
+            with self._state_lock:
+                self._running = None
+                self._state = ConsoleState.STOPPED
+            if not started.done():
+                started.set_exception(error or StartError("the console ended while it started"))
+            elif error is not None:
+                logger.error("the console ended unexpectedly", exc_info=error)
+            ended.set_result(None)
+
+    def _has_started(self, running: _Running, started: concurrent.futures.Future[None]) -> None:
+        with self._state_lock:
+            self._running = running
+            self._state = ConsoleState.RUNNING
+        _consoles.add(running)
+        started.set_result(None)
+
+    def _died_in_fork(self) -> None:
+        """Become a stopped console: in a forked child the thread does not exist."""
+        self._state_lock = threading.Lock()
+        self._state = ConsoleState.STOPPED
+        self._running = None
+        self._ended = None
+
+
+class _Running:
+    """What exists while a console runs. Lives on its loop, except where it says otherwise."""
+
+    def __init__(self, console: Console, host: HostLoop, selector: selectors.BaseSelector) -> None:
+        self._console = console
+        self._host = host
+        self._selector = selector
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop_requested = asyncio.Event()
+        self._sources = SourceCache()
+        self._namespace = Namespace(console.namespace)
+        self._events = EventBus()
+        self._events.subscribe(log_event)
+        self._events.subscribe(mirror_exception)
+        self._closing = contextlib.AsyncExitStack()
+        self.listeners: tuple[Listener, ...] = ()
+        self.fingerprint: str | None = None
+
+    def request_stop(self) -> None:
+        """Begin to stop. Safe to call from any thread, and twice."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has stopped
+                self._loop.call_soon_threadsafe(self._stop_requested.set)
+
+    async def serve(self, on_started: Any) -> None:
+        """Open everything, run until a stop is requested, close everything."""
+        self._loop = asyncio.get_running_loop()
+        # What runs on this thread on behalf of a session (the editor's parser and highlighter)
+        # may warn; that is neither the host's output nor the session's.
+        current_scope.set(Scope(0, _Mute(), {}))
+        async with self._closing:
+            await self._open()
+            on_started()
+            await self._stop_requested.wait()
+
+    async def _open(self) -> None:
+        console = self._console
+        loop = asyncio.get_running_loop()
+        prepare = getattr(console.credentials, "prepare", None)
+        if prepare is not None:
+            await loop.run_in_executor(None, prepare)
+
+        # Everything that can fail comes first; each thing opened says how it is closed.
+        sockets = []
+        for settings in (console._telnet, console._ssh):  # noqa: SLF001 - its own inner half
+            if settings is not None:
+                sockets.append((settings, self._bind(settings)))
+        authenticator = Authenticator(console.credentials, self._events)
+        self._closing.callback(authenticator.close)
+        host_key = await self._load_host_key()
+
+        handler = FallbackHandler()
+        logging.getLogger("console").addHandler(handler)
+        self._closing.callback(logging.getLogger("console").removeHandler, handler)
+        hooks.install()
+        self._closing.callback(hooks.uninstall)
+        self._namespace.install()
+        self._closing.callback(self._namespace.uninstall)
+        self._closing.callback(self._sources.clear)
+        self._closing.callback(self._host.close, 0.3)
+
+        manager = SessionManager(
+            namespace=console.namespace,
+            history=HistoryStore(console._history),  # noqa: SLF001 - see above
+            events=self._events,
+            make_frontend=choose_frontend,
+            make_evaluator=self._make_evaluator,
+            greeting=self._greeting,
+        )
+        listeners = []
+        for settings, sock in sockets:
+            if isinstance(settings, TelnetSettings):
+                await self._listen_telnet(sock, authenticator, manager)
+            else:
+                await self._listen_ssh(sock, authenticator, manager, host_key)
+            host, port = sock.getsockname()[:2]
+            listeners.append(Listener(settings.name, host, port))
+        self.listeners = tuple(listeners)
+        # Last in, first out: the sessions end before the listeners cut their connections.
+        self._closing.push_async_callback(
+            manager.end_all, f"{console.name} is stopping this console.", _END_SESSIONS_SECONDS
+        )
+
+    def _bind(self, settings: ListenSettings) -> socket.socket:
+        """Bind a listening socket.
+
+        Raises:
+            ListenError: If the system refuses, with what can be done about it.
+        """
+        address = f"{settings.host}:{settings.port}"
+        try:
+            found = socket.getaddrinfo(
+                settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )
+            family, _, _, _, where = found[0]
+            sock = socket.create_server(where[:2], family=family, backlog=settings.backlog)
+        except OSError as error:
+            problem, remedy = _explain(error, settings)
+            raise ListenError(settings.name, address, problem, remedy) from error
+        sock.setblocking(False)
+        self._closing.callback(sock.close)
+        return sock
+
+    async def _load_host_key(self) -> Any:
+        settings = self._console._ssh  # noqa: SLF001 - its own inner half
+        if settings is None:
+            return None
+        loop = asyncio.get_running_loop()
+        key, self.fingerprint = await loop.run_in_executor(
+            None, _load_or_make_host_key, settings, self._console.keys
+        )
+        return key
+
+    async def _listen_telnet(
+        self, sock: socket.socket, authenticator: Authenticator, manager: SessionManager
+    ) -> None:
+        from console.transports import telnet  # noqa: PLC0415 - heavy, and not everybody's
+
+        async def authenticate(user: str, password: str, peer: str) -> Principal | None:
+            return await authenticator.password(user, password, transport="telnet", peer=peer)
+
+        server = await telnet.listen(
+            sock,
+            banner=self._banner(),
+            authenticate=authenticate,
+            admit=manager.admit,
+            events=self._events,
+        )
+        self._closing.push_async_callback(_close_connections, server)
+        self._closing.callback(server.close)
+
+    async def _listen_ssh(
+        self,
+        sock: socket.socket,
+        authenticator: Authenticator,
+        manager: SessionManager,
+        host_key: Any,
+    ) -> None:
+        from console.transports.ssh import SshListener  # noqa: PLC0415 - heavy, see above
+
+        listener = SshListener(authenticator, manager.admit, self._events)
+        await listener.listen(sock, host_key)
+        self._closing.push_async_callback(_close_connections, listener)
+        self._closing.callback(listener.close)
+
+    def _make_evaluator(self, session: Session) -> SessionEvaluator:
+        session.private_names.update(private_names())
+        return SessionEvaluator(
+            session=session.number,
+            namespace=self._console.namespace,
+            names=session.private_names,
+            sink=session.output,
+            host=self._host,
+            sources=self._sources,
+        )
+
+    def _banner(self) -> str:
+        return f"{self._console.name}\nconsole {__version__}\n"
+
+    def _greeting(self, principal: Principal) -> str:
+        # Over telnet the banner has been shown before the login.
+        return _HINT if principal.transport == "telnet" else self._banner() + _HINT
+
+    def died_in_fork(self) -> None:
+        """Let go of every descriptor: in a forked child, on the only thread there is.
+
+        Closing them the usual way would take them out of the epoll set, which the child shares
+        with its parent, whose listeners would be dead then. Pointing them elsewhere keeps their
+        numbers taken, so that objects of this console that are collected later close nothing else.
+        """
+        nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            numbers = [key.fd for key in self._selector.get_map().values()]
+            fileno = getattr(self._selector, "fileno", None)
+            if fileno is not None:
+                numbers.append(fileno())
+            for number in numbers:
+                with contextlib.suppress(OSError):
+                    os.dup2(nowhere, number, inheritable=False)
+        finally:
+            os.close(nowhere)
+        self._namespace.uninstall()
+        self._console._died_in_fork()  # noqa: SLF001 - its own inner half
+
+
+class _Mute(OutputSink):
+    """Takes what nobody asked for."""
+
+    def write(self, text: str, *, error: bool = False) -> bool:  # noqa: ARG002 - the signature
+        return True
+
+
+class _Done(Awaitable[None]):
+    """What `start` and `stop` return when they have done their work."""
+
+    def __await__(self) -> Generator[Any, None, None]:
+        yield from ()
+
+
+def _wait(
+    future: concurrent.futures.Future[None],
+    loop: asyncio.AbstractEventLoop | None,
+    timeout_seconds: float | None = None,
+) -> Awaitable[None]:
+    """Block until a future is done, or return an awaitable where a loop must not be blocked."""
+    if loop is None:
+        try:
+            future.result(timeout_seconds)
+        except TimeoutError:
+            logger.warning("the console did not stop in time; its thread is left behind")
+        return _Done()
+    wrapped = asyncio.wrap_future(future, loop=loop)
+    return wrapped if timeout_seconds is None else _bounded(wrapped, timeout_seconds)
+
+
+def _bounded(future: asyncio.Future[None], timeout_seconds: float) -> Awaitable[None]:
+    async def wait() -> None:
+        _, late = await asyncio.wait([future], timeout=timeout_seconds)
+        if late:
+            logger.warning("the console did not stop in time; its thread is left behind")
+
+    return asyncio.ensure_future(wait())
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+async def _close_connections(server: Any) -> None:
+    """Cut what is still connected, and give the transports a turn to say so."""
+    server.abort()
+    deadline = asyncio.get_running_loop().time() + 0.3
+    while server.connections and asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(0.01)
+
+
+def _finish_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel what is left, and wait a moment for it to end."""
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(asyncio.wait(tasks, timeout=0.3))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+
+
+def _load_or_make_host_key(settings: SshSettings, directory: Path) -> tuple[Any, str]:
+    """Load the host key; make the one in the keys directory on first use. Blocks."""
+    from console.auth import keys  # noqa: PLC0415 - asyncssh is heavy, and not everybody's
+
+    if settings.host_key is not None:
+        key = keys.load_host_key(Path(settings.host_key))
+    else:
+        path = directory / "host_key"
+        if not path.exists():
+            keys.make_host_key(path)
+        key = keys.load_host_key(path)
+    return key, keys.fingerprint(key)
+
+
+def _explain(error: OSError, settings: ListenSettings) -> tuple[str, str]:
+    """Say what is wrong with an address, and what to do."""
+    other_port = (
+        f"stop what listens there (ss -ltnp 'sport = :{settings.port}') or use another port"
+    )
+    if isinstance(error, socket.gaierror):
+        return "no such host", "name an address of this machine, 127.0.0.1 for loopback"
+    if error.errno == errno.EADDRINUSE:
+        return "the address is in use", other_port
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return "not permitted", "ports below 1024 need privileges; use a higher one"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "not an address of this machine", "use 127.0.0.1, or one that `ip addr` lists"
+    return os.strerror(error.errno) if error.errno else str(error), "check the address"
+
+
+_consoles: weakref.WeakSet[_Running] = weakref.WeakSet()
+"""The consoles that run in this process, for a forked child to let go of."""
+
+
+def _after_fork() -> None:
+    forked = list(_consoles)
+    _consoles.clear()
+    for running in forked:
+        running.died_in_fork()
+    if forked:
+        hooks.forget()
+
+
+os.register_at_fork(after_in_child=_after_fork)

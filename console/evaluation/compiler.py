@@ -1,0 +1,163 @@
+"""From a statement's source to code that can run.
+
+A cell may hold several statements. The value of a trailing expression is shown, so it is compiled
+apart from what stands before it. A top-level ``await`` anywhere makes the whole cell run on the
+host's loop.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import linecache
+import textwrap
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from types import CodeType
+from typing import Final
+
+_FUTURE_MASK: Final = 0x1FF0000
+"""The bits that ``from __future__`` sets in ``co_flags`` (CPython: PyCF_MASK)."""
+
+# What codeop asks the compiler for, by number since the names are not public. codeop itself cannot
+# be used: it changes the warning filters of the whole process while it compiles.
+_DONT_IMPLY_DEDENT: Final = 0x200
+_ALLOW_INCOMPLETE_INPUT: Final = 0x4000
+_INCOMPLETE_FLAGS: Final = (
+    _DONT_IMPLY_DEDENT
+    | _ALLOW_INCOMPLETE_INPUT
+    | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    | ast.PyCF_ONLY_AST
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """Compiled code: what runs first, and the expression whose value is shown."""
+
+    body: CodeType | None
+    expression: CodeType | None
+
+    @property
+    def awaits(self) -> bool:
+        """Whether there is a top-level ``await``, so that only a loop can run it."""
+        return any(
+            code is not None and bool(code.co_flags & inspect.CO_COROUTINE)
+            for code in (self.body, self.expression)
+        )
+
+    @property
+    def future_flags(self) -> int:
+        """The ``from __future__`` features that hold for later statements of the session."""
+        return sum(
+            {
+                bit
+                for code in (self.body, self.expression)
+                if code is not None
+                for bit in _bits(code.co_flags & _FUTURE_MASK)
+            }
+        )
+
+
+def _bits(flags: int) -> list[int]:
+    return [1 << shift for shift in range(flags.bit_length()) if flags & (1 << shift)]
+
+
+def normalise(source: str) -> str:
+    """Undo what pasting does: a common indentation, CR LF, surrounding blank lines."""
+    source = source.replace("\r\n", "\n").replace("\r", "\n").strip("\n")
+    return textwrap.dedent(source) if source[:1] in " \t" else source
+
+
+def compile_statement(source: str, filename: str, future_flags: int = 0) -> Statement:
+    """Compile a cell.
+
+    Args:
+        source: The cell, as `normalise` leaves it.
+        filename: What tracebacks call it.
+        future_flags: ``from __future__`` features of earlier statements.
+
+    Raises:
+        SyntaxError: And what else ``compile`` raises: ValueError (a null byte), OverflowError,
+            MemoryError, RecursionError.
+    """
+    flags = future_flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    tree = compile(source, filename, "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True)
+    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    body = expression = None
+    if tree.body:
+        body = compile(tree, filename, "exec", flags, dont_inherit=True)
+        flags |= body.co_flags & _FUTURE_MASK
+    if isinstance(last, ast.Expr):
+        expression = compile(ast.Expression(last.value), filename, "eval", flags, dont_inherit=True)
+    return Statement(body, expression)
+
+
+def is_complete(source: str) -> bool:
+    """Whether a cell typed line by line is ready to run, as the plain prompt of Python decides.
+
+    What cannot be compiled is complete: running it shows the error. A compound statement is
+    complete once an empty line follows it.
+    """
+    try:
+        tree = compile(source + "\n", "<input>", "exec", _INCOMPLETE_FLAGS, dont_inherit=True)
+    except SyntaxError as error:
+        return "incomplete input" not in str(error.msg)
+    except (ValueError, OverflowError, MemoryError, RecursionError):
+        return True
+    last = tree.body[-1] if tree.body else None
+    if isinstance(last, _COMPOUND):
+        return not source.rpartition("\n")[2].strip()
+    return True
+
+
+_COMPOUND = (
+    ast.AsyncFor,
+    ast.AsyncFunctionDef,
+    ast.AsyncWith,
+    ast.ClassDef,
+    ast.For,
+    ast.FunctionDef,
+    ast.If,
+    ast.Match,
+    ast.Try,
+    ast.TryStar,
+    ast.While,
+    ast.With,
+)
+
+
+class SourceCache:
+    """Lets tracebacks show the lines of statements, through the standard ``linecache``.
+
+    Bounded: the oldest source goes first. `clear` leaves linecache as it was found. Safe to call
+    from any thread.
+    """
+
+    def __init__(self, limit: int = 500, limit_characters: int = 2 * 1024 * 1024) -> None:
+        self._limit = limit
+        self._limit_characters = limit_characters
+        self._sizes: OrderedDict[str, int] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def add(self, filename: str, source: str) -> None:
+        """Make the lines of a statement known."""
+        # The last line has to end, or carets are misplaced on 3.12.
+        lines = [line + "\n" for line in source.split("\n")]
+        with self._lock:
+            # No modification time: linecache.checkcache() then leaves the entry alone.
+            linecache.cache[filename] = (len(source), None, lines, filename)
+            self._sizes[filename] = len(source)
+            while len(self._sizes) > 1 and (
+                len(self._sizes) > self._limit or sum(self._sizes.values()) > self._limit_characters
+            ):
+                oldest, _ = self._sizes.popitem(last=False)
+                linecache.cache.pop(oldest, None)
+
+    def clear(self) -> None:
+        """Forget every statement."""
+        with self._lock:
+            for filename in self._sizes:
+                linecache.cache.pop(filename, None)
+            self._sizes.clear()

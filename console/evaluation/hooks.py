@@ -1,0 +1,90 @@
+"""The few process-wide changes, made while a console runs and undone when the last one stops.
+
+- ``sys.stdout``, ``sys.stderr``, ``sys.stdin`` route by context (``streams.py``).
+- ``threading.Thread.start`` lets a thread started by a session's code inherit its context, so that
+  what it prints reaches the session (Python does that by itself from 3.14 on, by an option). Pool
+  threads are left out: they outlive the statement and work for the host.
+
+Undoing checks identity: what somebody else replaced after us stays as it is.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from console.evaluation.streams import RoutedInput, RoutedOutput
+from console.scope import current_scope
+
+
+class _Hooks:
+    """The changes, how many consoles need them, and how to undo each."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._undo: list[tuple[Any, str, Any, Any]] = []
+
+    def install(self) -> None:
+        """Make the changes, or count one more user of them. Safe to call from any thread."""
+        with self._lock:
+            self._users += 1
+            if self._users > 1:
+                return
+            self._replace(sys, "stdout", RoutedOutput(sys.stdout, error=False))
+            self._replace(sys, "stderr", RoutedOutput(sys.stderr, error=True))
+            self._replace(sys, "stdin", RoutedInput(sys.stdin))
+            self._replace(threading.Thread, "start", _inheriting(threading.Thread.start))
+
+    def uninstall(self) -> None:
+        """Undo the changes once nobody uses them any more. Safe to call from any thread."""
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                self._undo_all()
+
+    def forget(self) -> None:
+        """Undo everything at once: in a forked child, where no console runs.
+
+        The lock is made anew, since a thread that did not survive the fork may have held it.
+        """
+        self._lock = threading.Lock()
+        self._users = 0
+        self._undo_all()
+
+    def _replace(self, place: Any, name: str, ours: Any) -> None:
+        self._undo.append((place, name, ours, getattr(place, name)))
+        setattr(place, name, ours)
+
+    def _undo_all(self) -> None:
+        while self._undo:
+            place, name, ours, previous = self._undo.pop()
+            if getattr(place, name) is ours:
+                setattr(place, name, previous)
+
+
+def _inheriting(start: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
+    def start_in_context(thread: threading.Thread) -> None:
+        """Start a thread; in the caller's context if a session's code starts it."""
+        if current_scope.get() is not None and not _belongs_to_a_pool(thread):
+            run = thread.run
+            context = contextvars.copy_context()
+            thread.run = lambda: context.run(run)  # type: ignore[method-assign]  # this one only
+        start(thread)
+
+    return start_in_context
+
+
+def _belongs_to_a_pool(thread: threading.Thread) -> bool:
+    target = getattr(thread, "_target", None)
+    return getattr(target, "__module__", "") in {
+        "concurrent.futures.thread",
+        "multiprocessing.pool",
+    }
+
+
+hooks = _Hooks()
+"""The process has one set of streams, so it has one set of hooks."""

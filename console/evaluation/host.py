@@ -1,0 +1,87 @@
+"""The host's event loop, as evaluators see it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+logger = logging.getLogger("console.host")
+
+
+class HostLoop:
+    """The loop on which statements with a top-level ``await`` run.
+
+    A service without a loop gets one of ours, on a thread of its own, made when the first such
+    statement runs. So ``await`` works at each prompt, and tasks started there go on between
+    statements.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        self._given = loop
+        self._own: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def call(self, callback: Callable[..., Any], *args: Any) -> None:
+        """Run a callback on the loop soon. Safe to call from any thread.
+
+        Raises:
+            RuntimeError: If the loop is closed.
+        """
+        self.loop().call_soon_threadsafe(callback, *args)
+
+    def wake(self) -> None:
+        """Let the loop notice what a statement changed from another thread (a queue, a future)."""
+        loop = self._given or self._own
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # closed meanwhile: nobody to wake
+                loop.call_soon_threadsafe(_nothing)
+
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Return the loop, started if it is ours. Safe to call from any thread."""
+        if self._given is not None:
+            return self._given
+        with self._lock:
+            if self._own is None:
+                # Not new_event_loop(): the host's policy, if it has one, is not meant for us.
+                self._own = asyncio.SelectorEventLoop()
+                self._thread = threading.Thread(
+                    target=_run, args=(self._own,), name="console-host-loop", daemon=True
+                )
+                self._thread.start()
+            return self._own
+
+    def close(self, timeout_seconds: float) -> None:
+        """Stop the loop if it is ours; a given loop is the host's. Blocks up to the timeout."""
+        with self._lock:
+            loop, thread = self._own, self._thread
+            self._own = self._thread = None
+        if loop is None or thread is None:
+            return
+        with contextlib.suppress(RuntimeError):  # it has ended by itself
+            loop.call_soon_threadsafe(loop.stop)
+        thread.join(timeout_seconds)
+        if thread.is_alive():
+            logger.warning("the loop for awaiting statements is still busy; it is left behind")
+
+
+def _nothing() -> None:
+    """Do nothing: waking the loop is the effect."""
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            loop.run_until_complete(asyncio.wait(tasks, timeout=0.5))
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()

@@ -1,0 +1,39 @@
+"""A thread that runs the statements of one session, one after the other."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+
+
+class Worker:
+    """A daemon thread: a statement that never ends must not keep the process alive.
+
+    It starts with the first job and ends with `close`, after the job that runs then.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def submit(self, job: Callable[[], None]) -> None:
+        """Run a job soon. It must not raise. Call from one thread only."""
+        self._jobs.put(job)
+        if self._thread is None:
+            self._thread = threading.Thread(
+                target=_work, args=(self._jobs,), name=self._name, daemon=True
+            )
+            self._thread.start()
+
+    def close(self) -> None:
+        """Let the thread end. Can be called twice."""
+        self._jobs.put(None)
+
+
+def _work(jobs: SimpleQueue[Callable[[], None] | None]) -> None:
+    while (job := jobs.get()) is not None:
+        job()
+        # Nothing of a finished statement may live on in this frame while we wait.
+        del job

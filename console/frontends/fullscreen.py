@@ -1,0 +1,180 @@
+"""The frontend for capable terminals: ptpython's editor, one for each session.
+
+Only the editor is taken from ptpython. Its REPL evaluates, prints and handles signals in ways that
+would touch the host (an executor thread for each open prompt, SIGINT, ``sys.path``,
+``sys.breakpointhook``).
+
+A session that nobody types in costs little: the first prompt is written as text, and the editor is
+built when the first key arrives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from console.frontends.rendering import render_outcome, terminal_bytes
+from console.interfaces import FrontendHost, Outcome
+
+if TYPE_CHECKING:
+    from console.frontends.editor import Editor
+
+_PROMPT = ">>> "
+
+_COALESCE_SECONDS = 0.05
+"""Text that comes while a prompt is up is gathered this long: each time costs a redraw."""
+
+
+class FullscreenFrontend:
+    """Reads statements with an editor. Follows `Frontend`."""
+
+    name = "fullscreen"
+
+    def __init__(self, host: FrontendHost) -> None:
+        self._host = host
+        self._terminal = host.terminal
+        self._editor: Editor | None = None
+        self._unread: list[str] = []
+        self._ended = False
+        self._interrupted = False
+        self._closed = False
+        self._arrived = asyncio.Event()
+        self._waiting_at_literal = False
+        self._at_line_start = True
+        self._above: list[str] = []
+        self._above_timer: asyncio.TimerHandle | None = None
+
+    async def read(self) -> str | None:
+        """Return the next statement; None at the end of input."""
+        if not self._at_line_start:
+            # The editor draws from the first column: what stands there would be overwritten.
+            self._send("\n")
+        editor = self._editor or await self._build_at_first_key()
+        if editor is None:
+            return None
+        while not self._closed:
+            try:
+                source = await editor.read()
+            except EOFError:
+                return None
+            except KeyboardInterrupt:
+                self._send("KeyboardInterrupt\n")
+                continue
+            finally:
+                self._flush_above()
+            if source.strip():
+                return source
+        return None
+
+    async def _build_at_first_key(self) -> Editor | None:
+        self._terminal.write(_PROMPT.encode())
+        self._waiting_at_literal = True
+        try:
+            while not self._unread:
+                if self._ended or self._closed:
+                    return None
+                self._arrived.clear()
+                await self._arrived.wait()
+                if self._interrupted:
+                    self._interrupted = False
+                    self._send(f"\r\nKeyboardInterrupt\r\n{_PROMPT}")
+            if "console.frontends.editor" not in sys.modules:
+                # Some 200 ms of imports, once a process: not on the loop that serves the others.
+                await asyncio.get_running_loop().run_in_executor(
+                    None, importlib.import_module, "console.frontends.editor"
+                )
+        finally:
+            self._waiting_at_literal = False
+        from console.frontends.editor import Editor  # noqa: PLC0415 - heavy, see above
+
+        self._terminal.write(b"\r")
+        self._editor = Editor(self._host)
+        for text in self._unread:
+            self._editor.feed(text)
+        self._unread.clear()
+        if self._ended:
+            self._editor.feed_eof()
+        return self._editor
+
+    def feed(self, text: str) -> None:
+        """Take typed text."""
+        if self._editor is not None:
+            self._editor.feed(text)
+        else:
+            self._unread.append(text)
+            self._arrived.set()
+
+    def feed_eof(self) -> None:
+        """End the input after what it has."""
+        self._ended = True
+        self._arrived.set()
+        if self._editor is not None:
+            self._editor.feed_eof()
+
+    def interrupt(self) -> None:
+        """Drop what has been typed."""
+        if self._editor is not None:
+            self._editor.interrupt()
+        else:
+            self._interrupted = True
+            self._arrived.set()
+
+    def take_typeahead(self) -> str:
+        """Give back what was typed behind the statement."""
+        return "" if self._editor is None else self._editor.take_typeahead()
+
+    def render(self, outcome: Outcome) -> Iterable[tuple[bool, str]]:
+        """Show values and tracebacks as Python's plain prompt does."""
+        return render_outcome(outcome)
+
+    def write(self, text: str, *, error: bool = False) -> None:  # noqa: ARG002 - one screen for both
+        """Write text, above the prompt if one is up. What has been typed stays."""
+        if self._waiting_at_literal:
+            self._send("\r\x1b[K" + _whole_lines(text) + _PROMPT)
+        elif self._editor is not None and self._editor.is_reading:
+            self._above.append(text)
+            if self._above_timer is None:
+                self._above_timer = asyncio.get_running_loop().call_later(
+                    _COALESCE_SECONDS, self._flush_above
+                )
+        else:
+            self._send(text)
+            self._at_line_start = text.endswith("\n")
+
+    def _flush_above(self) -> None:
+        if self._above_timer is not None:
+            self._above_timer.cancel()
+            self._above_timer = None
+        text = "".join(self._above)
+        self._above.clear()
+        if not text:
+            return
+        if self._editor is not None and self._editor.is_reading:
+            self._editor.print_above(lambda: self._send(_whole_lines(text)))
+        else:
+            self._send(text)
+            self._at_line_start = text.endswith("\n")
+
+    def resized(self) -> None:
+        """Draw anew for the new size."""
+        if self._editor is not None:
+            self._editor.resized()
+
+    def close(self) -> None:
+        """End a pending read; once none is pending, release the editor. Can be called twice."""
+        self._flush_above()
+        self._closed = True
+        self._arrived.set()
+        if self._editor is not None:
+            self._editor.close()
+
+    def _send(self, text: str) -> None:
+        self._at_line_start = True
+        self._terminal.write(terminal_bytes(text, carriage_return=True))
+
+
+def _whole_lines(text: str) -> str:
+    return text if text.endswith("\n") else text + "\n"

@@ -1,0 +1,149 @@
+"""The frontend for terminals without cursor control: nc, ``TERM=dumb``, pipes.
+
+No escape sequence is ever written. Echo is ours only if the client leaves it to us.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from console.evaluation.compiler import is_complete
+from console.frontends.rendering import render_outcome, terminal_bytes
+from console.interfaces import FrontendHost, Outcome
+from console.line_discipline import EndOfFile, Interrupt, Line, LineDiscipline
+
+_FIRST_PROMPT = ">>> "
+_NEXT_PROMPT = "... "
+
+
+class LineFrontend:
+    """Reads statements line by line, as Python's plain prompt does. Follows `Frontend`."""
+
+    name = "line"
+
+    def __init__(self, host: FrontendHost) -> None:
+        kind = host.terminal.kind
+        self._terminal = host.terminal
+        self._history = host.history
+        self._interactive = kind.interactive
+        self._lines: list[str] = []
+        self._discipline = LineDiscipline(echo=kind.server_echo)
+        self._arrived = asyncio.Event()
+        self._closed = False
+        self._at_line_start = True
+        self._prompt = ""
+
+    async def read(self) -> str | None:
+        """Return the next complete statement; None at the end of input."""
+        self._lines.clear()
+        self._show_prompt(_FIRST_PROMPT)
+        while not self._closed:
+            event = self._discipline.next()
+            self._echo()
+            if event is None:
+                self._arrived.clear()
+                await self._arrived.wait()
+            elif isinstance(event, Interrupt):
+                self._drop_lines()
+            elif isinstance(event, EndOfFile):
+                return self._last_lines()
+            elif isinstance(event, Line) and self._take(event.text):
+                return "\n".join(self._lines)
+        return None
+
+    def feed(self, text: str) -> None:
+        """Take typed text."""
+        self._discipline.feed(text)
+        self._arrived.set()
+
+    def feed_eof(self) -> None:
+        """End the input after what it has."""
+        self._discipline.feed_eof()
+        self._arrived.set()
+
+    def interrupt(self) -> None:
+        """Drop the lines typed so far and begin anew."""
+        self._discipline.discard()
+        self._echo()
+        self._drop_lines()
+
+    def take_typeahead(self) -> str:
+        """Give back what was fed behind the statement."""
+        return self._discipline.take_pending()
+
+    def render(self, outcome: Outcome) -> Iterable[tuple[bool, str]]:
+        """Show values and tracebacks as Python's plain prompt does."""
+        return render_outcome(outcome)
+
+    def write(self, text: str, *, error: bool = False) -> None:
+        """Write text. What comes while a prompt is up gets lines of its own, then the prompt."""
+        if not text:
+            return
+        prompt, self._prompt = self._prompt, ""
+        if prompt:
+            text = f"\n{text}" if text.endswith("\n") else f"\n{text}\n"
+        self._send(text, error=error)
+        self._at_line_start = text.endswith("\n")
+        if prompt:
+            self._show_prompt(prompt)
+
+    def resized(self) -> None:
+        """Lines are wrapped by the terminal."""
+
+    def close(self) -> None:
+        """End a pending read."""
+        self._closed = True
+        self._arrived.set()
+
+    def _take(self, line: str) -> bool:
+        """Add a line. Whether the statement is complete."""
+        self._prompt = ""
+        self._at_line_start = True
+        if not self._lines and not line.strip():
+            self._show_prompt(_FIRST_PROMPT)
+            return False
+        self._lines.append(line)
+        source = "\n".join(self._lines)
+        if not is_complete(source):
+            self._show_prompt(_NEXT_PROMPT)
+            return False
+        if self._interactive:
+            self._history.append(source.rstrip("\n"))
+        return True
+
+    def _last_lines(self) -> str | None:
+        """At the end of input, what has been typed is the last statement."""
+        source = "\n".join(self._lines)
+        self._lines.clear()
+        if source.strip():
+            return source
+        if self._interactive:
+            self._send("\n")
+        return None
+
+    def _drop_lines(self) -> None:
+        self._lines.clear()
+        self._prompt = ""
+        if self._interactive:
+            self._send("KeyboardInterrupt\n")
+        self._at_line_start = True
+        self._show_prompt(_FIRST_PROMPT)
+
+    def _show_prompt(self, prompt: str) -> None:
+        if not self._interactive or self._closed:
+            return
+        if not self._at_line_start:
+            self._send("\n")
+        self._send(prompt)
+        self._prompt = prompt
+        self._at_line_start = True
+
+    def _echo(self) -> None:
+        echo = self._discipline.take_output()
+        if echo:
+            self._terminal.write(terminal_bytes(echo, carriage_return=True))
+
+    def _send(self, text: str, *, error: bool = False) -> None:
+        data = terminal_bytes(text, carriage_return=self._interactive)
+        self._terminal.write(data, error=error)

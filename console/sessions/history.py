@@ -1,0 +1,267 @@
+"""What each user has typed, kept over sessions, transports and restarts.
+
+A file a user, in the form of prompt_toolkit's FileHistory, so that other tools read it: an entry
+is a blank line, a comment with the time, and the entry's lines, each behind a ``+``. It is only
+ever appended to, in one write an entry, so that several processes can share it. Reading keeps the
+newest entries; a file that has grown to twice what is kept is rewritten with those.
+
+Everything here is called on the console's loop. A write is a few bytes without fsync; reading is
+bounded by the file's size limit and takes milliseconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import logging
+import os
+import stat
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from console.state import exposure, make_private_directory, write_atomically
+
+logger = logging.getLogger("console.history")
+
+ENTRIES: Final = 10_000
+"""The newest entries are kept: years of work for most, and 10 ms to read."""
+
+HISTORY_BYTES: Final = 1024 * 1024
+"""Of text, in memory and on disk."""
+
+ENTRY_BYTES: Final = 64 * 1024
+"""Longer entries, pasted files, are not kept: a few would push out everything else."""
+
+_OPEN = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
+
+Warn = Callable[[str], None]
+Version = tuple[int, int, int]
+
+
+class HistoryStore:
+    """The histories of all users.
+
+    Args:
+        directory: Where the files are; None for the system user's state directory. Made, for its
+            owner alone, at the first entry.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
+        self._directory = None if directory is None else Path(directory)
+        self._histories: dict[str, UserHistory] = {}
+        self._warned = False
+
+    def for_user(self, name: str) -> UserHistory:
+        """Return a user's history: one object for all sessions, so that they see each other.
+
+        What other processes have appended since the last call is read in.
+        """
+        history = self._histories.get(name)
+        if history is None:
+            if self._directory is None:
+                import platformdirs  # noqa: PLC0415 - 12 ms that a named directory saves
+
+                self._directory = platformdirs.user_state_path("console") / "history"
+            history = UserHistory(self._directory / _file_name(name), self._warn)
+            self._histories[name] = history
+        history.refresh()
+        return history
+
+    def _warn(self, problem: str) -> None:
+        """Log once: whatever keeps one file from being written mostly keeps all."""
+        if not self._warned:
+            self._warned = True
+            logger.warning("%s; until then what is typed is kept in memory only", problem)
+
+
+class UserHistory:
+    """The history of one user; a `HistoryLog`. Made by `HistoryStore.for_user`."""
+
+    def __init__(self, path: Path, warn: Warn) -> None:
+        self._path = path
+        self._warn = warn
+        self._entries: deque[str] = deque()
+        self._bytes = 0
+        self._version: Version | None = None
+        self._unsaved = False
+
+    def entries(self) -> Sequence[str]:
+        """Return the entries, oldest first."""
+        return tuple(self._entries)
+
+    def append(self, entry: str) -> None:
+        """Keep an entry, in memory and on disk. A disk that fails is logged once, never raised.
+
+        Not kept: a blank entry, the last one again, one that begins with a space (so that a
+        statement with a secret can be typed), and one over `ENTRY_BYTES`.
+        """
+        if not entry.strip() or entry.startswith(" ") or _size(entry) > ENTRY_BYTES:
+            return
+        if self._entries and self._entries[-1] == entry:
+            return
+        self._keep(entry)
+        try:
+            self._append_to_file(_record(entry))
+        except OSError as error:
+            self._unsaved = True
+            self._warn(_problem(self._path, error))
+
+    def refresh(self) -> None:
+        """Read the file again if somebody else has changed it. Never raises."""
+        if self._unsaved:
+            return  # memory knows more than the file
+        try:
+            if _version(self._path.stat()) != self._version:
+                self._load()
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            self._warn(_problem(self._path, error))
+
+    def _keep(self, entry: str) -> None:
+        self._entries.append(entry)
+        self._bytes += _size(entry)
+        while len(self._entries) > ENTRIES or self._bytes > HISTORY_BYTES:
+            self._bytes -= _size(self._entries.popleft())
+
+    def _load(self) -> None:
+        with _opened(self._path, os.O_RDONLY) as (descriptor, status):
+            # The records' own marks come on top of the text: at the most as much again.
+            data = _read_tail(descriptor, status, 2 * HISTORY_BYTES)
+            self._entries.clear()
+            self._bytes = 0
+            count = 0
+            for entry in _parse(data):
+                count += 1
+                if not self._entries or self._entries[-1] != entry:
+                    self._keep(entry)
+            self._version = _version(status)
+            if status.st_size > 2 * HISTORY_BYTES or count > 2 * ENTRIES:
+                self._rewrite(descriptor)
+
+    def _rewrite(self, descriptor: int) -> None:
+        """Replace the file by what is kept of it, unless somebody is just appending to it.
+
+        Writers hold a shared lock while they append, and look again whether the file is still
+        the one of that name once they have it. Neither side ever waits: this is the console's
+        loop. Where a lock cannot be had, rewriting is left to the next time.
+        """
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return
+        if _version(self._path.stat()) != self._version:
+            return  # appended to, or rewritten, between our reading and our lock
+        write_atomically(self._path, b"".join(_record(entry) for entry in self._entries))
+        self._version = _version(self._path.stat())
+
+    def _append_to_file(self, record: bytes) -> None:
+        make_private_directory(self._path.parent)
+        for _ in range(3):  # a file is rewritten once in ten thousand entries, not three times
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+            with _opened(self._path, flags) as (descriptor, before):
+                # Refused while the file is rewritten. The entry may get lost then, from the file
+                # alone; waiting would hold every session.
+                with contextlib.suppress(OSError):
+                    fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                with contextlib.suppress(FileNotFoundError):
+                    if self._path.stat().st_ino != before.st_ino:
+                        continue  # rewritten since we opened it
+                written = os.write(descriptor, record)
+                if written < len(record):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                after = os.fstat(descriptor)
+                seen = before.st_size == 0 or self._version == _version(before)
+                if seen and after.st_size == before.st_size + written:
+                    self._version = _version(after)  # else somebody else's entry is to be read
+                return
+
+
+def _file_name(user: str) -> str:
+    """Make a file name of a user's: as it is if harmless, else with percent escapes."""
+    name = quote(user, safe="@+", errors="surrogatepass")
+    if name.startswith("."):
+        name = "%2E" + name[1:]
+    if len(name) > 200:  # the system's limit is 255, with what write_atomically() adds
+        name = f"{name[:128]}%{hashlib.sha256(name.encode()).hexdigest()}"
+    return name or "%"
+
+
+def _size(entry: str) -> int:
+    return len(entry.encode("utf-8", "replace"))
+
+
+def _record(entry: str) -> bytes:
+    now = datetime.now(UTC).replace(tzinfo=None)
+    lines = "".join(f"+{line}\n" for line in entry.split("\n"))
+    return f"\n# {now}\n{lines}".encode("utf-8", "replace")
+
+
+def _parse(data: bytes) -> Iterator[str]:
+    lines: list[str] = []
+    for line in data.split(b"\n"):
+        if line.startswith(b"+"):
+            lines.append(line[1:].decode("utf-8", "replace"))
+        elif lines:
+            yield "\n".join(lines)
+            lines = []
+    if lines:
+        yield "\n".join(lines)
+
+
+def _version(status: os.stat_result) -> Version:
+    return (status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def _read_tail(descriptor: int, status: os.stat_result, limit: int) -> bytes:
+    """Read the end of a file, from the beginning of a record on."""
+    skipped = max(0, status.st_size - limit)
+    parts = []
+    position = skipped
+    while part := os.pread(descriptor, limit, position):
+        parts.append(part)
+        position += len(part)
+        if position - skipped >= limit:
+            break
+    data = b"".join(parts)
+    return data[max(0, data.find(b"\n# ")) :] if skipped else data
+
+
+class _Unfit(OSError):
+    """A file that we do not use although we could; its text has the remedy."""
+
+
+@contextlib.contextmanager
+def _opened(path: Path, flags: int) -> Iterator[tuple[int, os.stat_result]]:
+    """Open a history file that is ours alone.
+
+    Raises:
+        OSError: If it cannot be opened, or others can read it or have made it.
+    """
+    descriptor = os.open(path, flags | _OPEN, 0o600)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise _Unfit(errno.EINVAL, "is no regular file; move it away")
+        problem = exposure(path, status, secret=True)
+        if problem:
+            raise _Unfit(errno.EPERM, str(problem))
+        yield descriptor, status
+    finally:
+        os.close(descriptor)
+
+
+def _problem(path: Path, error: OSError) -> str:
+    """Say in one line what is wrong, with the remedy."""
+    if isinstance(error, _Unfit):
+        return f"history {path}: {error.strerror}"
+    return (
+        f"history {path}: cannot be used: {error.strerror};"
+        f" make {path.parent} writable for the service's user, or name another directory"
+    )

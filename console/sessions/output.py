@@ -1,0 +1,169 @@
+"""The output of one session on its way to a client that may be slow or gone.
+
+Statements write from their worker, from the host's loop and from threads of their own. The text is
+gathered here and handed to the console's loop with one wake-up a burst, since a write for each
+``print`` would cost a system call, and an SSH packet, for every line.
+
+What waits is bounded. A thread that prints more than the client reads waits for it; a thread that
+runs an event loop never does: what it prints beyond the bound is dropped, counted, and the count
+is shown where the text would have stood.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from console.limits import PENDING_OUTPUT_CHARACTERS
+
+_CHUNK_CHARACTERS = 64 * 1024
+"""Handed on in one turn of the loop, so that one flood leaves turns to other sessions."""
+
+_WAIT_SECONDS = 0.1
+"""How long a writer waits at a time. Short, because only bytecode can be interrupted."""
+
+Deliver = Callable[[str, bool], None]
+
+
+class SessionOutput:
+    """An `OutputSink` in front of a frontend.
+
+    ``write`` may be called from any thread; the rest belongs to the console's loop.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        deliver: Deliver,
+        limit_characters: int = PENDING_OUTPUT_CHARACTERS,
+    ) -> None:
+        self._loop = loop
+        self._thread = threading.get_ident()
+        self._deliver = deliver
+        self._limit = limit_characters
+        # Re-entrant: a finaliser that prints may run while this thread holds it.
+        self._changed = threading.Condition(threading.RLock())
+        self._pending: deque[tuple[bool, str]] = deque()
+        self._size = 0
+        self._dropped = 0
+        self._scheduled = False
+        self._paused = False
+        self._closed = False
+        self._drained: list[asyncio.Future[None]] = []
+
+    def write(self, text: str, *, error: bool = False) -> bool:
+        """Take text to be shown. False once the session is over: the text is then the host's."""
+        # In pieces, so that the bound holds for one large string too.
+        return all(
+            self._put(text[start : start + _CHUNK_CHARACTERS], error)
+            for start in range(0, len(text), _CHUNK_CHARACTERS)
+        )
+
+    def _put(self, text: str, error: bool) -> bool:
+        with self._changed:
+            while self._size >= self._limit and not self._closed:
+                if self._may_not_wait():
+                    self._dropped += len(text)
+                    return True
+                self._changed.wait(_WAIT_SECONDS)
+            if self._closed:
+                return False
+            if self._dropped:
+                self._note_dropped()
+            self._pending.append((error, text))
+            self._size += len(text)
+            wake = not self._scheduled and not self._paused
+            self._scheduled = self._scheduled or wake
+        if wake:
+            # The loop is closed only after every session; a thread may still print in between.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._flush)
+        return True
+
+    def pause(self) -> None:
+        """Hand nothing on until `resume`: the client does not read."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Go on handing on."""
+        self._paused = False
+        self._schedule()
+
+    async def drained(self) -> None:
+        """Wait until everything written so far has been handed on."""
+        if self._pending or self._dropped:
+            future: asyncio.Future[None] = self._loop.create_future()
+            self._drained.append(future)
+            self._schedule()
+            await future
+
+    def close(self) -> None:
+        """Take no more text, drop what waits, release waiting writers. Can be called twice."""
+        with self._changed:
+            self._closed = True
+            self._pending.clear()
+            self._size = 0
+            self._changed.notify_all()
+        self._tell_drained()
+
+    def _may_not_wait(self) -> bool:
+        # asyncio's own record of a loop running in this thread; uvloop sets it as well.
+        return (
+            threading.get_ident() == self._thread or asyncio._get_running_loop() is not None  # noqa: SLF001
+        )
+
+    def _note_dropped(self) -> None:
+        note = f"\n[{self._dropped} characters of output dropped: the client was too slow]\n"
+        self._dropped = 0
+        self._pending.append((True, note))
+        self._size += len(note)
+
+    def _schedule(self) -> None:
+        with self._changed:
+            if self._scheduled or self._paused:
+                return
+            self._scheduled = True
+        self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Hand on one chunk of one stream."""
+        with self._changed:
+            self._scheduled = False
+            if self._paused or self._closed:
+                return
+            if not self._pending and self._dropped:
+                self._note_dropped()
+            error, text = self._take()
+            self._changed.notify_all()
+        if text:
+            self._deliver(text, error)
+        if self._pending or self._dropped:
+            self._schedule()
+        else:
+            self._tell_drained()
+
+    def _take(self) -> tuple[bool, str]:
+        """Take up to a chunk of consecutive text of the same stream."""
+        if not self._pending:
+            return False, ""
+        error, text = self._pending.popleft()
+        parts = [text]
+        size = len(text)
+        while self._pending:
+            next_error, text = self._pending[0]
+            if next_error != error or size + len(text) > _CHUNK_CHARACTERS:
+                break
+            self._pending.popleft()
+            parts.append(text)
+            size += len(text)
+        self._size -= size
+        return error, "".join(parts)
+
+    def _tell_drained(self) -> None:
+        waiting, self._drained = self._drained, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)

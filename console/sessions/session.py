@@ -1,0 +1,307 @@
+"""A session: one principal at one terminal, from admission to the last byte.
+
+It turns the crank: the frontend reads a statement, the evaluator runs it, the frontend shows the
+outcome. While a statement runs, typed text waits here; Ctrl-C in it interrupts the statement.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from console.events import (
+    EventBus,
+    ExceptionShown,
+    SessionClosed,
+    SessionOpened,
+    StatementFinished,
+    StatementStarted,
+)
+from console.interfaces import (
+    Evaluator,
+    Frontend,
+    HistoryLog,
+    Outcome,
+    OutcomeKind,
+    Principal,
+    Terminal,
+)
+from console.limits import TYPEAHEAD_CHARACTERS
+from console.sessions.output import SessionOutput
+
+logger = logging.getLogger("console.sessions")
+
+_INTERRUPT = "\x03"
+
+
+class SessionState(enum.Enum):
+    """The life of a session, in this order."""
+
+    OPEN = "open"
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
+class Session:
+    """See the module's docstring. Lives on the console's loop; follows `TerminalReceiver`."""
+
+    def __init__(
+        self,
+        *,
+        number: int,
+        principal: Principal,
+        terminal: Terminal,
+        namespace: Mapping[str, Any],
+        history: HistoryLog,
+        events: EventBus,
+        greeting: str,
+    ) -> None:
+        self.number = number
+        self.principal = principal
+        self.terminal = terminal
+        self.namespace = namespace
+        self.history = history
+        self.opened_at = time.time()
+        self.private_names: dict[str, Any] = {}
+        self._events = events
+        self._greeting = greeting
+        self._state = SessionState.OPEN
+        self._lost = False
+        self._reading = False
+        self._typeahead: list[str] = []
+        self._typeahead_size = 0
+        self._eof = False
+        self._reason = "left"
+        self._status = 0
+        self._frontend: Frontend | None = None
+        self._evaluator: Evaluator | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.output = SessionOutput(asyncio.get_running_loop(), self._deliver)
+
+    def __repr__(self) -> str:
+        return f"<session {self.number} of {self.principal.user} from {self.principal.peer}>"
+
+    @property
+    def state(self) -> SessionState:
+        """Where in its life the session is."""
+        return self._state
+
+    def names(self) -> Iterable[str]:
+        """Return the names that the session adds to the builtins."""
+        return tuple(self.private_names)
+
+    # ---- its life
+
+    def open(
+        self,
+        frontend: Frontend,
+        evaluator: Evaluator,
+        on_closed: Callable[[Session], None],
+    ) -> None:
+        """Begin. ``on_closed`` is called once, when nothing of the session runs any more."""
+        self._frontend = frontend
+        self._evaluator = evaluator
+        self._publish(SessionOpened, frontend=frontend.name)
+        self.terminal.attach(self)
+        self._task = asyncio.get_running_loop().create_task(
+            self._run(frontend, evaluator, on_closed), name=f"console session {self.number}"
+        )
+
+    def end(self, notice: str) -> None:
+        """End in order: tell the client why, end its prompt, interrupt its statement."""
+        if self._state is not SessionState.OPEN:
+            return
+        self._enter(SessionState.CLOSING)
+        self._reason = notice
+        if self._frontend is not None:
+            if self.terminal.kind.interactive:
+                self._frontend.write(f"\n{notice}\n")
+            self._frontend.close()
+        if not self._reading and self._evaluator is not None:
+            self._evaluator.interrupt()
+
+    def abort(self) -> None:
+        """End now, without waiting for the statement or the client."""
+        self._enter(SessionState.CLOSING)
+        self.terminal.abort()
+        if self._task is not None:
+            self._task.cancel()
+
+    async def closed(self) -> None:
+        """Wait until nothing of the session runs any more."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _run(
+        self, frontend: Frontend, evaluator: Evaluator, on_closed: Callable[[Session], None]
+    ) -> None:
+        try:
+            await self._converse(frontend, evaluator)
+            await self.output.drained()
+        except asyncio.CancelledError:
+            pass  # ends here: the task is ours, and whoever cancelled it waits for it to end
+        except Exception:  # the edge "frontend": a broken screen ends one session, not the console
+            logger.exception("session %d failed", self.number)
+            self._reason = "internal error"
+            self._status = 1
+        finally:
+            self._enter(SessionState.CLOSED)
+            self.output.close()
+            frontend.close()
+            evaluator.close()
+            self.private_names.clear()
+            self.terminal.close(self._status)
+            self._publish(
+                SessionClosed,
+                reason=self._reason,
+                duration_seconds=time.time() - self.opened_at,
+            )
+            on_closed(self)
+
+    async def _converse(self, frontend: Frontend, evaluator: Evaluator) -> None:
+        if self._greeting and self.terminal.kind.interactive and self.terminal.command is None:
+            frontend.write(self._greeting)
+        count = 0
+        while self._state is SessionState.OPEN:
+            source = await self._read(frontend)
+            if source is None:
+                return
+            count += 1
+            outcome = await self._evaluate(source, count, evaluator)
+            for error, text in frontend.render(outcome):
+                self.output.write(text, error=error)
+            await self.output.drained()
+            self._status = outcome.status
+            if outcome.kind is OutcomeKind.EXIT:
+                return
+
+    async def _read(self, frontend: Frontend) -> str | None:
+        text = "".join(self._typeahead)
+        self._typeahead.clear()
+        self._typeahead_size = 0
+        self._reading = True
+        try:
+            if text:
+                frontend.feed(text)
+            if self._eof:
+                frontend.feed_eof()
+            self.terminal.resume_reading()
+            source = await frontend.read()
+        finally:
+            self._reading = False
+        rest = frontend.take_typeahead()
+        if rest:
+            self._keep(rest)
+        return source
+
+    async def _evaluate(self, source: str, count: int, evaluator: Evaluator) -> Outcome:
+        self._publish(StatementStarted, statement=count, source=source)
+        began = time.monotonic()
+        # Ctrl-C that was typed right behind the statement is meant for it.
+        if _INTERRUPT in "".join(self._typeahead):
+            asyncio.get_running_loop().call_soon(self.interrupt_received)
+        outcome = await evaluator.evaluate(source)
+        self._publish(
+            StatementFinished,
+            statement=count,
+            kind=outcome.kind.value,
+            duration_seconds=time.monotonic() - began,
+        )
+        if outcome.error_id:
+            self._publish(ExceptionShown, error_id=outcome.error_id, traceback=outcome.text)
+        return outcome
+
+    def _enter(self, state: SessionState) -> None:
+        if self._state is SessionState.CLOSED or self._state is state:
+            return
+        logger.debug("session %d: %s -> %s", self.number, self._state.value, state.value)
+        self._state = state
+
+    def _publish(self, event: Any, **fields: Any) -> None:
+        self._events.publish(
+            event(
+                transport=self.principal.transport,
+                peer=self.principal.peer,
+                session=self.number,
+                user=self.principal.user,
+                **fields,
+            )
+        )
+
+    def _deliver(self, text: str, error: bool) -> None:
+        if self._frontend is not None:
+            self._frontend.write(text, error=error)
+
+    # ---- what the terminal tells (TerminalReceiver)
+
+    def data_received(self, text: str) -> None:
+        """Give typed text to the frontend, or keep it while a statement runs."""
+        if self._reading and self._frontend is not None:
+            self._frontend.feed(text)
+            return
+        _, interrupt, after = text.rpartition(_INTERRUPT)
+        if interrupt:
+            # As a tty does it: what was typed before Ctrl-C goes with it.
+            self._forget_typeahead()
+            self.interrupt_received()
+            text = after
+        if text:
+            self._keep(text)
+
+    def interrupt_received(self) -> None:
+        """Drop the line that is being typed, or interrupt the statement that runs."""
+        if self._reading and self._frontend is not None:
+            self._frontend.interrupt()
+            return
+        text = "".join(self._typeahead)
+        self._forget_typeahead()
+        after = text.rpartition(_INTERRUPT)[2] if _INTERRUPT in text else ""
+        if after:
+            self._keep(after)
+        if self._evaluator is not None:
+            self._evaluator.interrupt()
+
+    def eof_received(self) -> None:
+        """Let the frontend finish what it has, and then end."""
+        self._eof = True
+        if self._reading and self._frontend is not None:
+            self._frontend.feed_eof()
+
+    def resized(self) -> None:
+        """Draw anew for the new size."""
+        if self._frontend is not None:
+            self._frontend.resized()
+
+    def writing_paused(self) -> None:
+        """Hold output back: the client does not read."""
+        self.output.pause()
+
+    def writing_resumed(self) -> None:
+        """Let output go on."""
+        self.output.resume()
+
+    def connection_lost(self) -> None:
+        """End: nobody is there any more."""
+        if self._state is SessionState.OPEN:
+            self._reason = "connection lost"
+        self._enter(SessionState.CLOSING)
+        self.output.close()
+        if self._evaluator is not None:
+            self._evaluator.interrupt()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _keep(self, text: str) -> None:
+        self._typeahead.append(text)
+        self._typeahead_size += len(text)
+        if self._typeahead_size > TYPEAHEAD_CHARACTERS:
+            self.terminal.pause_reading()
+
+    def _forget_typeahead(self) -> None:
+        self._typeahead.clear()
+        self._typeahead_size = 0
+        self.terminal.resume_reading()
