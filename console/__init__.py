@@ -21,7 +21,7 @@ from console._version import __version__
 
 if TYPE_CHECKING:
     from console.auth.store import FileCredentials, MemoryCredentials
-    from console.config import SshSettings, TelnetSettings
+    from console.config import EvaluationSettings, SshSettings, TelnetSettings
     from console.console import Console, Listener
     from console.errors import (
         AlreadyRunning,
@@ -47,6 +47,7 @@ _HOMES = {
     "ConsoleError": "errors",
     "CredentialError": "errors",
     "CredentialStore": "interfaces",
+    "EvaluationSettings": "config",
     "FileCredentials": "auth.store",
     "InvalidKey": "errors",
     "InvalidUserName": "errors",
@@ -69,6 +70,7 @@ __all__ = [
     "ConsoleError",
     "CredentialError",
     "CredentialStore",
+    "EvaluationSettings",
     "FileCredentials",
     "InvalidKey",
     "InvalidUserName",

@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from console.errors import ConfigurationError
+from console.limits import PENDING_OUTPUT_CHARACTERS, RESULT_CHARACTERS
+
+MODES = ("thread", "loop")
+"""Where a statement can run."""
 
 DEFAULT_HOST = "127.0.0.1"
 
@@ -78,6 +82,43 @@ class SshSettings(ListenSettings):
     host_key: Path | str | None = None
 
     name = "ssh"
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSettings:
+    """How statements run.
+
+    Attributes:
+        mode: Where a statement runs by default: ``thread``, a worker thread of its session, or
+            ``loop``, on the service's event loop between two callbacks.
+        report_seconds: A statement that holds the service's loop longer is reported, with its
+            stack, to its session and to the log.
+        interrupt_seconds: One that holds it longer than this is interrupted. None for never.
+        keep_running: Let a statement go on when its session's connection is lost.
+        pending_output_characters: Output of a session that waits for its client. Beyond it, a
+            thread that prints waits; on a loop, what is printed is dropped and counted.
+        result_characters: The longest repr or traceback that is shown whole.
+    """
+
+    mode: str = "thread"
+    report_seconds: float = 0.25
+    interrupt_seconds: float | None = 2.0
+    keep_running: bool = False
+    pending_output_characters: int = PENDING_OUTPUT_CHARACTERS
+    result_characters: int = RESULT_CHARACTERS
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if self.mode not in MODES:
+            raise ConfigurationError("evaluation.mode", self.mode, "thread or loop")
+        for name in ("report_seconds", "interrupt_seconds"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ConfigurationError(f"evaluation.{name}", value, "more than 0 seconds")
+        for name in ("pending_output_characters", "result_characters"):
+            value = getattr(self, name)
+            if value < 1024:
+                raise ConfigurationError(f"evaluation.{name}", value, "at least 1024 characters")
 
 
 S = TypeVar("S", bound=ListenSettings)

@@ -28,12 +28,19 @@ from console._version import __version__
 from console.audit.log import FallbackHandler, log_event, mirror_exception
 from console.auth.authenticator import Authenticator
 from console.auth.store import FileCredentials, credential_store, default_keys_directory
-from console.config import ListenSettings, SshSettings, TelnetSettings, listen_settings
+from console.config import (
+    EvaluationSettings,
+    ListenSettings,
+    SshSettings,
+    TelnetSettings,
+    listen_settings,
+)
 from console.errors import AlreadyRunning, ConfigurationError, ListenError, StartError
 from console.evaluation.compiler import SourceCache
 from console.evaluation.evaluator import SessionEvaluator
 from console.evaluation.hooks import hooks
 from console.evaluation.host import HostLoop
+from console.evaluation.leftover import Statements
 from console.evaluation.names import private_names
 from console.events import EventBus
 from console.frontends.choice import choose_frontend
@@ -96,6 +103,7 @@ class Console:
         keys: The keys directory: host key, users, authorized keys. None for a directory of the
             user who runs the service (``console --help`` names it).
         history: The directory of the users' histories. None for the user's state directory.
+        evaluation: How statements run; None for the defaults of `EvaluationSettings`.
         loop: The host's loop, where it is not the one that runs when `start` is called.
 
     Raises:
@@ -114,6 +122,8 @@ class Console:
         # Files
         keys: Path | str | None = None,
         history: Path | str | None = None,
+        # Statements
+        evaluation: EvaluationSettings | None = None,
         # The host
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
@@ -130,6 +140,7 @@ class Console:
         if self._telnet is None and self._ssh is None:
             raise ConfigurationError("telnet, ssh", None, "give at least one of them a port")
         self._history = None if history is None else Path(history)
+        self._evaluation = evaluation or EvaluationSettings()
         self._given_loop = loop
         self._state = ConsoleState.STOPPED
         self._state_lock = threading.Lock()
@@ -207,9 +218,12 @@ class Console:
         started.set_running_or_notify_cancel()  # a caller that is cancelled stops nothing
         self._ended = concurrent.futures.Future()
         self._ended.set_running_or_notify_cancel()
+        host = HostLoop(self._given_loop or running_loop)
+        here = running_loop is not None and self._given_loop in {None, running_loop}
+        host.learn_thread(threading.get_ident() if here else 0)
         threading.Thread(
             target=self._run_thread,
-            args=(self._given_loop or running_loop, started, self._ended),
+            args=(host, started, self._ended),
             name="console",
             daemon=True,
         ).start()
@@ -230,6 +244,7 @@ class Console:
         if ended is None:
             return _Done()
         if running is not None:
+            running.host.give_back_signal()
             running.request_stop()
         return _wait(ended, running_loop, STOP_SECONDS)
 
@@ -261,7 +276,7 @@ class Console:
 
     def _run_thread(
         self,
-        host_loop: asyncio.AbstractEventLoop | None,
+        host: HostLoop,
         started: concurrent.futures.Future[None],
         ended: concurrent.futures.Future[None],
     ) -> None:
@@ -271,7 +286,7 @@ class Console:
         loop = asyncio.SelectorEventLoop(selector)
         pool = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="console-pool")
         loop.set_default_executor(pool)
-        running = _Running(self, HostLoop(host_loop), selector)
+        running = _Running(self, host, selector)
         error: BaseException | None = None
         try:
             loop.run_until_complete(running.serve(lambda: self._has_started(running, started)))
@@ -312,11 +327,12 @@ class _Running:
 
     def __init__(self, console: Console, host: HostLoop, selector: selectors.BaseSelector) -> None:
         self._console = console
-        self._host = host
+        self.host = host
         self._selector = selector
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop_requested = asyncio.Event()
         self._sources = SourceCache()
+        self._statements = Statements()
         self._namespace = Namespace(console.namespace)
         self._events = EventBus()
         self._events.subscribe(log_event)
@@ -336,7 +352,7 @@ class _Running:
         self._loop = asyncio.get_running_loop()
         # What runs on this thread on behalf of a session (the editor's parser and highlighter)
         # may warn; that is neither the host's output nor the session's.
-        current_scope.set(Scope(0, _Mute(), {}))
+        current_scope.set(Scope(0, _Mute(), None, {}))
         async with self._closing:
             await self._open()
             on_started()
@@ -350,10 +366,8 @@ class _Running:
             await loop.run_in_executor(None, prepare)
 
         # Everything that can fail comes first; each thing opened says how it is closed.
-        sockets = []
-        for settings in (console._telnet, console._ssh):  # noqa: SLF001 - its own inner half
-            if settings is not None:
-                sockets.append((settings, self._bind(settings)))
+        wanted = (console._telnet, console._ssh)  # noqa: SLF001 - its own inner half
+        sockets = [(settings, self._bind(settings)) for settings in wanted if settings is not None]
         authenticator = Authenticator(console.credentials, self._events)
         self._closing.callback(authenticator.close)
         host_key = await self._load_host_key()
@@ -366,7 +380,7 @@ class _Running:
         self._namespace.install()
         self._closing.callback(self._namespace.uninstall)
         self._closing.callback(self._sources.clear)
-        self._closing.callback(self._host.close, 0.3)
+        self._closing.callback(self.host.close, 0.3)
 
         manager = SessionManager(
             namespace=console.namespace,
@@ -375,6 +389,7 @@ class _Running:
             make_frontend=choose_frontend,
             make_evaluator=self._make_evaluator,
             greeting=self._greeting,
+            pending_output_characters=console._evaluation.pending_output_characters,  # noqa: SLF001
         )
         listeners = []
         for settings, sock in sockets:
@@ -453,15 +468,19 @@ class _Running:
         self._closing.callback(listener.close)
 
     def _make_evaluator(self, session: Session) -> SessionEvaluator:
-        session.private_names.update(private_names())
-        return SessionEvaluator(
+        evaluator = SessionEvaluator(
             session=session.number,
             namespace=self._console.namespace,
             names=session.private_names,
             sink=session.output,
-            host=self._host,
+            source=session.input,
+            host=self.host,
             sources=self._sources,
+            settings=self._console._evaluation,  # noqa: SLF001 - its own inner half
+            statements=self._statements,
         )
+        session.private_names.update(private_names(evaluator, self.host, self._statements))
+        return evaluator
 
     def _banner(self) -> str:
         return f"{self._console.name}\nconsole {__version__}\n"
@@ -495,7 +514,7 @@ class _Running:
 class _Mute(OutputSink):
     """Takes what nobody asked for."""
 
-    def write(self, text: str, *, error: bool = False) -> bool:  # noqa: ARG002 - the signature
+    def write(self, text: str, *, error: bool = False) -> bool:
         return True
 
 
@@ -540,10 +559,9 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 async def _close_connections(server: Any) -> None:
     """Cut what is still connected, and give the transports a turn to say so."""
-    server.abort()
-    deadline = asyncio.get_running_loop().time() + 0.3
-    while server.connections and asyncio.get_running_loop().time() < deadline:
-        await asyncio.sleep(0.01)
+    for connection in tuple(server.connections):
+        connection.abort()
+    await server.wait_closed(0.3)
 
 
 def _finish_tasks(loop: asyncio.AbstractEventLoop) -> None:

@@ -26,6 +26,7 @@ __all__ = [
     "Frontend",
     "FrontendHost",
     "HistoryLog",
+    "InputSource",
     "Outcome",
     "OutcomeKind",
     "OutputSink",
@@ -209,12 +210,14 @@ class Outcome:
         text: The value's repr or the traceback, clipped and escaped, without a final newline.
         status: The exit status that ``ssh host 'statement'`` reports.
         error_id: Names an exception in the session and in the log; empty if there was none.
+        note: What the console has to say about it, below the text: a hint, what was left behind.
     """
 
     kind: OutcomeKind
     text: str = ""
     status: int = 0
     error_id: str = ""
+    note: str = ""
 
 
 class OutputSink(Protocol):
@@ -222,6 +225,21 @@ class OutputSink(Protocol):
 
     def write(self, text: str, *, error: bool = False) -> bool:
         """Take text. False once the session is over: the text is then the host's own."""
+
+
+class InputSource(Protocol):
+    """Where ``input()`` of a statement reads: the session's terminal. Safe from any thread."""
+
+    def read_line(self, *, secret: bool = False) -> str:
+        """Wait for a line and return it with its newline; empty at the end of input.
+
+        Raises:
+            io.UnsupportedOperation: On a thread that runs an event loop, which must not wait.
+        """
+
+    @property
+    def page_rows(self) -> int:
+        """Lines that fit the screen; 0 where nobody turns pages, as with a pipe."""
 
 
 class Evaluator(Protocol):

@@ -16,7 +16,7 @@ from typing import Any
 from console.scope import current_scope
 
 PRIVATE_NAMES = frozenset({"_", "exit", "help", "quit"})
-"""Names that sessions have for themselves. A host's value of the same name is still found last."""
+"""Builtins that sessions have for themselves; code outside of sessions finds the real ones."""
 
 _ABSENT: Any = object()
 

@@ -6,27 +6,33 @@ themselves (PEP 567); threads get it from ``evaluation/threads.py``. Code of the
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import MutableMapping
-
-    from console.interfaces import OutputSink
+from console.interfaces import InputSource, OutputSink
 
 
 class Scope:
-    """What running code has of its session: where its output goes, and the session's own names.
+    """What running code has of its session: its output, its input, the session's own names.
 
-    It holds neither session nor terminal, so that a task or an exception that outlives its
-    session keeps nothing else alive.
+    Each statement has a scope of its own, which the tasks and threads that it starts share. It
+    holds neither session nor terminal, so that a task or an exception that outlives its session
+    keeps nothing else alive.
     """
 
-    __slots__ = ("names", "session", "sink")
+    __slots__ = ("names", "session", "sink", "source")
 
-    def __init__(self, session: int, sink: OutputSink, names: MutableMapping[str, Any]) -> None:
+    def __init__(
+        self,
+        session: int,
+        sink: OutputSink,
+        source: InputSource | None,
+        names: MutableMapping[str, Any],
+    ) -> None:
         self.session = session
         self.sink = sink
+        self.source = source
         self.names = names
 
 

@@ -84,7 +84,8 @@ def make_private_directory(path: str | os.PathLike[str]) -> None:
     what is in it asks `exposure`.
 
     Raises:
-        OSError: If it cannot be made, or is no directory.
+        NotADirectoryError: If a file is in the way.
+        OSError: If it cannot be made.
     """
     directory = Path(path)
     missing = []
@@ -97,8 +98,11 @@ def make_private_directory(path: str | os.PathLike[str]) -> None:
         try:
             one.mkdir(mode=0o700)
         except FileExistsError:
-            if not one.is_dir():  # another process may have been quicker; a file is an error
-                raise
+            # Another process may have been quicker.
+            if not one.is_dir():
+                raise NotADirectoryError(
+                    errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(one)
+                ) from None
 
 
 @contextlib.contextmanager
@@ -144,10 +148,12 @@ def read_with_status(
     Raises:
         OSError: If it cannot be read, is no regular file, or is longer than ``limit_bytes``.
     """
-    with os.fdopen(os.open(path, os.O_RDONLY | _NO_HANG), "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
+    descriptor = os.open(path, os.O_RDONLY | _NO_HANG)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
+    with os.fdopen(descriptor, "rb") as file:
         data = file.read(limit_bytes + 1)
     if len(data) > limit_bytes:
         raise OSError(errno.EFBIG, f"longer than {limit_bytes} bytes", os.fspath(path))
@@ -182,7 +188,7 @@ def exposure(
     if status.st_uid not in {0, os.geteuid()}:
         return Exposure(
             f"is owned by user {status.st_uid}, who could change it",
-            f"give it to the service's user: chown {os.geteuid()} {name}",
+            f"chown {os.geteuid()} {name}",
         )
     mode = stat.S_IMODE(status.st_mode)
     if not mode & (0o077 if secret else 0o022):

@@ -93,7 +93,8 @@ def parse_authorized_key(line: str, place: str) -> AuthorizedKey | None:
     problem = _blob_problem(kind, blob)
     if problem:
         raise InvalidKey(place, problem)
-    comment = escape_line(fields[2].strip()) if len(fields) > 2 else ""
+    # Cut after escaping, so that what we write ourselves is read back as the same.
+    comment = escape_line("".join(fields[2:]), _LINE_CHARACTERS)[:200].strip()
     return AuthorizedKey(kind, blob, _fingerprint(blob), comment, place)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from console._version import __version__
 from console.auth.keys import parse_authorized_key
@@ -81,7 +81,10 @@ def _new_password(name: str, *, from_stdin: bool) -> str:
     import click  # noqa: PLC0415 - see above
 
     if from_stdin:
-        return click.get_text_stream("stdin").readline().rstrip("\r\n")
+        try:
+            return sys.stdin.buffer.readline().decode().rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise CredentialError("password", "is not UTF-8") from error
     return str(
         click.prompt(f"new password for {name}", hide_input=True, confirmation_prompt="again")
     )
@@ -163,16 +166,18 @@ def _key_commands() -> click.Group:
         )
     )
     @click.argument("name")
-    @click.argument("file", type=click.File("r", encoding="utf-8", errors="replace"))
+    @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
     @_keys_option()
-    def add(name: str, file: TextIO, store: FileCredentials) -> None:
+    def add(name: str, file: str, store: FileCredentials) -> None:
         """Let user NAME in by the public keys in FILE; - is stdin."""
-        lines = file.read(KEY_FILE_CHARACTERS).split("\n")
+        with click.open_file(file, encoding="utf-8", errors="replace") as stream:
+            lines = stream.read(KEY_FILE_CHARACTERS).split("\n")
+        place = "stdin" if file == "-" else file
         # All are read before the first is granted: a file is taken whole or not at all.
-        keys = [parse_authorized_key(line, f"{file.name}:{at}") for at, line in enumerate(lines, 1)]
+        keys = [parse_authorized_key(line, f"{place}:{at}") for at, line in enumerate(lines, 1)]
         granted = [line for line, key in zip(lines, keys, strict=True) if key is not None]
         if not granted:
-            raise CredentialError(file.name, "there is no public key in it")
+            raise CredentialError(place, "there is no public key in it")
         for line in granted:
             click.echo(f"{store.grant_key(name, line)} lets {name} in")
 

@@ -1,8 +1,7 @@
 """From a statement's source to code that can run.
 
 A cell may hold several statements. The value of a trailing expression is shown, so it is compiled
-apart from what stands before it. A top-level ``await`` anywhere makes the whole cell run on the
-host's loop.
+apart from what stands before it. A cell that needs a running loop runs on the host's as a whole.
 """
 
 from __future__ import annotations
@@ -10,12 +9,17 @@ from __future__ import annotations
 import ast
 import inspect
 import linecache
+import re
 import textwrap
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import CodeType
-from typing import Final
+from typing import Any, Final
+
+from console.config import MODES
+from console.evaluation.loop_bound import needs_loop
 
 _FUTURE_MASK: Final = 0x1FF0000
 """The bits that ``from __future__`` sets in ``co_flags`` (CPython: PyCF_MASK)."""
@@ -38,11 +42,12 @@ class Statement:
 
     body: CodeType | None
     expression: CodeType | None
+    calls_loop: bool
 
     @property
-    def awaits(self) -> bool:
-        """Whether there is a top-level ``await``, so that only a loop can run it."""
-        return any(
+    def needs_loop(self) -> bool:
+        """Whether only a running loop can run it: it awaits, or calls what asks for the loop."""
+        return self.calls_loop or any(
             code is not None and bool(code.co_flags & inspect.CO_COROUTINE)
             for code in (self.body, self.expression)
         )
@@ -70,12 +75,24 @@ def normalise(source: str) -> str:
     return textwrap.dedent(source) if source[:1] in " \t" else source
 
 
-def compile_statement(source: str, filename: str, future_flags: int = 0) -> Statement:
+def split_mode(source: str) -> tuple[str, str]:
+    """Split ``%loop`` or ``%thread`` off a cell. Returns the mode, empty if none, and the rest."""
+    match = _MODE.match(source)
+    return (match[1], source[match.end() :]) if match else ("", source)
+
+
+_MODE = re.compile(rf"\s*%({'|'.join(MODES)})(?:[ \t]*\n|[ \t]+|$)")
+
+
+def compile_statement(
+    source: str, filename: str, namespace: Mapping[str, Any], future_flags: int = 0
+) -> Statement:
     """Compile a cell.
 
     Args:
         source: The cell, as `normalise` leaves it.
         filename: What tracebacks call it.
+        namespace: The names that it will see, to tell whether it calls for the loop.
         future_flags: ``from __future__`` features of earlier statements.
 
     Raises:
@@ -84,6 +101,7 @@ def compile_statement(source: str, filename: str, future_flags: int = 0) -> Stat
     """
     flags = future_flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     tree = compile(source, filename, "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True)
+    calls_loop = needs_loop(tree, namespace)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
     body = expression = None
     if tree.body:
@@ -91,7 +109,7 @@ def compile_statement(source: str, filename: str, future_flags: int = 0) -> Stat
         flags |= body.co_flags & _FUTURE_MASK
     if isinstance(last, ast.Expr):
         expression = compile(ast.Expression(last.value), filename, "eval", flags, dont_inherit=True)
-    return Statement(body, expression)
+    return Statement(body, expression, calls_loop)
 
 
 def is_complete(source: str) -> bool:
@@ -100,6 +118,7 @@ def is_complete(source: str) -> bool:
     What cannot be compiled is complete: running it shows the error. A compound statement is
     complete once an empty line follows it.
     """
+    source = split_mode(source)[1]
     try:
         tree = compile(source + "\n", "<input>", "exec", _INCOMPLETE_FLAGS, dont_inherit=True)
     except SyntaxError as error:

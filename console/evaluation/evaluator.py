@@ -1,12 +1,7 @@
-"""Runs the statements of one session.
+"""Runs the statements of one session, and watches over them.
 
-A statement goes to the session's worker thread, which compiles it and runs it there; one with a
-top-level ``await`` is handed on to the host's loop and runs there as one task. Either way the
-value's repr and the traceback are made on the thread that ran the statement, since both run user
-code, and only a finished `Outcome` travels back to the console's loop.
-
-Nothing that a statement raises leaves this module: ``SystemExit`` or ``KeyboardInterrupt`` out of a
-task would be re-raised by asyncio into the host's ``run_forever``.
+The console's loop never waits for a statement: it looks at it now and then, passes Ctrl-C on until
+the statement ends, gives it up if it does not, and reports or ends one that holds the host's loop.
 """
 
 from __future__ import annotations
@@ -14,21 +9,40 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import inspect
+import logging
+import time
 from collections.abc import MutableMapping
-from dataclasses import dataclass
 from typing import Any
 
-from console.evaluation.compiler import SourceCache, Statement, compile_statement, normalise
+from console.config import MODES, EvaluationSettings
+from console.evaluation.compiler import SourceCache, normalise, split_mode
+from console.evaluation.execution import Execution, Surroundings
 from console.evaluation.host import HostLoop
-from console.evaluation.printer import clip, format_exception, format_value
+from console.evaluation.leftover import LateOutput, Statements
 from console.evaluation.worker import Worker
-from console.interfaces import Outcome, OutcomeKind, OutputSink
-from console.scope import Scope, current_scope
+from console.interfaces import InputSource, Outcome, OutcomeKind, OutputSink
+from console.scope import Scope
+from console.text import escape_line
+
+logger = logging.getLogger("console.evaluation")
+
+_ASK_SECONDS = 0.05
+"""How often a statement is asked again to stop: it may be where it must not be interrupted."""
+
+_GIVE_UP_SECONDS = 0.7
+"""After Ctrl-C, the statement is left behind then. One second is what a person waits for."""
+
+_WATCH_SECONDS = 0.1
+"""How often a statement on the host's loop is looked at, at most."""
 
 
 class SessionEvaluator:
-    """Evaluates one statement at a time for one session. See `console.interfaces.Evaluator`."""
+    """Evaluates one statement at a time. See `console.interfaces.Evaluator`.
+
+    Attributes:
+        mode: Where statements run unless they say otherwise: ``thread`` or ``loop``.
+        last_error: The exception that the last failed statement raised.
+    """
 
     def __init__(
         self,
@@ -37,207 +51,170 @@ class SessionEvaluator:
         namespace: dict[str, Any],
         names: MutableMapping[str, Any],
         sink: OutputSink,
+        source: InputSource,
         host: HostLoop,
         sources: SourceCache,
+        settings: EvaluationSettings,
+        statements: Statements,
     ) -> None:
+        self.mode = settings.mode
+        self.last_error: BaseException | None = None
         self._session = session
+        self._sink = sink
+        self._source = source
+        self._settings = settings
+        self._statements = statements
+        self._surroundings = Surroundings(namespace, names, host, sources, settings)
         # One context for the session, so that what a statement sets in it holds for the next.
         # It begins empty: neither the console's variables nor the host's belong in here.
-        context = contextvars.Context()
-        context.run(current_scope.set, Scope(session, sink, names))
-        self._surroundings = _Surroundings(context, namespace, names, host, sources)
+        self._context = contextvars.Context()
         self._worker: Worker | None = None
-        self._running: _Evaluation | None = None
+        self._running: Execution | None = None
+        self._pressed_at: float | None = None
         self._count = 0
         self._future_flags = 0
         self._closed = False
 
     async def evaluate(self, source: str) -> Outcome:
-        """Run a statement and return what came of it.
-
-        A cancelled call leaves the statement running; its outcome is dropped.
-        """
+        """Run a statement and return what came of it. See `Evaluator.evaluate`."""
         self._count += 1
-        evaluation = _Evaluation(
-            source=normalise(source),
-            error_id=f"{self._session}.{self._count}",
-            future_flags=self._future_flags,
-            surroundings=self._surroundings,
-        )
-        self._running = evaluation
+        mode, source = split_mode(normalise(source))
+        if mode and not source.strip():
+            self.mode = mode
+            return Outcome(OutcomeKind.NOTHING, note=f"statements run in mode {mode!r} now")
         if self._worker is None:
             self._worker = Worker(f"console-session-{self._session}")
-        self._worker.submit(evaluation.run)
-        try:
-            outcome = await evaluation.done
-        finally:
-            self._running = None
-        self._future_flags |= evaluation.future_flags
+        execution = Execution(
+            name=f"{self._session}.{self._count}",
+            source=normalise(source),
+            mode=mode or self.mode,
+            future_flags=self._future_flags,
+            surroundings=self._surroundings,
+            context=self._context,
+            scope=Scope(self._session, self._sink, self._source, self._surroundings.names),
+            worker=self._worker,
+        )
+        self._running, self._pressed_at = execution, None
+        self._statements.add(execution)
+        self._worker.submit(execution.run)
+        outcome = await self._watch(execution)
+        self._running = None
+        self._future_flags |= execution.future_flags
+        self.last_error = execution.last_error or self.last_error
         return outcome
 
     def interrupt(self) -> bool:
-        """Ask the running statement to stop: one that awaits is cancelled."""
-        if self._running is None:
+        """Ask the running statement to stop. See `Evaluator.interrupt`."""
+        execution = self._running
+        if execution is None or execution.done.done():
             return False
-        self._running.interrupt()
+        if self._pressed_at is None:
+            self._pressed_at = time.monotonic()
+        execution.interrupt()
+        execution.changed.set()
         return True
 
     def close(self) -> None:
-        """End the worker after its statement and drop the session's own names."""
+        """End the worker after its statement, and drop the session's own names."""
         if self._closed:
             return
         self._closed = True
+        execution, self._running = self._running, None
+        if execution is not None and not execution.done.done():
+            # Its session is gone. It is asked to stop, or left running, as the settings say.
+            execution.scope.sink = LateOutput(execution.name)
+            if not self._settings.keep_running:
+                self._statements.wind_down(execution)
         if self._worker is not None:
             self._worker.close()
         self._surroundings.names.clear()
+        self.last_error = None
 
+    async def _watch(self, execution: Execution) -> Outcome:
+        """Wait for a statement's outcome, and see to it that there is one."""
+        reported = False
+        while not execution.done.done():
+            execution.changed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._patience(execution)):
+                    await execution.changed.wait()
+            if execution.done.done():
+                break
+            now = time.monotonic()
+            if self._pressed_at is not None:
+                if now - self._pressed_at > _GIVE_UP_SECONDS:
+                    self._leave_behind(execution)
+                    break
+                execution.interrupt()
+            busy_since = execution.busy_since
+            if busy_since is not None:
+                held = now - busy_since
+                if not reported and held > self._settings.report_seconds:
+                    reported = True
+                    self._report(execution, held)
+                limit = self._settings.interrupt_seconds
+                if limit is not None and held > limit and self._pressed_at is None:
+                    self._say(
+                        execution,
+                        f"[interrupted: it held the service's loop for more than {limit:g} s;"
+                        " %thread STATEMENT runs it in a thread of your session]",
+                    )
+                    self.interrupt()
+        return execution.done.result()
 
-@dataclass(frozen=True, slots=True)
-class _Surroundings:
-    """What every statement of a session runs in."""
+    def _patience(self, execution: Execution) -> float | None:
+        """How long to wait before looking again; None if there is nothing to look for."""
+        if self._pressed_at is not None:
+            return _ASK_SECONDS
+        return min(_WATCH_SECONDS, self._settings.report_seconds) if execution.on_loop else None
 
-    context: contextvars.Context
-    namespace: dict[str, Any]
-    names: MutableMapping[str, Any]
-    host: HostLoop
-    sources: SourceCache
-
-
-class _Evaluation:
-    """One statement on its way from source to outcome."""
-
-    def __init__(
-        self, *, source: str, error_id: str, future_flags: int, surroundings: _Surroundings
-    ) -> None:
-        self.source = source
-        self.error_id = error_id
-        self.future_flags = future_flags
-        self._in = surroundings
-        self._filename = f"<console-{error_id}>"
-        self._loop = asyncio.get_running_loop()
-        self._task: asyncio.Task[None] | None = None
-        self._interrupted = False
-        self.done: asyncio.Future[Outcome] = self._loop.create_future()
-
-    # ---- on the session's worker
-
-    def run(self) -> None:
-        """Compile, then run here or hand over to the host's loop."""
-        # The context is left before the host's loop enters it: one thread at a time may.
-        statement = self._in.context.run(self._compile)
-        if isinstance(statement, Outcome):
-            self._finish(statement)
-        elif statement.awaits:
-            try:
-                self._in.host.call(self._start_task, statement)
-            except RuntimeError as error:  # the host's loop is closed
-                self._finish(self._failed(error))
-        else:
-            self._finish(self._in.context.run(self._execute, statement))
-            self._in.host.wake()
-
-    def _compile(self) -> Statement | Outcome:
-        self._in.sources.add(self._filename, self.source)
-        try:
-            statement = compile_statement(self.source, self._filename, self.future_flags)
-        except BaseException as error:  # noqa: BLE001 - whatever it is belongs to the statement
-            return self._failed(error, compiling=True)
-        self.future_flags |= statement.future_flags
-        return statement
-
-    def _execute(self, statement: Statement) -> Outcome:
-        try:
-            if statement.body is not None:
-                eval(statement.body, self._in.namespace)  # noqa: S307 - a console's purpose
-            if statement.expression is None:
-                return Outcome(OutcomeKind.NOTHING)
-            return self._succeeded(eval(statement.expression, self._in.namespace))  # noqa: S307
-        except BaseException as error:  # noqa: BLE001 - user code's exceptions are values
-            return self._failed(error)
-
-    # ---- on the host's loop
-
-    def _start_task(self, statement: Statement) -> None:
-        # The class itself: a host's task factory may not take a context, or may count its tasks.
-        self._task = asyncio.Task(
-            self._await(statement),
-            loop=self._in.host.loop(),
-            context=self._in.context,
-            name=f"console statement {self.error_id}",
+    def _report(self, execution: Execution, held_seconds: float) -> None:
+        stack = execution.stack_on_loop()
+        logger.warning(
+            "statement %s has held the service's loop for %.2f s: %s\n%s",
+            execution.name,
+            held_seconds,
+            escape_line(execution.source),
+            "\n".join("  | " + line for line in stack.split("\n")),
         )
-        if self._interrupted:
-            self._task.cancel()
+        self._say(
+            execution,
+            f"[this statement has held the service's loop for {held_seconds:.2f} s]\n{stack}",
+        )
 
-    async def _await(self, statement: Statement) -> None:
-        try:
-            if statement.body is not None:
-                await _maybe(eval(statement.body, self._in.namespace), statement.body.co_flags)  # noqa: S307
-            outcome = Outcome(OutcomeKind.NOTHING)
-            if statement.expression is not None:
-                value = await _maybe(
-                    eval(statement.expression, self._in.namespace),  # noqa: S307
-                    statement.expression.co_flags,
-                )
-                outcome = self._succeeded(value)
-        except BaseException as error:  # noqa: BLE001 - see the module's docstring
-            outcome = self._failed(error)
-        self._finish(outcome)
+    def _leave_behind(self, execution: Execution) -> None:
+        """Give the prompt back while the statement goes on where nothing can wake it."""
+        where = execution.where()
+        execution.scope.sink = LateOutput(execution.name)
+        logger.warning("statement %s does not stop and is left behind: %s", execution.name, where)
+        self._worker_left_behind()
+        execution.give_up(
+            Outcome(
+                OutcomeKind.INTERRUPTED,
+                "KeyboardInterrupt",
+                status=130,
+                note=f"statement {execution.name} does not stop: {where}\n"
+                "It is left behind, and ends when it can; statements() lists it.",
+            )
+        )
 
-    # ---- on either
+    def _worker_left_behind(self) -> None:
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+        # The old context may be entered for as long as the statement runs.
+        self._context = self._context.copy()
 
-    def _succeeded(self, value: Any) -> Outcome:
-        if value is None:
-            return Outcome(OutcomeKind.NOTHING)
-        text = format_value(value)
-        self._in.names["_"] = value
-        return Outcome(OutcomeKind.VALUE, text)
+    def _say(self, execution: Execution, text: str) -> None:
+        execution.scope.sink.write(f"{text}\n", error=True)
 
-    def _failed(self, error: BaseException, *, compiling: bool = False) -> Outcome:
-        if isinstance(error, SystemExit):
-            return _exit_outcome(error)
-        if isinstance(error, KeyboardInterrupt) or (
-            self._interrupted and isinstance(error, asyncio.CancelledError)
-        ):
-            return Outcome(OutcomeKind.INTERRUPTED, "KeyboardInterrupt", status=130)
-        text = format_exception(error, compiling=compiling)
-        return Outcome(OutcomeKind.EXCEPTION, text, status=1, error_id=self.error_id)
+    def set_mode(self, mode: str) -> None:
+        """Choose where the session's statements run from now on.
 
-    def _finish(self, outcome: Outcome) -> None:
-        # A console that has stopped meanwhile has closed its loop: nobody waits for the outcome.
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._resolve, outcome)
-
-    # ---- on the console's loop
-
-    def _resolve(self, outcome: Outcome) -> None:
-        if not self.done.done():
-            self.done.set_result(outcome)
-
-    def interrupt(self) -> None:
-        """Ask the statement to stop. Cancels its task; a worker's statement goes on."""
-        self._interrupted = True
-        with contextlib.suppress(RuntimeError):
-            self._in.host.call(self._cancel_task)
-
-    def _cancel_task(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-
-
-async def _maybe(value: Any, flags: int) -> Any:
-    """Await what ``eval`` returned if its code was compiled to a coroutine."""
-    return await value if flags & inspect.CO_COROUTINE else value
-
-
-def _exit_outcome(error: SystemExit) -> Outcome:
-    """Turn ``sys.exit(...)`` into an outcome, with the status that Python itself would give."""
-    code = error.code
-    if code is None:
-        return Outcome(OutcomeKind.EXIT)
-    if isinstance(code, int):
-        return Outcome(OutcomeKind.EXIT, status=code & 0xFF)
-    try:
-        text = clip(str(code))
-    except Exception as failure:  # noqa: BLE001 - the message is user code's
-        text = f"sys.exit() got a value that str() fails on ({type(failure).__name__})"
-    return Outcome(OutcomeKind.EXIT, text, status=1)
+        Raises:
+            ValueError: If there is no such mode.
+        """
+        if mode not in MODES:
+            message = f"no mode {mode!r}; there are {' and '.join(map(repr, MODES))}"
+            raise ValueError(message)
+        self.mode = mode

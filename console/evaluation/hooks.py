@@ -1,6 +1,8 @@
 """The few process-wide changes, made while a console runs and undone when the last one stops.
 
 - ``sys.stdout``, ``sys.stderr``, ``sys.stdin`` route by context (``streams.py``).
+- ``sys.breakpointhook`` and ``getpass.getpass`` do in a session what they do at a terminal, on the
+  session's terminal instead of the server's.
 - ``threading.Thread.start`` lets a thread started by a session's code inherit its context, so that
   what it prints reaches the session (Python does that by itself from 3.14 on, by an option). Pool
   threads are left out: they outlive the statement and work for the host.
@@ -11,12 +13,14 @@ Undoing checks identity: what somebody else replaced after us stays as it is.
 from __future__ import annotations
 
 import contextvars
+import getpass
 import sys
 import threading
 from collections.abc import Callable
 from typing import Any
 
-from console.evaluation.streams import RoutedInput, RoutedOutput
+from console.evaluation import debugger
+from console.evaluation.streams import RoutedInput, RoutedOutput, read_line
 from console.scope import current_scope
 
 
@@ -37,6 +41,8 @@ class _Hooks:
             self._replace(sys, "stdout", RoutedOutput(sys.stdout, error=False))
             self._replace(sys, "stderr", RoutedOutput(sys.stderr, error=True))
             self._replace(sys, "stdin", RoutedInput(sys.stdin))
+            self._replace(sys, "breakpointhook", _debugging(sys.breakpointhook))
+            self._replace(getpass, "getpass", _asking(getpass.getpass))
             self._replace(threading.Thread, "start", _inheriting(threading.Thread.start))
 
     def uninstall(self) -> None:
@@ -76,6 +82,32 @@ def _inheriting(start: Callable[[threading.Thread], None]) -> Callable[[threadin
         start(thread)
 
     return start_in_context
+
+
+def _debugging(hook: Callable[..., Any]) -> Callable[..., Any]:
+    def breakpointhook(*arguments: Any, **keywords: Any) -> Any:
+        """Open the debugger in the session whose code calls ``breakpoint()``."""
+        if current_scope.get() is None:
+            return hook(*arguments, **keywords)
+        debugger.set_trace(sys._getframe(1))  # noqa: SLF001 - as pdb.set_trace does it
+        return None
+
+    return breakpointhook
+
+
+def _asking(ask: Callable[..., str]) -> Callable[..., str]:
+    def getpass(prompt: str = "Password: ", stream: Any = None) -> str:
+        """Read a secret from the session's terminal, or from the host's as ever."""
+        scope = current_scope.get()
+        if scope is None:
+            return ask(prompt, stream)
+        scope.sink.write(str(prompt))
+        line = read_line(scope, secret=True)
+        if not line:
+            raise EOFError
+        return line.rstrip("\n")
+
+    return getpass
 
 
 def _belongs_to_a_pool(thread: threading.Thread) -> bool:

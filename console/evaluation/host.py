@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from console.evaluation.interrupts import AsyncExceptionGuard, Guard, SignalGuard
+
 logger = logging.getLogger("console.host")
 
 
@@ -25,6 +27,9 @@ class HostLoop:
         self._own: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._guard: SignalGuard | AsyncExceptionGuard | None = None
+        self.ident = 0
+        """The identifier of the loop's thread; 0 until the loop has run something for us."""
 
     def call(self, callback: Callable[..., Any], *args: Any) -> None:
         """Run a callback on the loop soon. Safe to call from any thread.
@@ -54,6 +59,39 @@ class HostLoop:
                 )
                 self._thread.start()
             return self._own
+
+    def learn_thread(self, ident: int = 0) -> None:
+        """Learn which thread runs a given loop: ``ident``, or the one that runs a callback."""
+        if ident:
+            self.ident = ident
+        elif self._given is not None:
+            with contextlib.suppress(RuntimeError):  # not running yet, or closed
+                self._given.call_soon_threadsafe(self._note_thread)
+
+    def _note_thread(self) -> None:
+        self.ident = threading.get_ident()
+
+    def guard(self) -> Guard:
+        """Return the guard of the loop's thread. Call on the loop only."""
+        if self._guard is None:
+            self._note_thread()
+            if threading.current_thread() is threading.main_thread():
+                self._guard = SignalGuard()
+            else:
+                self._guard = AsyncExceptionGuard()
+        if isinstance(self._guard, SignalGuard):
+            self._guard.install()
+        return self._guard
+
+    def give_back_signal(self) -> None:
+        """Undo what `guard` changed, at once if this is the main thread, else on the loop."""
+        if not isinstance(self._guard, SignalGuard):
+            return
+        if threading.current_thread() is threading.main_thread():
+            self._guard.uninstall()
+        elif self._given is not None:
+            with contextlib.suppress(RuntimeError):  # closed: whoever stops us on main does it
+                self._given.call_soon_threadsafe(self._guard.uninstall)
 
     def close(self, timeout_seconds: float) -> None:
         """Stop the loop if it is ours; a given loop is the host's. Blocks up to the timeout."""

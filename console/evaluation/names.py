@@ -1,9 +1,19 @@
-"""The names that each session has for itself: ``exit``, ``quit``, ``help``."""
+"""The names that each session has for itself: ``exit``, ``help``, ``mode`` and their like."""
 
 from __future__ import annotations
 
+import asyncio
 import pydoc
+import threading
+from collections.abc import Callable
 from typing import Any, NoReturn
+
+from console.evaluation import debugger
+from console.evaluation.evaluator import SessionEvaluator
+from console.evaluation.host import HostLoop
+from console.evaluation.leftover import Statements
+from console.introspect.stacks import describe_thread
+from console.scope import current_scope
 
 # Not in typeshed, though documented by name in pydoc's own source.
 _PLAIN_TEXT = pydoc.plaintext  # type: ignore[attr-defined]
@@ -12,13 +22,23 @@ _HELP = """\
 This is a Python prompt in the running process. What you change here changes the service.
 
   statement         runs in a thread of your session: time.sleep(9) stops nobody else
-  await something   runs the whole cell on the service's event loop
-  _                 the last value, your own
+  await something   runs the whole cell on the service's event loop; so does one that itself
+                    calls asyncio.create_task, all_tasks, get_running_loop and their like
+  %loop statement   runs on the service's loop between two callbacks: atomic for it, but it waits;
+                    what holds it too long is reported, and then interrupted
+  %loop, %thread    where your statements run from now on; mode() tells
+  Ctrl-C            drops the line, or stops the statement and gives the prompt back
   Tab               completes, without running any code of the service
-  Ctrl-C            drops the line, or asks a running await to stop
+  _                 the last value, your own
+  pm()              a debugger where your last exception was raised; breakpoint() works as well
+  page(value)       a long value or text, screen by screen
+  stack()           where the thread of the service's loop is now, even if it is stuck
+  statements()      what runs for all sessions, and what was left behind
   help(object)      what Python knows about an object
   exit(), Ctrl-D    leave; the service goes on
 """
+
+_MORE = "--more-- (Enter goes on, q ends) "
 
 
 class Exit:
@@ -46,10 +66,81 @@ class Help:
         if not objects:
             print(_HELP, end="")  # noqa: T201 - the session's stdout
         for thing in objects:
-            print(pydoc.render_doc(thing, renderer=_PLAIN_TEXT))  # noqa: T201 - as above
+            page_text(pydoc.render_doc(thing, renderer=_PLAIN_TEXT))
 
 
-def private_names() -> dict[str, Any]:
+def page_text(text: str) -> None:
+    """Print text screen by screen, where there is a screen and a thread that may wait for it."""
+    scope = current_scope.get()
+    source = None if scope is None else scope.source
+    rows = 0 if source is None or asyncio._get_running_loop() is not None else source.page_rows  # noqa: SLF001
+    lines = text.split("\n")
+    size = max(rows - 1, 1) if rows else len(lines)
+    for start in range(0, len(lines), size):
+        print("\n".join(lines[start : start + size]))  # noqa: T201 - the session's stdout
+        if source is not None and start + size < len(lines):
+            print(_MORE, end="")  # noqa: T201 - as above
+            answer = source.read_line()
+            if not answer or answer.strip().lower().startswith("q"):
+                return
+
+
+class _Command:
+    """A function of the console whose repr says how to use it."""
+
+    def __init__(self, function: Callable[..., Any], usage: str) -> None:
+        self._function = function
+        self._usage = usage
+        self.__doc__ = function.__doc__
+
+    def __repr__(self) -> str:
+        return self._usage
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._function(*arguments)
+
+
+def private_names(
+    evaluator: SessionEvaluator, host: HostLoop, statements: Statements
+) -> dict[str, Any]:
     """Make a session's own names."""
+
+    def mode(name: str | None = None) -> str:
+        """Tell where statements run, ``thread`` or ``loop``; or choose it."""
+        if name is not None:
+            evaluator.set_mode(name)
+        return evaluator.mode
+
+    def pm() -> None:
+        """Open a debugger where the session's last exception was raised."""
+        if evaluator.last_error is None:
+            print("no statement of this session has raised yet")  # noqa: T201 - the session's
+        else:
+            debugger.post_mortem(evaluator.last_error.__traceback__)
+
+    def page(value: object) -> None:
+        """Show a long value or text, screen by screen."""
+        page_text(value if isinstance(value, str) else repr(value))
+
+    def stack(thread: int | threading.Thread | None = None) -> None:
+        """Print where a thread is now: the one of the service's loop, or one that you name."""
+        ident = thread.ident if isinstance(thread, threading.Thread) else thread
+        if ident is None:
+            ident = host.ident
+        print(describe_thread(ident) if ident else "the service has no loop that has run yet")  # noqa: T201
+
+    def list_statements() -> None:
+        """Print the statements that run, and those that were left behind."""
+        print(statements.describe())  # noqa: T201 - the session's stdout
+
     leave = Exit()
-    return {"exit": leave, "quit": leave, "help": Help()}
+    return {
+        "exit": leave,
+        "help": Help(),
+        "mode": _Command(mode, "mode() tells where statements run, mode('loop') chooses"),
+        "page": _Command(page, "page(value) shows a long value screen by screen"),
+        "pm": _Command(pm, "pm() opens a debugger where your last exception was raised"),
+        "quit": leave,
+        "stack": _Command(stack, "stack() shows where the thread of the service's loop is now"),
+        "statements": _Command(list_statements, "statements() lists what runs for all sessions"),
+    }

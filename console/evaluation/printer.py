@@ -13,7 +13,9 @@ from typing import Any
 from console.limits import RESULT_CHARACTERS
 from console.text import escape_controls
 
-_OWN_DIRECTORY = str(Path(__file__).parent)
+_PACKAGE = Path(__file__).parent.parent
+_OWN_DIRECTORIES = (str(_PACKAGE / "evaluation"), str(_PACKAGE / "sessions"))
+"""Whose frames stand between a statement and what it calls: they would only distract."""
 
 
 def format_value(value: Any, limit_characters: int = RESULT_CHARACTERS) -> str:
@@ -29,12 +31,18 @@ def clip(text: str, limit_characters: int = RESULT_CHARACTERS) -> str:
     return f"{escape_controls(text[:limit_characters])}\n... {missing} more characters not shown"
 
 
-def format_exception(error: BaseException, *, compiling: bool = False) -> str:
+def format_exception(
+    error: BaseException,
+    *,
+    compiling: bool = False,
+    limit_characters: int = RESULT_CHARACTERS,
+) -> str:
     """Return a traceback as Python prints it, without the console's own frames.
 
     Args:
         error: What was raised.
         compiling: Whether the statement failed to compile: no frame is worth showing then.
+        limit_characters: What is longer is clipped.
     """
     try:
         report = traceback.TracebackException.from_exception(error, compact=True)
@@ -42,7 +50,20 @@ def format_exception(error: BaseException, *, compiling: bool = False) -> str:
         text = "".join(report.format())
     except Exception as failure:  # noqa: BLE001 - a hostile exception must still be reported
         text = f"{type(error).__name__}: its traceback cannot be shown ({type(failure).__name__})"
-    return clip(text.rstrip("\n"))
+    return clip(text.rstrip("\n"), limit_characters)
+
+
+def drop_own_frames(error: BaseException) -> None:
+    """Cut our frames off the beginning of a traceback.
+
+    Who keeps the exception then keeps nothing of ours alive, and a debugger begins in user code.
+    """
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_frame.f_code.co_filename.startswith(
+        _OWN_DIRECTORIES
+    ):
+        traceback = traceback.tb_next
+    error.__traceback__ = traceback
 
 
 def _strip(
@@ -57,7 +78,7 @@ def _strip(
         report.stack = None  # type: ignore[assignment]  # format() asks for None itself
     elif report.stack is not None:
         report.stack[:] = [
-            frame for frame in report.stack if not frame.filename.startswith(_OWN_DIRECTORY)
+            frame for frame in report.stack if not frame.filename.startswith(_OWN_DIRECTORIES)
         ]
     for other in (report.__cause__, report.__context__, *(report.exceptions or ())):
         if other is not None:

@@ -131,7 +131,7 @@ class RoutedInput(io.TextIOBase):
 
     def _host(self) -> TextIO:
         if current_scope.get() is not None:
-            message = "a statement cannot read input here; assign the value to a name instead"
+            message = "in a session, stdin has read(), readline() and iteration only"
             raise io.UnsupportedOperation(message)
         if self._real is None:
             message = "the host has no stdin"
@@ -139,11 +139,19 @@ class RoutedInput(io.TextIOBase):
         return self._real
 
     def read(self, size: int | None = -1, /) -> str:
-        """Read the host's stdin."""
-        return self._host().read(-1 if size is None else size)
+        """Read the session's input up to its end, or the host's stdin."""
+        scope = current_scope.get()
+        if scope is None:
+            return self._host().read(-1 if size is None else size)
+        if size is not None and size >= 0:
+            return self.readline()[:size]
+        return "".join(iter(self.readline, ""))
 
     def readline(self, size: int | None = -1, /) -> str:  # type: ignore[override]  # str, as TextIO
-        """Read a line of the host's stdin."""
+        """Read a line from the session's terminal, or from the host's stdin."""
+        scope = current_scope.get()
+        if scope is not None:
+            return read_line(scope)
         return self._host().readline(-1 if size is None else size)
 
     def fileno(self) -> int:
@@ -168,6 +176,18 @@ class RoutedInput(io.TextIOBase):
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._host(), name)
+
+
+def read_line(scope: Scope, *, secret: bool = False) -> str:
+    """Read a line from a session's terminal.
+
+    Raises:
+        io.UnsupportedOperation: Where the session has no input, or the thread must not wait.
+    """
+    if scope.source is None:
+        message = "there is no input to read here"
+        raise io.UnsupportedOperation(message)
+    return scope.source.read_line(secret=secret)
 
 
 def _checked(text: Any) -> str:

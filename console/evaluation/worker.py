@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
+from console.evaluation.interrupts import AsyncExceptionGuard
+
 
 class Worker:
     """A daemon thread: a statement that never ends must not keep the process alive.
@@ -14,6 +16,7 @@ class Worker:
     """
 
     def __init__(self, name: str) -> None:
+        self.guard = AsyncExceptionGuard()
         self._name = name
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -26,6 +29,11 @@ class Worker:
                 target=_work, args=(self._jobs,), name=self._name, daemon=True
             )
             self._thread.start()
+
+    @property
+    def ident(self) -> int:
+        """The thread's identifier; 0 before the first job."""
+        return 0 if self._thread is None else self._thread.ident or 0
 
     def close(self) -> None:
         """Let the thread end. Can be called twice."""

@@ -47,7 +47,7 @@ class StaticCompleter(Completer):
     def get_completions(
         self,
         document: Document,
-        complete_event: CompleteEvent,  # noqa: ARG002 - the signature
+        complete_event: CompleteEvent,
     ) -> Iterator[Completion]:
         """Yield what fits the text before the cursor."""
         line = document.current_line_before_cursor
@@ -60,7 +60,7 @@ class StaticCompleter(Completer):
                 if found >= _LIMIT:
                     return
 
-    def _candidates(self, line: str) -> tuple[str, dict[str, str]]:
+    def _candidates(self, line: str) -> tuple[str, dict[str, str]]:  # noqa: PLR0911 - a table
         if match := _FROM.match(line):
             module = sys.modules.get(match[1])
             return match[2], {} if module is None else attributes(module)

@@ -9,11 +9,14 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
 
 from prompt_toolkit.application import create_app_session
+from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Filter
 from prompt_toolkit.history import History
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.validation import ValidationError, Validator
 from ptpython.python_input import PythonInput
 
+from console.evaluation.compiler import normalise, split_mode
 from console.frontends.channel import ChannelInput, color_depth, make_output
 from console.frontends.completion import StaticCompleter
 from console.interfaces import FrontendHost, HistoryLog
@@ -113,6 +116,7 @@ class _ConsoleInput(PythonInput):
             input=input,
             output=output,
             color_depth=color_depth(host.terminal.kind),
+            _validator=_StatementValidator(),
             extra_key_bindings=_key_bindings(),
         )
         self.history = self.default_buffer.history = _SharedHistory(host.history)
@@ -138,9 +142,27 @@ class _ConsoleInput(PythonInput):
         """No menu of options: it costs a third of a session's memory."""
         return []
 
-    def get_compiler_flags(self) -> int:
-        """Allow a top-level await. The original asks each of the host's values for its class."""
-        return ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+
+class _StatementValidator(Validator):
+    """Finds syntax errors at Enter, before the statement leaves the editor.
+
+    ptpython's own asks each of the host's values for its class, to find ``__future__`` features.
+    """
+
+    def validate(self, document: Document) -> None:
+        """Raise a ValidationError where the text cannot be compiled."""
+        _, source = split_mode(document.text)
+        try:
+            # Only parsed: the rest of compiling would say its warnings twice.
+            ast.parse(normalise(source), "<input>")
+        except SyntaxError as error:
+            within = Document(source).translate_row_col_to_index(
+                (error.lineno or 1) - 1, (error.offset or 1) - 1
+            )
+            index = len(document.text) - len(source) + within
+            raise ValidationError(index, f"Syntax Error: {error.msg}") from None
+        except (ValueError, OverflowError, MemoryError, RecursionError) as error:
+            raise ValidationError(0, f"Error: {error}") from None
 
 
 def _key_bindings() -> KeyBindings:

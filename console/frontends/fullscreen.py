@@ -130,7 +130,7 @@ class FullscreenFrontend:
         """Show values and tracebacks as Python's plain prompt does."""
         return render_outcome(outcome)
 
-    def write(self, text: str, *, error: bool = False) -> None:  # noqa: ARG002 - one screen for both
+    def write(self, text: str, *, error: bool = False) -> None:
         """Write text, above the prompt if one is up. What has been typed stays."""
         if self._waiting_at_literal:
             self._send("\r\x1b[K" + _whole_lines(text) + _PROMPT)

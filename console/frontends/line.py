@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from console.evaluation.compiler import is_complete
 from console.frontends.rendering import render_outcome, terminal_bytes
 from console.interfaces import FrontendHost, Outcome
-from console.line_discipline import EndOfFile, Interrupt, Line, LineDiscipline
+from console.line_discipline import EndOfFile, Interrupt, LineDiscipline
 
 _FIRST_PROMPT = ">>> "
 _NEXT_PROMPT = "... "
@@ -48,7 +48,7 @@ class LineFrontend:
                 self._drop_lines()
             elif isinstance(event, EndOfFile):
                 return self._last_lines()
-            elif isinstance(event, Line) and self._take(event.text):
+            elif self._take(event.text):
                 return "\n".join(self._lines)
         return None
 

@@ -16,6 +16,7 @@ class OnceFrontend:
     def __init__(self, host: FrontendHost, command: str) -> None:
         self._terminal = host.terminal
         self._command: str | None = command if command.strip() else None
+        self._input: list[str] = []
 
     async def read(self) -> str | None:
         """Return the command, then None."""
@@ -23,7 +24,8 @@ class OnceFrontend:
         return command
 
     def feed(self, text: str) -> None:
-        """Drop it: the statement is in the command, and nothing reads input yet."""
+        """Keep it for the statement, which may read it: ``echo 5 | ssh host 'input()'``."""
+        self._input.append(text)
 
     def feed_eof(self) -> None:
         """Nothing to end: the command is known from the start."""
@@ -32,8 +34,10 @@ class OnceFrontend:
         """Nothing is typed here."""
 
     def take_typeahead(self) -> str:
-        """Nothing is typed here."""
-        return ""
+        """Give back the input, for the statement to read."""
+        text = "".join(self._input)
+        self._input.clear()
+        return text
 
     def render(self, outcome: Outcome) -> Iterable[tuple[bool, str]]:
         """Show the value on stdout, an exception on stderr."""

@@ -13,6 +13,8 @@ def render_outcome(outcome: Outcome) -> Iterator[tuple[bool, str]]:
         yield False, outcome.text + "\n"
     elif outcome.text:
         yield True, outcome.text + "\n"
+    if outcome.note:
+        yield True, outcome.note + "\n"
     if outcome.error_id:
         yield True, f"(error {outcome.error_id})\n"
 

@@ -132,7 +132,7 @@ class UserHistory:
 
     def _load(self) -> None:
         with _opened(self._path, os.O_RDONLY) as (descriptor, status):
-            # The records' own marks come on top of the text: at the most as much again.
+            # Marks and times of records count here too: of a huge file a little less is kept.
             data = _read_tail(descriptor, status, 2 * HISTORY_BYTES)
             self._entries.clear()
             self._bytes = 0

@@ -33,6 +33,7 @@ class SessionManager:
         make_frontend: MakeFrontend,
         make_evaluator: MakeEvaluator,
         greeting: Callable[[Principal], str],
+        pending_output_characters: int,
     ) -> None:
         self._namespace = namespace
         self._history = history
@@ -40,6 +41,7 @@ class SessionManager:
         self._make_frontend = make_frontend
         self._make_evaluator = make_evaluator
         self._greeting = greeting
+        self._pending_output_characters = pending_output_characters
         self._sessions: dict[int, Session] = {}
         self._count = 0
         self._draining = False
@@ -64,6 +66,7 @@ class SessionManager:
                 history=self._history.for_user(principal.user),
                 events=self._events,
                 greeting=self._greeting(principal),
+                pending_output_characters=self._pending_output_characters,
             )
             evaluator = self._make_evaluator(session)
             frontend = self._make_frontend(session)

@@ -28,6 +28,10 @@ _WAIT_SECONDS = 0.1
 Deliver = Callable[[str, bool], None]
 
 
+def _nowhere(text: str, error: bool) -> None:
+    """Take text that nobody will see."""
+
+
 class SessionOutput:
     """An `OutputSink` in front of a frontend.
 
@@ -104,6 +108,8 @@ class SessionOutput:
         """Take no more text, drop what waits, release waiting writers. Can be called twice."""
         with self._changed:
             self._closed = True
+            # An exception kept by the host may hold this object: it must not hold the session.
+            self._deliver = _nowhere
             self._pending.clear()
             self._size = 0
             self._changed.notify_all()

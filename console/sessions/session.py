@@ -31,6 +31,7 @@ from console.interfaces import (
     Terminal,
 )
 from console.limits import TYPEAHEAD_CHARACTERS
+from console.sessions.input import SessionInput
 from console.sessions.output import SessionOutput
 
 logger = logging.getLogger("console.sessions")
@@ -59,6 +60,7 @@ class Session:
         history: HistoryLog,
         events: EventBus,
         greeting: str,
+        pending_output_characters: int,
     ) -> None:
         self.number = number
         self.principal = principal
@@ -80,7 +82,10 @@ class Session:
         self._frontend: Frontend | None = None
         self._evaluator: Evaluator | None = None
         self._task: asyncio.Task[None] | None = None
-        self.output = SessionOutput(asyncio.get_running_loop(), self._deliver)
+        self.output = SessionOutput(
+            asyncio.get_running_loop(), self._deliver, pending_output_characters
+        )
+        self.input = SessionInput(terminal, self.output.write, self._input_wanted)
 
     def __repr__(self) -> str:
         return f"<session {self.number} of {self.principal.user} from {self.principal.peer}>"
@@ -151,6 +156,7 @@ class Session:
         finally:
             self._enter(SessionState.CLOSED)
             self.output.close()
+            self.input.close()
             frontend.close()
             evaluator.close()
             self.private_names.clear()
@@ -249,6 +255,8 @@ class Session:
             self._forget_typeahead()
             self.interrupt_received()
             text = after
+        if text and self.input.wanted:
+            text = self.input.feed(text)
         if text:
             self._keep(text)
 
@@ -262,6 +270,7 @@ class Session:
         after = text.rpartition(_INTERRUPT)[2] if _INTERRUPT in text else ""
         if after:
             self._keep(after)
+        self.input.drop()
         if self._evaluator is not None:
             self._evaluator.interrupt()
 
@@ -270,6 +279,8 @@ class Session:
         self._eof = True
         if self._reading and self._frontend is not None:
             self._frontend.feed_eof()
+        elif self.input.wanted:
+            self.input.feed_eof()
 
     def resized(self) -> None:
         """Draw anew for the new size."""
@@ -290,10 +301,19 @@ class Session:
             self._reason = "connection lost"
         self._enter(SessionState.CLOSING)
         self.output.close()
-        if self._evaluator is not None:
-            self._evaluator.interrupt()
+        self.input.close()
         if self._task is not None:
             self._task.cancel()
+
+    def _input_wanted(self) -> None:
+        """A statement reads a line: give it what has been typed ahead."""
+        text = "".join(self._typeahead)
+        self._forget_typeahead()
+        rest = self.input.feed(text)
+        if rest:
+            self._keep(rest)
+        if self._eof:
+            self.input.feed_eof()
 
     def _keep(self, text: str) -> None:
         self._typeahead.append(text)

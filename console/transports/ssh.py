@@ -7,7 +7,9 @@ sftp) is refused.
 
 from __future__ import annotations
 
+import asyncio
 import codecs
+import contextlib
 import logging
 import socket
 from collections.abc import Callable, Iterable
@@ -77,6 +79,7 @@ class SshListener:
         self.events = events
         self.connections: set[asyncssh.SSHServerConnection] = set()
         self._acceptor: asyncssh.SSHAcceptor | None = None
+        self._idle = asyncio.Event()
 
     async def listen(self, sock: socket.socket, host_key: asyncssh.SSHKey) -> None:
         """Accept connections on a socket that is already bound."""
@@ -105,10 +108,18 @@ class SshListener:
         if self._acceptor is not None:
             self._acceptor.close()
 
-    def abort(self) -> None:
-        """End every connection now."""
-        for connection in tuple(self.connections):
-            connection.abort()
+    async def wait_closed(self, seconds: float) -> None:
+        """Wait until the last connection is gone, but no longer than this."""
+        if self.connections:
+            self._idle.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), seconds)
+
+    def lost(self, connection: asyncssh.SSHServerConnection) -> None:
+        """Forget a connection that has ended."""
+        self.connections.discard(connection)
+        if not self.connections:
+            self._idle.set()
 
 
 class _Connection(asyncssh.SSHServer):
@@ -131,7 +142,7 @@ class _Connection(asyncssh.SSHServer):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._connection is not None:
-            self._listener.connections.discard(self._connection)
+            self._listener.lost(self._connection)
         if exc is not None:
             logger.info("%s: connection lost: %s", self._peer, escape_line(str(exc)))
 

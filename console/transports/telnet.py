@@ -186,7 +186,7 @@ class _Codec(TelnetWriter):
         self.size = Size()
         self.terminal_type: str | None = None
         self.environment: dict[str, str] = {}
-        self._received: list[bytes | _Signal] = []
+        self._received: list[bytearray | _Signal] = []
         self.set_ext_callback(NAWS, self._on_size)
         self.set_ext_callback(TTYPE, self._on_terminal_type)
         self.set_ext_callback(NEW_ENVIRON, self._on_environment)
@@ -194,7 +194,7 @@ class _Codec(TelnetWriter):
         for command in (IP, BRK, ABORT):
             self.set_iac_callback(command, self._on_interrupt)
         for command, key in ((EC, b"\x7f"), (EL, b"\x15"), (EOF, b"\x04")):
-            self.set_iac_callback(command, lambda _, key=key: self._received.append(key))
+            self.set_iac_callback(command, lambda _, key=key: self._take(key))
         for command in (AO, SUSP):
             self.set_iac_callback(command, lambda _: None)
         self.set_iac_callback(AYT, lambda _: self.write(b"\r\n[yes]\r\n"))
@@ -214,7 +214,7 @@ class _Codec(TelnetWriter):
         for command, option in _OFFERS:
             self.iac(command, option)
 
-    def feed(self, data: bytes) -> list[bytes | _Signal]:
+    def feed(self, data: bytes) -> list[bytearray | _Signal]:
         """Take bytes off the wire. Returns what was typed, and signals between it, in order."""
         received = self._received = []
         position = 0
@@ -227,17 +227,24 @@ class _Codec(TelnetWriter):
                     if self.is_oob:
                         self._collect_subnegotiation(run)
                     else:
-                        received.append(run)
+                        self._take(run)
                     continue
             byte = data[position : position + 1]
             position += 1
             # telnetlib3 raises for what the protocol forbids; its state is sound afterwards.
             with contextlib.suppress(ValueError):
                 if self.feed_byte(byte):
-                    received.append(byte)
+                    self._take(byte)
             while len(self._sb_buffer) > limits.SUBNEGOTIATION_BYTES:  # IAC IAC in one
                 self._sb_buffer.pop()
         return received
+
+    def _take(self, typed: bytes) -> None:
+        last = self._received[-1] if self._received else None
+        if isinstance(last, bytearray):
+            last += typed
+        else:
+            self._received.append(bytearray(typed))
 
     def _collect_subnegotiation(self, run: bytes) -> None:
         # telnetlib3 would keep a megabyte, byte by byte. Here: the option's code, and up to the
@@ -302,7 +309,7 @@ class _Decoder:
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
         self._after_cr = False
 
-    def decode(self, data: bytes) -> str:
+    def decode(self, data: bytes | bytearray) -> str:
         """Decode what can be decoded; half a character waits for its other half."""
         text = self._utf8.decode(data)
         if not text:
@@ -508,7 +515,7 @@ class TelnetConnection(asyncio.BufferedProtocol):
                 # as a connection that does not read does not notice that its peer has gone.
                 self._transport.pause_reading()
         for item in self._codec.feed(data):
-            if isinstance(item, bytes):
+            if isinstance(item, bytearray):
                 self._typed(self._decoder.decode(item))
             elif item is _Signal.INTERRUPT:
                 self._interrupted()
@@ -545,6 +552,7 @@ class TelnetConnection(asyncio.BufferedProtocol):
             self._waiting.clear()
             if self._state is not _State.OPEN:
                 return
+            self.resume_reading()
             if self._writing_paused:
                 receiver.writing_paused()
             if text:
@@ -603,7 +611,8 @@ class TelnetConnection(asyncio.BufferedProtocol):
             environment=tuple(sorted(self._codec.environment.items())),
         )
         self._typed(self._dialogue.accepted())
-        self.resume_reading()
+        # Until the session is attached: uvloop would read 256 KB before it gets to run that.
+        self._transport.pause_reading()
         self._server.admit(principal, self)
 
     def _login_ended(self, ended: Ended) -> None:

@@ -1,0 +1,62 @@
+"""pdb on a session's terminal.
+
+Only the thread that runs the statement is traced, so that other sessions and the host go on. The
+host's SIGINT handler, ``~/.pdbrc`` of the server's user and ``sys.last_*`` are left alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sys
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pdb  # noqa: T100 - offering a debugger is what this module does
+
+_REFUSAL = (
+    "a debugger cannot wait for you on a thread that runs an event loop, which would stop the"
+    " service; call it from a statement without await, in mode 'thread'"
+)
+
+
+def set_trace(frame: FrameType) -> None:
+    """Stop in a frame of the running statement.
+
+    Raises:
+        io.UnsupportedOperation: On a thread that runs an event loop.
+    """
+    _make().set_trace(frame)
+
+
+def post_mortem(traceback: TracebackType | None) -> None:
+    """Look around where an exception was raised.
+
+    Raises:
+        io.UnsupportedOperation: On a thread that runs an event loop.
+    """
+    debugger = _make()
+    debugger.reset()
+    debugger.interaction(None, traceback)
+
+
+def is_quit(error: BaseException) -> bool:
+    """Whether a statement ended because somebody quit its debugger."""
+    bdb = sys.modules.get("bdb")  # if nobody has imported it, nobody has quit it
+    return bdb is not None and isinstance(error, bdb.BdbQuit)
+
+
+def _make() -> pdb.Pdb:
+    if asyncio._get_running_loop() is not None:  # noqa: SLF001 - get_running_loop() without a raise
+        raise io.UnsupportedOperation(_REFUSAL)
+    import pdb  # noqa: PLC0415, T100 - 20 ms that few sessions need
+
+    class SessionPdb(pdb.Pdb):
+        """pdb that Ctrl-C leaves: the statement ends and the session's prompt comes back."""
+
+        def _cmdloop(self) -> None:
+            self.cmdloop()
+
+    streams: Any = {"stdin": sys.stdin, "stdout": sys.stdout}
+    return SessionPdb(nosigint=True, readrc=False, **streams)

@@ -1,0 +1,293 @@
+"""One statement on its way from source to outcome.
+
+It begins on its session's worker, which compiles it and runs it there; one that needs a loop is
+handed on to the host's loop and runs there as one task. Either way the value's repr and the
+traceback are made where the statement ran, guarded like the statement, since both run user code.
+Only a finished `Outcome` travels to the console's loop.
+
+Nothing that a statement raises gets further than this: out of a task, SystemExit or
+KeyboardInterrupt would be re-raised by asyncio into the host's ``run_forever``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import inspect
+import logging
+import time
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from console.config import EvaluationSettings
+from console.evaluation import debugger
+from console.evaluation.compiler import SourceCache, Statement, compile_statement
+from console.evaluation.host import HostLoop
+from console.evaluation.interrupts import Guard, GuardedCoroutine, Step
+from console.evaluation.printer import clip, drop_own_frames, format_exception, format_value
+from console.evaluation.worker import Worker
+from console.interfaces import Outcome, OutcomeKind
+from console.introspect.stacks import describe_place, thread_stack
+from console.scope import Scope, current_scope
+
+logger = logging.getLogger("console.evaluation")
+
+_NO_LOOP_MESSAGES = ("no running event loop", "There is no current event loop")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every statement of a session runs in."""
+
+    namespace: dict[str, Any]
+    names: MutableMapping[str, Any]
+    host: HostLoop
+    sources: SourceCache
+    settings: EvaluationSettings
+
+
+class Execution:
+    """See the module's docstring. Made on the console's loop.
+
+    Attributes:
+        done: Has the outcome, on the console's loop; given up on, it has one before the end.
+        changed: Set when there is news: the statement is done, or moved to the host's loop.
+        busy_since: While it holds the host's loop: since when. None between its steps.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        source: str,
+        mode: str,
+        future_flags: int,
+        surroundings: Surroundings,
+        context: contextvars.Context,
+        scope: Scope,
+        worker: Worker,
+    ) -> None:
+        self.name = name
+        self.source = source
+        self.began_at = time.time()
+        self.busy_since: float | None = None
+        self.future_flags = future_flags
+        self.last_error: BaseException | None = None
+        self.scope = scope
+        self._mode = mode
+        self._in = surroundings
+        self._context = context
+        self._worker = worker
+        self._filename = f"<console-{name}>"
+        self._loop = asyncio.get_running_loop()
+        self._on_loop = False
+        self._loop_guard: Guard | None = None
+        self._task: asyncio.Task[Step] | None = None
+        self._interrupted = False
+        self._ended = False
+        self.changed = asyncio.Event()
+        self.done: asyncio.Future[Outcome] = self._loop.create_future()
+
+    # ---- on the session's worker
+
+    def run(self) -> None:
+        """Compile, then run here or hand over to the host's loop."""
+        # The context is left before the host's loop enters it: one thread at a time may.
+        step = self._worker.guard.run(self, self._context.run, self._compile_or_execute)
+        if step.error is not None:
+            self._finish(self._failed(step.error))
+        elif isinstance(step.value, Outcome):
+            self._finish(step.value)
+            self._in.host.wake()
+        else:
+            self._on_loop = True
+            try:
+                self._in.host.call(self._start_task, step.value)
+            except RuntimeError as error:  # the host's loop is closed
+                self._finish(self._failed(error))
+            else:
+                self._tell(self.changed.set)
+
+    def _compile_or_execute(self) -> Outcome | Statement:
+        current_scope.set(self.scope)
+        self._in.sources.add(self._filename, self.source)
+        try:
+            statement = compile_statement(
+                self.source, self._filename, self._in.namespace, self.future_flags
+            )
+        except BaseException as error:  # noqa: BLE001 - whatever it is belongs to the statement
+            return self._failed(error, compiling=True)
+        self.future_flags |= statement.future_flags
+        if statement.needs_loop or self._mode == "loop":
+            return statement
+        try:
+            if statement.body is not None:
+                eval(statement.body, self._in.namespace)  # noqa: S307 - a console's purpose
+            if statement.expression is None:
+                return Outcome(OutcomeKind.NOTHING)
+            return self._succeeded(eval(statement.expression, self._in.namespace))  # noqa: S307
+        except BaseException as error:  # noqa: BLE001 - user code's exceptions are values
+            return self._failed(error)
+
+    # ---- on the host's loop
+
+    def _start_task(self, statement: Statement) -> None:
+        if self._interrupted:
+            self._finish(self._failed(KeyboardInterrupt()))
+            return
+        self._loop_guard = self._in.host.guard()
+        # The class itself: a host's task factory may not take a context, or may count its tasks.
+        self._task = asyncio.Task(
+            GuardedCoroutine(self._await(statement), self._loop_guard, self),
+            loop=self._in.host.loop(),
+            context=self._context,
+            name=f"console statement {self.name}",
+        )
+        self._task.add_done_callback(self._task_done)
+
+    async def _await(self, statement: Statement) -> Outcome:
+        try:
+            if statement.body is not None:
+                await _maybe(eval(statement.body, self._in.namespace), statement.body.co_flags)  # noqa: S307
+            if statement.expression is None:
+                return Outcome(OutcomeKind.NOTHING)
+            value = eval(statement.expression, self._in.namespace)  # noqa: S307 - as above
+            return self._succeeded(await _maybe(value, statement.expression.co_flags))
+        except BaseException as error:  # noqa: BLE001 - see the module's docstring
+            return self._failed(error)
+
+    def _task_done(self, task: asyncio.Task[Step]) -> None:
+        if task.cancelled():  # asked to in the step in which it ended
+            self._finish(self._failed(asyncio.CancelledError()))
+            return
+        step = task.result()
+        self._finish(step.value if step.error is None else self._failed(step.error))
+
+    # ---- on either
+
+    def _succeeded(self, value: Any) -> Outcome:
+        if value is None:
+            return Outcome(OutcomeKind.NOTHING)
+        text = format_value(value, self._in.settings.result_characters)
+        self._in.names["_"] = value
+        return Outcome(OutcomeKind.VALUE, text)
+
+    def _failed(self, error: BaseException, *, compiling: bool = False) -> Outcome:
+        if isinstance(error, SystemExit):
+            return _exit_outcome(error)
+        if debugger.is_quit(error):
+            return Outcome(OutcomeKind.INTERRUPTED, status=1)
+        if isinstance(error, KeyboardInterrupt) or (
+            self._interrupted and isinstance(error, asyncio.CancelledError)
+        ):
+            return Outcome(OutcomeKind.INTERRUPTED, "KeyboardInterrupt", status=130)
+        drop_own_frames(error)
+        text = format_exception(
+            error, compiling=compiling, limit_characters=self._in.settings.result_characters
+        )
+        self.last_error = error
+        return Outcome(
+            OutcomeKind.EXCEPTION, text, status=1, error_id=self.name, note=self._hint(error)
+        )
+
+    def _hint(self, error: BaseException) -> str:
+        if not isinstance(error, RuntimeError) or self._on_loop:
+            return ""
+        if not any(message in str(error) for message in _NO_LOOP_MESSAGES):
+            return ""
+        separator = "\n" if "\n" in self.source else " "
+        return (
+            "This ran in a thread of your session. To run it on the service's event loop, type:\n"
+            f"%loop{separator}{clip(self.source, 2000)}"
+        )
+
+    def _finish(self, outcome: Outcome) -> None:
+        self._tell(self._resolve, outcome)
+
+    def _tell(self, callback: Any, *arguments: Any) -> None:
+        # A console that has stopped meanwhile has closed its loop: nobody waits for the news.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(callback, *arguments)
+
+    # ---- on the console's loop
+
+    @property
+    def ended(self) -> bool:
+        """Whether it really has ended, given up on or not."""
+        return self._ended
+
+    @property
+    def on_loop(self) -> bool:
+        """Whether it runs on the host's loop."""
+        return self._on_loop
+
+    def interrupt(self) -> None:
+        """Raise KeyboardInterrupt where it runs; cancel it where it waits. Ask until it ends."""
+        first, self._interrupted = not self._interrupted, True
+        if not self._on_loop:
+            self._worker.guard.interrupt(self)
+            return
+        guard = self._loop_guard
+        # A task is cancelled once: what it awaits while it cleans up must not be cancelled too.
+        if (guard is None or not guard.interrupt(self)) and first:
+            with contextlib.suppress(RuntimeError):  # closed: there is nothing left to cancel
+                self._in.host.call(self._cancel_task)
+
+    def _cancel_task(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def give_up(self, outcome: Outcome) -> None:
+        """Let the session go on with this outcome; the statement ends when it can."""
+        if not self.done.done():
+            self.done.set_result(outcome)
+        self.changed.set()
+
+    def where(self) -> str:
+        """Say where the statement is now. Safe to call from any thread."""
+        if not self._on_loop:
+            return describe_place(thread_stack(self._worker.ident, skip_own=True))
+        if self.busy_since is not None or self._task is None:
+            return "on the service's loop, " + describe_place(
+                thread_stack(self._in.host.ident, skip_own=True)
+            )
+        frames = self._task.get_stack()
+        if not frames:
+            return "on the service's loop"
+        last = frames[-1]
+        return f"awaiting at {last.f_code.co_filename}:{last.f_lineno} in {last.f_code.co_name}"
+
+    def stack_on_loop(self) -> str:
+        """Return the stack that holds the host's loop, as text."""
+        return "".join(thread_stack(self._in.host.ident, skip_own=True).format()).rstrip("\n")
+
+    def _resolve(self, outcome: Outcome) -> None:
+        self._ended = True
+        if self.done.done():
+            logger.warning(
+                "statement %s, left behind, has ended: %s", self.name, outcome.kind.value
+            )
+        else:
+            self.done.set_result(outcome)
+        self.changed.set()
+
+
+async def _maybe(value: Any, flags: int) -> Any:
+    """Await what ``eval`` returned if its code was compiled to a coroutine."""
+    return await value if flags & inspect.CO_COROUTINE else value
+
+
+def _exit_outcome(error: SystemExit) -> Outcome:
+    """Turn ``sys.exit(...)`` into an outcome, with the status that Python itself would give."""
+    code = error.code
+    if code is None:
+        return Outcome(OutcomeKind.EXIT)
+    if isinstance(code, int):
+        return Outcome(OutcomeKind.EXIT, status=code & 0xFF)
+    try:
+        text = clip(str(code))
+    except Exception as failure:  # noqa: BLE001 - the message is user code's
+        text = f"sys.exit() got a value that str() fails on ({type(failure).__name__})"
+    return Outcome(OutcomeKind.EXIT, text, status=1)

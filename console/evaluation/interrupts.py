@@ -1,0 +1,332 @@
+"""Ctrl-C for one statement, without a race: it stops that statement or nothing.
+
+An interrupt is a KeyboardInterrupt raised in the thread that runs the statement. The danger is in
+the moment: it may arrive when the statement has just ended, inside asyncio's own code, or in our
+bookkeeping, and then it kills the host's loop. Two guards make it exact.
+
+`SignalGuard`, for the main thread: a signal, SIGURG, wakes even a blocked C call (``time.sleep``,
+a lock, ``select``), and its Python handler raises only if the guarded statement is the one asked
+for. It does not raise while our frames or those of modules with invariants to keep are on top; the
+asker tries again.
+
+`AsyncExceptionGuard`, for any other thread: ``PyThreadState_SetAsyncExc`` raises at the next
+bytecode, but not in a blocked C call. The sender checks and sets under a lock; before the guarded
+region is left, a late exception is taken back under the same lock.
+
+What does not work: raising from a timer or a trace function (slow, and seen by debuggers), SIGINT
+(the host's own), ``_thread.interrupt_main`` (hits whatever the main thread does), one try/except
+around the statement without the second phase (one in some thousand arrives after it).
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import ctypes
+import signal
+import threading
+import time
+from collections.abc import Callable, Coroutine, Generator
+from types import CodeType, FrameType
+from typing import Any, Final, Protocol
+
+
+class ConsoleInterrupt(KeyboardInterrupt):
+    """What a statement sees of Ctrl-C: user code may catch KeyboardInterrupt as ever."""
+
+
+# Tracebacks and reprs shall call it by the name that everybody knows.
+ConsoleInterrupt.__name__ = ConsoleInterrupt.__qualname__ = "KeyboardInterrupt"
+ConsoleInterrupt.__module__ = "builtins"
+
+SIGNAL: Final = signal.SIGURG
+"""Ignored by default and used by nobody: it says that urgent data came, if one asks for it."""
+
+_DELICATE_MODULES: Final = frozenset(
+    {
+        "_weakrefset",
+        "asyncio",
+        "concurrent",
+        "contextlib",
+        "linecache",
+        "logging",
+        "queue",
+        "threading",
+        "warnings",
+        "weakref",
+    }
+)
+"""An exception out of nowhere in these leaves locks held, or is swallowed as unraisable."""
+
+_DELICATE_TRIES: Final = 3
+"""After so many vetoes we do raise: the statement may really be waiting in ``Event.wait``."""
+
+_RESEND_SECONDS: Final = 0.25
+"""An exception that was set is pending for that long before it is set again."""
+
+_set_exception = ctypes.pythonapi.PyThreadState_SetAsyncExc
+_set_exception.argtypes = [ctypes.c_ulong, ctypes.py_object]
+_set_exception.restype = ctypes.c_int
+# A second function object for the same symbol: taking an exception back needs a null pointer.
+_clear_exception = ctypes.pythonapi["PyThreadState_SetAsyncExc"]
+_clear_exception.argtypes = [ctypes.c_ulong, ctypes.c_void_p]
+_clear_exception.restype = ctypes.c_int
+
+
+class Step:
+    """What came of one guarded call: a value, or an exception, never raised.
+
+    ``late`` is an interrupt that arrived when the call had already ended.
+    """
+
+    __slots__ = ("error", "late", "value")
+
+    def __init__(self) -> None:
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self.late: ConsoleInterrupt | None = None
+
+
+class Token(Protocol):
+    """Stands for the statement whose steps are guarded."""
+
+    busy_since: float | None
+    """When the step that runs now began (time.monotonic); None between steps."""
+
+
+class Guard(Protocol):
+    """Runs calls of a statement, and interrupts the one that is asked for."""
+
+    def run(self, token: object, function: Callable[..., Any], *arguments: Any) -> Step:
+        """Call a function. What it raises, an interrupt included, is in the step."""
+
+    def interrupt(self, token: object) -> bool:
+        """Interrupt the call guarded with ``token``. Safe to call from any thread.
+
+        False if no such call runs now. True is no promise: ask again until the statement ends.
+        """
+
+
+class SignalGuard:
+    """For statements on the main thread. Install and uninstall it there."""
+
+    def __init__(self) -> None:
+        self._current: object | None = None
+        self._requested: object | None = None
+        self._vetoes = 0
+        self._previous: Any = None
+        self._installed = False
+
+    def install(self) -> None:
+        """Take the signal, if it is not taken yet. Main thread only."""
+        if not self._installed:
+            self._previous = signal.signal(SIGNAL, self._handle)
+            self._installed = True
+
+    def uninstall(self) -> None:
+        """Give the signal back, unless somebody has taken it since. Main thread only."""
+        if self._installed and signal.getsignal(SIGNAL) == self._handle:
+            signal.signal(SIGNAL, self._previous or signal.SIG_DFL)
+        self._installed = False
+
+    def run(self, token: object, function: Callable[..., Any], *arguments: Any) -> Step:
+        """Call a function. See `Guard.run`."""
+        step = Step()
+        try:
+            self._current = token
+            step.value = function(*arguments)
+        except BaseException as error:  # noqa: BLE001 - it belongs to the statement
+            step.error = error
+        finally:
+            self._current = None
+            self._requested = None
+        return step
+
+    def interrupt(self, token: object) -> bool:
+        """Send the signal. See `Guard.interrupt`."""
+        if self._current is not token:
+            return False
+        if self._requested is not token:
+            self._vetoes = 0
+            self._requested = token
+        main = threading.main_thread().ident
+        if main is not None:
+            signal.pthread_kill(main, SIGNAL)
+        return True
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        token = self._current
+        if token is None or token is not self._requested:
+            # Too late for the statement that was asked for, or not ours at all.
+            if callable(self._previous):
+                self._previous(number, frame)
+            return
+        if self._vetoed(frame):
+            return
+        self._requested = None
+        raise ConsoleInterrupt
+
+    def _vetoed(self, frame: FrameType | None) -> bool:
+        if frame is None:
+            return False
+        if frame.f_code in _OWN_CODE:
+            return True
+        module = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if module in _DELICATE_MODULES and self._vetoes < _DELICATE_TRIES:
+            self._vetoes += 1
+            return True
+        return False
+
+
+class AsyncExceptionGuard:
+    """For statements on any other thread; one guard for each thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._current: object | None = None
+        self._thread = 0
+        self._sent_at: float | None = None
+
+    def run(self, token: object, function: Callable[..., Any], *arguments: Any) -> Step:
+        """Call a function. See `Guard.run`."""
+        step = Step()
+        late: ConsoleInterrupt | None = None
+        try:
+            try:
+                self._thread = threading.get_ident()
+                self._current = token
+                step.value = function(*arguments)
+            except BaseException as error:  # noqa: BLE001 - it belongs to the statement
+                step.error = error
+            self._current = None
+        except ConsoleInterrupt as error:  # it hit the line above, or the handler
+            late = error
+        # Until nobody is between check and set, and nothing is pending any more.
+        while True:
+            try:
+                self._current = None
+                with self._lock:
+                    _clear_exception(self._thread, None)
+                    self._sent_at = None
+                break
+            except ConsoleInterrupt as error:
+                late = error
+        if late is not None:
+            if step.error is None and step.value is None:
+                step.error = late  # the call never began, or its value was lost
+            else:
+                step.late = late
+        return step
+
+    def interrupt(self, token: object) -> bool:
+        """Set the exception. See `Guard.interrupt`."""
+        with self._lock:
+            if self._current is not token:
+                return False
+            now = time.monotonic()
+            if self._sent_at is None or now - self._sent_at >= _RESEND_SECONDS:
+                self._sent_at = now
+                _set_exception(self._thread, ConsoleInterrupt)
+            return True
+
+
+class GuardedCoroutine(collections.abc.Coroutine[Any, Any, Step]):
+    """Drives a coroutine with each of its steps guarded.
+
+    A task on top of it only ever ends with a `Step` as its result: KeyboardInterrupt and SystemExit
+    never reach asyncio, which would re-raise them into the host's ``run_forever``.
+    """
+
+    __slots__ = ("__weakref__", "_coroutine", "_guard", "_token")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], guard: Guard, token: Token) -> None:
+        self._coroutine = coroutine
+        self._guard = guard
+        self._token = token
+
+    def send(self, value: Any) -> Any:
+        """Run the next step."""
+        return self._drive(self._coroutine.send, value)
+
+    def throw(self, kind: Any, value: Any = None, traceback: Any = None) -> Any:
+        """Run the next step with an exception; this is how a task is cancelled."""
+        error = kind if value is None else value
+        if isinstance(error, type):
+            error = error()
+        return self._drive(self._coroutine.throw, error)
+
+    def close(self) -> None:
+        """End the coroutine without running it further."""
+        self._coroutine.close()
+
+    def __await__(self) -> Generator[Any, Any, Step]:
+        return (yield from self._iterate())
+
+    def _iterate(self) -> Generator[Any, Any, Step]:
+        value = None
+        while True:
+            try:
+                value = yield self.send(value)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+
+    # What asyncio's tools for looking at tasks (print_stack, all_tasks) ask a coroutine for.
+    @property
+    def cr_frame(self) -> Any:
+        """The user's frame."""
+        return self._coroutine.cr_frame  # type: ignore[attr-defined]
+
+    @property
+    def cr_running(self) -> bool:
+        """Whether a step runs."""
+        return self._coroutine.cr_running  # type: ignore[attr-defined, no-any-return]
+
+    @property
+    def cr_await(self) -> Any:
+        """What the user's coroutine awaits."""
+        return self._coroutine.cr_await  # type: ignore[attr-defined]
+
+    @property
+    def cr_code(self) -> Any:
+        """The user's code."""
+        return self._coroutine.cr_code  # type: ignore[attr-defined]
+
+    def _drive(self, method: Callable[[Any], Any], argument: Any) -> Any:
+        while True:
+            self._token.busy_since = time.monotonic()
+            step = self._guard.run(self._token, method, argument)
+            self._token.busy_since = None
+            error = step.error
+            if error is None:
+                if step.late is None:
+                    return step.value  # suspended: the task waits for what this is
+                # It came when the coroutine had just suspended: deliver it now.
+                method, argument = self._coroutine.throw, step.late
+                continue
+            if isinstance(error, StopIteration):
+                finished = Step()
+                finished.value = error.value
+                raise StopIteration(finished)
+            if isinstance(error, ConsoleInterrupt) and self._is_suspended():
+                # It came before the coroutine was entered, and has not been seen by it.
+                method, argument = self._coroutine.throw, error
+                continue
+            failed = Step()
+            failed.error = error
+            raise StopIteration(failed)
+
+    def _is_suspended(self) -> bool:
+        return self.cr_frame is not None and not self.cr_running
+
+
+_OWN_CODE: Final[frozenset[CodeType]] = frozenset(
+    function.__code__
+    for function in (
+        SignalGuard.run,
+        SignalGuard._handle,  # noqa: SLF001 - ours
+        SignalGuard._vetoed,  # noqa: SLF001 - ours
+        GuardedCoroutine.send,
+        GuardedCoroutine.throw,
+        GuardedCoroutine._drive,  # noqa: SLF001 - ours
+        GuardedCoroutine._is_suspended,  # noqa: SLF001 - ours
+    )
+)

@@ -1,0 +1,88 @@
+"""The statements that run, and those that outlive their session's patience.
+
+A worker in a C call that nothing can wake is left behind: the session goes on with a new one. Its
+statement is listed here until it really ends, and what it still prints goes to the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+
+from console.evaluation.execution import Execution
+from console.text import escape_controls
+
+output_logger = logging.getLogger("console.output")
+
+_ASK_SECONDS = 0.05
+_ASK_FOR_SECONDS = 1.0
+_LIMIT_CHARACTERS = 64 * 1024
+
+
+class LateOutput:
+    """An `OutputSink` for a statement that nobody looks at any more: whole lines to the log."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lock = threading.RLock()
+        self._line = ""
+        self._room = _LIMIT_CHARACTERS
+
+    def write(self, text: str, *, error: bool = False) -> bool:
+        """Log what is a whole line by now. Safe to call from any thread."""
+        with self._lock:
+            if self._room <= 0:
+                return True
+            *lines, self._line = (self._line + text[: self._room]).split("\n")
+            self._room -= len(text)
+            if self._room <= 0:
+                lines += [self._line, "(further output is dropped)"]
+        for line in lines:
+            output_logger.warning(
+                "late output of statement %s: %s", self._name, escape_controls(line)
+            )
+        return True
+
+
+class Statements:
+    """The statements of all sessions that have not ended. Lives on the console's loop."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, Execution] = {}
+        self._winding_down: set[asyncio.Task[None]] = set()
+
+    def add(self, execution: Execution) -> None:
+        """Take a statement in. Those that have ended are forgotten now."""
+        for name in [name for name, one in self._running.items() if one.ended]:
+            del self._running[name]
+        self._running[execution.name] = execution
+
+    def wind_down(self, execution: Execution) -> None:
+        """Ask a statement whose session is gone to stop, for a while."""
+        task = asyncio.get_running_loop().create_task(_wind_down(execution))
+        self._winding_down.add(task)
+        task.add_done_callback(self._winding_down.discard)
+
+    def describe(self) -> str:
+        """List the statements that run, for an operator. Safe to call from any thread."""
+        running = [one for one in tuple(self._running.values()) if not one.ended]
+        return "\n".join(
+            f"{one.name}  {time.time() - one.began_at:.0f} s"
+            f"{'  left behind' if one.done.done() else ''}"
+            f"  {escape_controls(one.source.splitlines()[0] if one.source else '')[:60]}"
+            f"\n    {one.where()}"
+            for one in running
+        )
+
+
+async def _wind_down(execution: Execution) -> None:
+    deadline = time.monotonic() + _ASK_FOR_SECONDS
+    while not execution.ended and time.monotonic() < deadline:
+        execution.interrupt()
+        await asyncio.sleep(_ASK_SECONDS)
+    if not execution.ended:
+        logging.getLogger("console.evaluation").warning(
+            "statement %s outlives its session: %s", execution.name, execution.where()
+        )

@@ -1,0 +1,134 @@
+"""Lines that a statement reads from its session's terminal: ``input()``, ``getpass``, pdb.
+
+The statement's thread waits; the console's loop does not. The wait is cut into short ones, because
+only bytecode can be interrupted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from console.interfaces import Terminal
+from console.line_discipline import EndOfFile, Line, LineDiscipline
+
+_WAIT_SECONDS = 0.05
+
+_REFUSAL = (
+    "stdin cannot be read on a thread that runs an event loop, which would stop the service;"
+    " read it in a statement of its own, without await, in mode 'thread'"
+)
+
+
+class _Request:
+    """A line that is waited for. ``answer`` is None until it is there."""
+
+    def __init__(self, *, secret: bool) -> None:
+        self.secret = secret
+        self.answer: str | None = None
+        self.answered = threading.Event()
+
+
+class SessionInput:
+    """An `InputSource` over a terminal. Lives on the console's loop, but for `read_line`."""
+
+    def __init__(
+        self,
+        terminal: Terminal,
+        echo: Callable[[str], object],
+        on_wanted: Callable[[], None],
+    ) -> None:
+        self._terminal = terminal
+        self._echo = echo
+        self._on_wanted = on_wanted
+        self._loop = asyncio.get_running_loop()
+        self._discipline = LineDiscipline(echo=terminal.kind.server_echo)
+        self._requests: deque[_Request] = deque()
+        self._closed = False
+
+    @property
+    def page_rows(self) -> int:
+        """See `InputSource.page_rows`."""
+        terminal = self._terminal
+        return terminal.size.rows if terminal.kind.interactive and not terminal.command else 0
+
+    def read_line(self, *, secret: bool = False) -> str:
+        """See `InputSource.read_line`."""
+        if asyncio._get_running_loop() is not None:  # noqa: SLF001 - the cheap way to ask
+            raise io.UnsupportedOperation(_REFUSAL)
+        request = _Request(secret=secret)
+        try:
+            self._loop.call_soon_threadsafe(self._begin, request)
+            while not self._closed and not request.answered.wait(_WAIT_SECONDS):
+                pass
+        except RuntimeError:  # the console has stopped, and its loop is closed
+            return ""
+        finally:
+            if request.answer is None:  # interrupted
+                with contextlib.suppress(RuntimeError):
+                    self._loop.call_soon_threadsafe(self._forget, request)
+        return request.answer or ""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody waits for a line."""
+        return bool(self._requests)
+
+    def feed(self, text: str) -> str:
+        """Take typed text. Returns what is left over once nobody waits for a line any more."""
+        self._discipline.feed(text)
+        return self._answer()
+
+    def feed_eof(self) -> None:
+        """No more input comes: whoever waits gets an empty line."""
+        self._discipline.feed_eof()
+        self._answer()
+
+    def drop(self) -> None:
+        """Ctrl-C: drop the line that is being typed, and let nobody wait for it."""
+        if self._requests:
+            self._discipline.discard()
+            self._show()
+        self._requests.clear()
+
+    def close(self) -> None:
+        """Let everybody go who waits. Can be called twice."""
+        self._closed = True
+        for request in self._requests:
+            request.answered.set()
+        self._requests.clear()
+
+    def _begin(self, request: _Request) -> None:
+        self._requests.append(request)
+        self._on_wanted()
+
+    def _forget(self, request: _Request) -> None:
+        with contextlib.suppress(ValueError):
+            self._requests.remove(request)
+
+    def _answer(self) -> str:
+        while self._requests:
+            request = self._requests[0]
+            self._discipline.mask = "" if request.secret else None
+            event = self._discipline.next()
+            self._show()
+            if event is None:
+                return ""
+            if isinstance(event, Line):
+                request.answer = event.text + "\n"
+            elif isinstance(event, EndOfFile):
+                request.answer = ""
+            else:
+                continue
+            self._requests.popleft()
+            request.answered.set()
+        return self._discipline.take_pending()
+
+    def _show(self) -> None:
+        echo = self._discipline.take_output()
+        if echo:
+            self._echo(echo.replace("\r\n", "\n"))
