@@ -157,7 +157,7 @@ class Authenticator:
         # Ours say all in one line; a stranger's needs its traceback.
         logger.error(
             "credential store: %s; %s is not let in",
-            escape_line(str(error) or type(error).__name__),
+            escape_line(str(error) or type(error).__name__, 500),
             escape_line(user),
             exc_info=None if isinstance(error, ConsoleError) else error,
         )
