@@ -77,17 +77,26 @@ def _sync_directory(directory: Path) -> None:
             os.close(descriptor)
 
 
-def make_private_directory(path: str | os.PathLike[str]) -> None:
+def make_private_directory(path: str | os.PathLike[str], *, tighten: bool = False) -> None:
     """Make a directory, and those above it that are missing, for their owner alone (0700).
 
     One that exists is left as it is: its owner may have opened it on purpose. Whoever trusts
     what is in it asks `exposure`.
+
+    Args:
+        path: The directory.
+        tighten: Close one that exists to others. For the first secret that is put into it: a
+            checkout made with a umask of 002 has directories that the group can write.
 
     Raises:
         NotADirectoryError: If a file is in the way.
         OSError: If it cannot be made.
     """
     directory = Path(path)
+    if tighten and directory.is_dir():
+        status = directory.stat()
+        if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) & 0o077:
+            directory.chmod(0o700)
     missing = []
     while not directory.is_dir():
         missing.append(directory)

@@ -578,3 +578,14 @@ def test_warnings_go_to_the_consoles_logger(directory, caplog):
     caplog.set_level(logging.DEBUG)
     FileCredentials(directory).prepare()
     assert {record.name for record in caplog.records} == {"console.auth"}
+
+
+def test_first_use_closes_a_directory_that_a_checkout_left_open(tmp_path):
+    """The first users file is written into a group-writable directory, which is private then."""
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    keys.chmod(0o775)
+    store = FileCredentials(keys, initial={"boss": "sekrit"})
+    store.prepare()
+    assert keys.stat().st_mode & 0o777 == 0o700
+    assert store.users() == ["boss"]

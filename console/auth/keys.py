@@ -295,7 +295,7 @@ def make_host_key(path: str | os.PathLike[str]) -> SSHKey:
     try:
         if not file.exists():
             key = asyncssh.generate_private_key("ssh-ed25519", comment="console host key")
-            make_private_directory(file.parent)
+            make_private_directory(file.parent, tighten=True)
             write_atomically(file, key.export_private_key("openssh"), replace=False)
     except FileExistsError:
         pass  # another process made it since we looked: its key is the one to load

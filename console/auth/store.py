@@ -341,7 +341,8 @@ class FileCredentials:
     def _changing(self) -> Iterator[None]:
         """Hold the directory's lock, and turn errors of the system into ours."""
         try:
-            make_private_directory(self.directory)
+            first_use = not os.path.lexists(self._users_file)
+            make_private_directory(self.directory, tighten=first_use)
             with locked(self.directory / ".lock", wait_seconds=LOCK_SECONDS):
                 yield
         except OSError as error:

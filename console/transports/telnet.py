@@ -20,6 +20,7 @@ import codecs
 import contextlib
 import enum
 import logging
+import re
 import socket
 import struct
 from collections import deque
@@ -100,6 +101,8 @@ _OFFERS: Final = (
     (DO, BINARY),
     (DO, NEW_ENVIRON),
 )
+_ENTER = re.compile("\r[\n\x00]")
+
 _SUBNEGOTIATIONS: Final = frozenset({NAWS, TTYPE, NEW_ENVIRON})
 
 # telnetlib3 wants sets to be asked, not changed: one of each serves all connections.
@@ -317,7 +320,7 @@ class _Decoder:
         after_cr, self._after_cr = self._after_cr, text[-1] == "\r"
         if after_cr and text[0] in "\n\x00":
             text = text[1:]
-        return text.replace("\r\n", "\r").replace("\r\x00", "\r")
+        return _ENTER.sub("\r", text)
 
 
 class _State(enum.Enum):
