@@ -19,6 +19,7 @@ import time
 from console.config import EvaluationSettings
 from console.evaluation.compiler import SourceCache
 from console.evaluation.evaluator import SessionEvaluator
+from console.evaluation.hooks import hooks
 from console.evaluation.host import HostLoop
 from console.evaluation.leftover import Statements
 from console.interfaces import Outcome, OutcomeKind
@@ -231,6 +232,7 @@ def main():
             report.escaped.append(("host", repr(error)))
 
     began = time.monotonic()
+    hooks.install()  # as a console does while it runs
     if kind == "worker":
         thread = threading.Thread(
             target=run_console, args=(None, report, count, False, seed, lambda: None)
@@ -243,6 +245,7 @@ def main():
         thread.join()
     else:
         run_host()
+    hooks.uninstall()
     result = vars(report) | {
         "kind": kind,
         "evaluations": count,

@@ -3,6 +3,7 @@
 - ``sys.stdout``, ``sys.stderr``, ``sys.stdin`` route by context (``streams.py``).
 - ``sys.breakpointhook`` and ``getpass.getpass`` do in a session what they do at a terminal, on the
   session's terminal instead of the server's.
+- ``sys.unraisablehook`` does not see our interrupts, which are sent again until they arrive.
 - ``threading.Thread.start`` lets a thread started by a session's code inherit its context, so that
   what it prints reaches the session (Python does that by itself from 3.14 on, by an option). Pool
   threads are left out: they outlive the statement and work for the host.
@@ -20,6 +21,7 @@ from collections.abc import Callable
 from typing import Any
 
 from console.evaluation import debugger
+from console.evaluation.interrupts import is_stray
 from console.evaluation.streams import RoutedInput, RoutedOutput, read_line
 from console.scope import current_scope
 
@@ -43,6 +45,7 @@ class _Hooks:
             self._replace(sys, "stdin", RoutedInput(sys.stdin))
             self._replace(sys, "breakpointhook", _debugging(sys.breakpointhook))
             self._replace(getpass, "getpass", _asking(getpass.getpass))
+            self._replace(sys, "unraisablehook", _without_strays(sys.unraisablehook))
             self._replace(threading.Thread, "start", _inheriting(threading.Thread.start))
 
     def uninstall(self) -> None:
@@ -108,6 +111,14 @@ def _asking(ask: Callable[..., str]) -> Callable[..., str]:
         return line.rstrip("\n")
 
     return getpass
+
+
+def _without_strays(hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def unraisablehook(unraisable: Any) -> Any:
+        """Pass on what is not an interrupt of ours that hit a weakref callback."""
+        return None if is_stray(unraisable.exc_value) else hook(unraisable)
+
+    return unraisablehook
 
 
 def _belongs_to_a_pool(thread: threading.Thread) -> bool:

@@ -10,8 +10,10 @@ for. It does not raise while our frames or those of modules with invariants to k
 asker tries again.
 
 `AsyncExceptionGuard`, for any other thread: ``PyThreadState_SetAsyncExc`` raises at the next
-bytecode, but not in a blocked C call. The sender checks and sets under a lock; before the guarded
-region is left, a late exception is taken back under the same lock.
+bytecode, but not in a blocked C call. The sender checks and sets under a lock, and looks first at
+the frame where the thread has just been stopped; before the guarded region is left, a late
+exception is taken back under the same lock. It may still hit a weakref callback that begins in
+that very moment: Python reports that as unraisable, and the asker tries again (`is_stray`).
 
 What does not work: raising from a timer or a trace function (slow, and seen by debuggers), SIGINT
 (the host's own), ``_thread.interrupt_main`` (hits whatever the main thread does), one try/except
@@ -23,6 +25,7 @@ from __future__ import annotations
 import collections.abc
 import ctypes
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Generator
@@ -106,6 +109,16 @@ class Guard(Protocol):
         """
 
 
+def _is_delicate(frame: FrameType) -> bool:
+    module = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    return module in _DELICATE_MODULES
+
+
+def is_stray(error: BaseException | None) -> bool:
+    """Whether an unraisable exception is an interrupt of ours, which is sent again anyway."""
+    return isinstance(error, ConsoleInterrupt)
+
+
 class SignalGuard:
     """For statements on the main thread. Install and uninstall it there."""
 
@@ -170,8 +183,7 @@ class SignalGuard:
             return False
         if frame.f_code in _OWN_CODE:
             return True
-        module = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-        if module in _DELICATE_MODULES and self._vetoes < _DELICATE_TRIES:
+        if _is_delicate(frame) and self._vetoes < _DELICATE_TRIES:
             self._vetoes += 1
             return True
         return False
@@ -185,6 +197,7 @@ class AsyncExceptionGuard:
         self._current: object | None = None
         self._thread = 0
         self._sent_at: float | None = None
+        self._vetoes = 0
 
     def run(self, token: object, function: Callable[..., Any], *arguments: Any) -> Step:
         """Call a function. See `Guard.run`."""
@@ -207,6 +220,7 @@ class AsyncExceptionGuard:
                 with self._lock:
                     _clear_exception(self._thread, None)
                     self._sent_at = None
+                    self._vetoes = 0
                 break
             except ConsoleInterrupt as error:
                 late = error
@@ -222,6 +236,11 @@ class AsyncExceptionGuard:
         with self._lock:
             if self._current is not token:
                 return False
+            # We hold the interpreter, so that the thread is stopped where this says.
+            frame = sys._current_frames().get(self._thread)  # noqa: SLF001 - documented
+            if frame is not None and _is_delicate(frame) and self._vetoes < _DELICATE_TRIES:
+                self._vetoes += 1
+                return True
             now = time.monotonic()
             if self._sent_at is None or now - self._sent_at >= _RESEND_SECONDS:
                 self._sent_at = now
@@ -324,6 +343,7 @@ _OWN_CODE: Final[frozenset[CodeType]] = frozenset(
         SignalGuard.run,
         SignalGuard._handle,  # noqa: SLF001 - ours
         SignalGuard._vetoed,  # noqa: SLF001 - ours
+        _is_delicate,
         GuardedCoroutine.send,
         GuardedCoroutine.throw,
         GuardedCoroutine._drive,  # noqa: SLF001 - ours

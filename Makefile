@@ -1,0 +1,62 @@
+# make demo    a service with a console in it: examples/manhole2.py
+# make test    the tests; make test PYTEST_ARGS='-k ssh -x'
+#
+# Each makes .venv when it is missing, and installs again when pyproject.toml has changed.
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+WHEEL_PYTEST_ARGS ?= $(PYTEST_ARGS)
+VENV ?= .venv
+WHEEL := build/wheel
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: demo test lint wheel-test clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.installed
+	@exec $(BIN)/python examples/manhole2.py
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# The tests are copied away from the sources, so that only what the wheel brings can be imported.
+wheel-test: $(VENV)/.installed-dev
+	rm -rf $(WHEEL)
+	$(BIN)/python -m build --wheel --outdir $(WHEEL)
+	test -x build/venv/bin/python || $(PYTHON) -m venv build/venv
+	build/venv/bin/python -m pip --disable-pip-version-check --quiet uninstall --yes admin-console
+	build/venv/bin/python -m pip --disable-pip-version-check --quiet install \
+		"$$(echo $(WHEEL)/*.whl)[test]"
+	place=$$(mktemp -d) && trap 'rm -rf "$$place"' EXIT && \
+		cp -R tests examples pyproject.toml "$$place" && bin=$$PWD/build/venv/bin && \
+		cd "$$place" && "$$bin/python" -m pytest -p no:cacheprovider $(WHEEL_PYTEST_ARGS)
+
+clean:
+	rm -rf $(VENV) build dist .coverage .hypothesis .import_linter_cache .mypy_cache \
+		.pytest_cache .ruff_cache
+	find console tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is older than Python 3.11; name another: make PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml | $(BIN)/python
+	$(PIP) install --editable '.[test]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
+	$(PIP) install --editable '.[dev]'
+	@touch $@ $(VENV)/.installed-test $(VENV)/.installed

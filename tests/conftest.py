@@ -1,0 +1,121 @@
+"""Fixtures: services with a console, and clients that are logged in to them."""
+
+import sys
+import threading
+
+import pytest
+
+from clients import Session
+from servers import Host, wait_until
+
+# The ways in, and the kinds of service behind them. Each way and each kind occurs; all their
+# combinations would test the same code many times.
+PLACES = (
+    ("telnet", "asyncio"),
+    ("nc", "asyncio"),
+    ("ssh", "asyncio"),
+    ("plink", "asyncio"),
+    ("dbclient", "asyncio"),
+    ("ssh", "uvloop"),
+    ("telnet", "threaded"),
+)
+
+
+@pytest.fixture(scope="session")
+def _hosts(tmp_path_factory):
+    """The services that tests share, started when first asked for."""
+    hosts = {}
+
+    def get(kind):
+        host = hosts.get(kind)
+        if host is None or not host.alive:
+            host = hosts[kind] = Host(tmp_path_factory.mktemp(f"host-{kind}"), kind)
+        return host
+
+    yield get
+    for host in hosts.values():
+        host.close()
+
+
+@pytest.fixture
+def get_host(_hosts):
+    """Return the shared service of a kind; the test fails if the service does not survive it."""
+    used = []
+
+    def get(kind="asyncio"):
+        host = _hosts(kind)
+        used.append(host)
+        return host
+
+    yield get
+    for host in used:
+        assert host.alive, f"the service ended:\n{host.stderr}"
+
+
+@pytest.fixture
+def host(get_host):
+    """A service on asyncio, shared with other tests."""
+    return get_host()
+
+
+@pytest.fixture
+def fresh_host(tmp_path):
+    """A service on asyncio, of this test alone, with nothing in its namespace."""
+    with Host(tmp_path / "host", names={}, guarded=False) as host:
+        yield host
+
+
+@pytest.fixture
+def connect():
+    """Connect a client to a service; it is closed after the test."""
+    clients = []
+
+    def connect(way, host, **options):
+        client = Session(way, host, **options)
+        clients.append(client)
+        return client
+
+    yield connect
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def login(connect):
+    """Connect a client and log in."""
+
+    def login(way, host, **options):
+        return connect(way, host, **options).login()
+
+    return login
+
+
+@pytest.fixture(params=PLACES, ids="-".join)
+def client(request, get_host, login):
+    """A client that is logged in, by each of the ways in."""
+    way, kind = request.param
+    return login(way, get_host(kind))
+
+
+@pytest.fixture(
+    params=[place for place in PLACES if place[0] != "nc"],
+    ids="-".join,
+)
+def screen_client(request, get_host, login):
+    """A client that is logged in, by each way that has a full-screen editor."""
+    way, kind = request.param
+    return login(way, get_host(kind))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left():
+    """No thread of a console and none of its hooks outlives a test of this process."""
+    streams = sys.stdout, sys.stderr, sys.stdin
+    start = threading.Thread.start
+    yield
+    wait_until(
+        lambda: not [t.name for t in threading.enumerate() if t.name.startswith("console")],
+        "no thread of a console in the tests' own process",
+    )
+    assert (sys.stdout, sys.stderr, sys.stdin) == streams
+    assert threading.Thread.start is start

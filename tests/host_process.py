@@ -1,0 +1,158 @@
+"""A service with a console in it, as a process of its own: ``host_process.py SPEC``.
+
+``SPEC`` is a JSON object: ``kind`` (asyncio, uvloop, threaded), ``keys``, ``history``, ``names``
+and ``reply``, the number of an inherited descriptor. One JSON line with the ports goes there when
+the console listens. Commands come on stdin, a JSON line each, and are answered there. The process
+ends when its stdin does, or after its lifetime.
+"""
+
+import asyncio
+import gc
+import json
+import logging
+import os
+import sys
+import threading
+import time
+
+from console import Console, FileCredentials
+
+LIFETIME_SECONDS = 900
+
+spec = json.loads(sys.argv[1])
+names = dict(spec["names"])
+ended = threading.Event()
+watched = {"host_lag": 0.0}
+
+
+class Guarded:
+    """Has a property that must not run for a completion."""
+
+    runs = 0
+
+    @property
+    def danger(self):
+        Guarded.runs += 1
+        return self
+
+    def harmless(self):
+        return 1
+
+
+def make_console():
+    return Console(
+        "tested service",
+        namespace=names,
+        credentials=FileCredentials(spec["keys"], initial={"boss": "sekrit", "deputy": "sekrit2"}),
+        telnet=0,
+        ssh=0,
+        keys=spec["keys"],
+        history=spec["history"],
+    )
+
+
+def reply(value):
+    os.write(spec["reply"], json.dumps(value).encode() + b"\n")
+
+
+def announce(console):
+    reply(
+        {
+            "telnet": console.telnet_port,
+            "ssh": console.ssh_port,
+            "fingerprint": console.host_key_fingerprint,
+        }
+    )
+
+
+def statistics():
+    gc.collect()
+    tasks = [
+        task for task in gc.get_objects() if isinstance(task, asyncio.Task) and not task.done()
+    ]
+    with open("/proc/self/statm") as file:
+        pages = int(file.read().split()[1])
+    return {
+        "tasks": sorted(task.get_name().rstrip("-0123456789") for task in tasks),
+        "threads": sorted(thread.name for thread in threading.enumerate()),
+        "descriptors": len(os.listdir("/proc/self/fd")),
+        "rss": pages * os.sysconf("SC_PAGE_SIZE"),
+    }
+
+
+def obey(command):
+    """Do what a test asks for, as the service's own code would."""
+    match command:
+        case {"print": text}:
+            print(text)
+            sys.stderr.write(text + " (stderr)\n")
+            sys.stdout.flush()
+            return None
+        case {"statistics": _}:
+            return statistics()
+        case {"get": name}:
+            return repr(names.get(name))
+        case {"lag": _}:
+            lag, watched["host_lag"] = watched["host_lag"], 0.0
+            return lag
+        case {"property_runs": _}:
+            return Guarded.runs
+    raise ValueError(command)
+
+
+def listen_to_commands(stdin, on_end):
+    for line in stdin:
+        reply(obey(json.loads(line)))
+    on_end()
+
+
+def begin_to_listen(on_end):
+    # Not sys.stdin by name: a console stands in its place for code of its sessions.
+    stdin = os.fdopen(0, closefd=False)
+    threading.Thread(
+        target=listen_to_commands, args=(stdin, on_end), name="commands", daemon=True
+    ).start()
+
+
+async def watch_lag():
+    """Keep the longest time for which the host's loop did not run us."""
+    while True:
+        before = time.monotonic()
+        await asyncio.sleep(0.01)
+        watched["host_lag"] = max(watched["host_lag"], time.monotonic() - before - 0.01)
+
+
+async def main():
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    watcher = asyncio.create_task(watch_lag(), name="watch_lag")
+    async with make_console() as console:
+        begin_to_listen(lambda: loop.call_soon_threadsafe(stopping.set))
+        announce(console)
+        await stopping.wait()
+    watcher.cancel()
+
+
+def main_without_loop():
+    with make_console() as console:
+        begin_to_listen(ended.set)
+        announce(console)
+        ended.wait()
+
+
+if spec.get("guarded"):
+    names["guarded"] = Guarded()
+deadline = threading.Timer(LIFETIME_SECONDS, os._exit, (3,))
+deadline.daemon = True
+deadline.start()
+logging.getLogger("asyncio").setLevel(logging.WARNING)
+match spec["kind"]:
+    case "asyncio":
+        asyncio.run(main())
+    case "uvloop":
+        import uvloop
+
+        uvloop.run(main())
+    case "threaded":
+        main_without_loop()
+print("ended in order", flush=True)
