@@ -394,9 +394,9 @@ class _Running:
         listeners = []
         for settings, sock in sockets:
             if isinstance(settings, TelnetSettings):
-                await self._listen_telnet(sock, authenticator, manager)
+                await self._listen_telnet(sock, settings.backlog, authenticator, manager)
             else:
-                await self._listen_ssh(sock, authenticator, manager, host_key)
+                await self._listen_ssh(sock, settings.backlog, authenticator, manager, host_key)
             host, port = sock.getsockname()[:2]
             listeners.append(Listener(settings.name, host, port))
         self.listeners = tuple(listeners)
@@ -436,7 +436,11 @@ class _Running:
         return key
 
     async def _listen_telnet(
-        self, sock: socket.socket, authenticator: Authenticator, manager: SessionManager
+        self,
+        sock: socket.socket,
+        backlog: int,
+        authenticator: Authenticator,
+        manager: SessionManager,
     ) -> None:
         from console.transports import telnet  # noqa: PLC0415 - heavy, and not everybody's
 
@@ -449,6 +453,7 @@ class _Running:
             authenticate=authenticate,
             admit=manager.admit,
             events=self._events,
+            backlog=backlog,
         )
         self._closing.push_async_callback(_close_connections, server)
         self._closing.callback(server.close)
@@ -456,6 +461,7 @@ class _Running:
     async def _listen_ssh(
         self,
         sock: socket.socket,
+        backlog: int,
         authenticator: Authenticator,
         manager: SessionManager,
         host_key: Any,
@@ -463,7 +469,7 @@ class _Running:
         from console.transports.ssh import SshListener  # noqa: PLC0415 - heavy, see above
 
         listener = SshListener(authenticator, manager.admit, self._events)
-        await listener.listen(sock, host_key)
+        await listener.listen(sock, host_key, backlog)
         self._closing.push_async_callback(_close_connections, listener)
         self._closing.callback(listener.close)
 

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from console import limits
 from console.events import ConnectionDropped, EventBus
 from console.interfaces import Principal, Size, TerminalKind
-from console.transports import telnet
+from console.transports import telnet, telnet_codec
+from console.transports.peers import format_peer
 
 IAC, DONT, DO, WONT, WILL, SB, SE = 255, 254, 253, 252, 251, 250, 240
 BINARY, ECHO, SGA, STATUS, TM, TTYPE, NAWS, NEW_ENVIRON = 0, 1, 3, 5, 6, 24, 31, 39
@@ -804,11 +805,11 @@ def test_borders_between_chunks_change_nothing():
             text = "".join(symbols)
             data = text.encode()
             whole = re.sub("\r[\n\0]", "\r", text)
-            assert telnet._Decoder().decode(data) == whole
+            assert telnet_codec.Decoder().decode(data) == whole
             for cut in range(1, len(data)):
-                decoder = telnet._Decoder()
+                decoder = telnet_codec.Decoder()
                 assert decoder.decode(data[:cut]) + decoder.decode(data[cut:]) == whole
-            decoder = telnet._Decoder()
+            decoder = telnet_codec.Decoder()
             assert "".join(decoder.decode(bytes([byte])) for byte in data) == whole
 
 
@@ -824,7 +825,7 @@ def test_arbitrary_bytes_never_raise(data, cuts):
         borders = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
         results = []
         for pieces in ([data], [data[a:b] for a, b in itertools.pairwise(borders)]):
-            codec = telnet._Codec(telnet._Output(transport))
+            codec = telnet_codec.Codec(telnet_codec.Output(transport))
             codec.negotiate()
             items = [item for piece in pieces for item in codec.feed(piece)]
             results.append(
@@ -1126,9 +1127,9 @@ def test_wait_closed_does_not_wait_for_ever():
 @pytest.mark.skipif(not socket.has_ipv6, reason="needs IPv6")
 def test_peers_are_written_as_one_writes_them():
     """A peer is host:port, with brackets for IPv6."""
-    assert telnet._address(("127.0.0.1", 5)) == "127.0.0.1:5"
-    assert telnet._address(("::1", 5, 0, 0)) == "[::1]:5"
-    assert telnet._address(None) == "unknown"
+    assert format_peer(("127.0.0.1", 5)) == "127.0.0.1:5"
+    assert format_peer(("::1", 5, 0, 0)) == "[::1]:5"
+    assert format_peer(None) == "unknown"
 
     async def scenario(site):
         client = await site.connect()

@@ -31,10 +31,9 @@ from console.limits import (
     LOGIN_GRACE_SECONDS,
     LOGIN_TRIES,
     TERMINAL_BUFFER_BYTES,
-    TERMINAL_COLUMNS,
-    TERMINAL_ROWS,
 )
 from console.text import escape_line
+from console.transports.peers import clamp_size, format_peer, terminal_name
 
 logger = logging.getLogger("console.ssh")
 
@@ -81,10 +80,11 @@ class SshListener:
         self._acceptor: asyncssh.SSHAcceptor | None = None
         self._idle = asyncio.Event()
 
-    async def listen(self, sock: socket.socket, host_key: asyncssh.SSHKey) -> None:
+    async def listen(self, sock: socket.socket, host_key: asyncssh.SSHKey, backlog: int) -> None:
         """Accept connections on a socket that is already bound."""
         self._acceptor = await asyncssh.listen(
             sock=sock,
+            backlog=backlog,
             server_factory=lambda: _Connection(self),
             server_host_keys=[host_key],
             kex_algs=KEY_EXCHANGES,
@@ -289,7 +289,7 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
         self._channel = chan
 
     def pty_requested(self, term_type: str, term_size: Any, term_modes: Any) -> bool:
-        self._kind = TerminalKind(name=_terminal_name(term_type))
+        self._kind = TerminalKind(name=terminal_name(term_type))
         self._size = clamp_size(rows=term_size[1], columns=term_size[0])
         return True
 
@@ -357,26 +357,6 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
             self._waiting.append(tell)
         else:
             tell(self._receiver)
-
-
-def format_peer(address: Any) -> str:
-    """Write a socket's address as people do: ``127.0.0.1:5`` or ``[::1]:5``."""
-    if isinstance(address, tuple) and len(address) >= 2:
-        host, port = escape_line(str(address[0])), address[1]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return escape_line(str(address or "local"))
-
-
-def clamp_size(*, rows: int, columns: int) -> Size:
-    """Make a size that can be drawn: 0 means unknown, and huge windows are cut."""
-    return Size(
-        rows=min(rows, TERMINAL_ROWS) or Size().rows,
-        columns=min(columns, TERMINAL_COLUMNS) or Size().columns,
-    )
-
-
-def _terminal_name(name: str) -> str:
-    return "".join(c for c in name[:40] if c.isascii() and (c.isalnum() or c in "-._+")).lower()
 
 
 def _environment(channel: asyncssh.SSHServerChannel[bytes]) -> Iterable[tuple[str, str]]:

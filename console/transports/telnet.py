@@ -1,62 +1,33 @@
 r"""Telnet (RFC 854): connections that ask for a login and then are terminals.
 
-How it works: `TelnetConnection` is an asyncio protocol. What arrives goes through `_Codec`, which
-is telnetlib3's IAC interpreter and option tables with nearly everything switched off, and comes
-out as typed bytes and a few signals. Before login they feed a `LoginDialogue`, after it the
-session that has attached itself. What is sent is collected by `_Output`, one write a turn of the
-loop.
+How it works: `TelnetConnection` is an asyncio protocol. What arrives goes through `Codec`
+(``telnet_codec.py``), which is telnetlib3's IAC interpreter and option tables with nearly
+everything switched off, and comes out as typed bytes and a few signals. Before login they feed a
+`LoginDialogue`, after it the session that has attached itself. What is sent is collected by
+`Output`, one write a turn of the loop.
 
 What was tried and does not work: telnetlib3's own server protocol. It closes at EOF (``printf ... |
 nc -N`` loses its output), its ``drain()`` hangs after a disconnect, its shell task is not
 cancelled, a client that answers no negotiation waits four seconds, and its reader has no flow
-control. Its decoders of MUD options can be made to loop for ever and its compression to expand
-without limit by one packet before login, so no subnegotiation reaches them here.
+control.
 """
 
 from __future__ import annotations
 
 import asyncio
-import codecs
 import contextlib
 import enum
 import logging
-import re
 import socket
-import struct
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, Final, cast
-
-from telnetlib3 import TelnetWriter
-from telnetlib3.telopt import (
-    ABORT,
-    AO,
-    AYT,
-    BINARY,
-    BRK,
-    DO,
-    DONT,
-    EC,
-    ECHO,
-    EL,
-    EOF,
-    IP,
-    NAWS,
-    NEW_ENVIRON,
-    SB,
-    SEND,
-    SGA,
-    SUSP,
-    TM,
-    TTYPE,
-    WILL,
-    WONT,
-)
+from typing import Final, cast
 
 from console import limits
 from console.events import ConnectionDropped, EventBus
 from console.interfaces import Admission, Principal, Size, TerminalKind, TerminalReceiver
 from console.transports.login import Attempt, Ended, LoginDialogue
+from console.transports.peers import format_peer
+from console.transports.telnet_codec import Codec, Decoder, Output, Signal
 
 __all__ = ["TelnetConnection", "TelnetServer", "listen"]
 
@@ -74,253 +45,9 @@ LINGER_SECONDS: Final = 1.0
 TERMINAL_TYPE_SECONDS: Final = 0.5
 """How long a login waits for the terminal type that the client has promised."""
 
-TERMINAL_TYPE_CHARACTERS: Final = 40
-"""The longest terminal type that is believed (RFC 1091 has 40)."""
-
-ENVIRONMENT: Final = ("COLORTERM", "LANG", "TERM_PROGRAM")
-"""All that is asked of the client's environment. Never USER: who somebody is, is proved by the
-login alone (CVE-2026-24061: a telnetd that believed USER let everybody in as root)."""
-
-ENVIRONMENT_CHARACTERS: Final = 64
-"""What is kept of each variable."""
-
 UNAUTHENTICATED_CONNECTIONS: Final = 100
 """Connections that have not logged in yet; beyond them the oldest is ended, so that a flood does
 not lock out who comes next (sshd: MaxStartups, where 100 refuses everybody)."""
-
-_IAC = 0xFF
-
-# WILL SGA and WILL ECHO before the prompt: inetutils telnet changes to character mode in time for
-# the user name. BINARY both ways is what makes UTF-8 legal (RFC 856).
-_OFFERS: Final = (
-    (WILL, SGA),
-    (WILL, ECHO),
-    (DO, TTYPE),
-    (DO, NAWS),
-    (WILL, BINARY),
-    (DO, BINARY),
-    (DO, NEW_ENVIRON),
-)
-_ENTER = re.compile("\r[\n\x00]")
-
-_SUBNEGOTIATIONS: Final = frozenset({NAWS, TTYPE, NEW_ENVIRON})
-
-# telnetlib3 wants sets to be asked, not changed: one of each serves all connections.
-_OPTIONS = {bytes([code]) for code in range(256)}
-_REFUSED_OF_US = _OPTIONS - {ECHO, SGA, BINARY, TM}
-_REFUSED_OF_PEER = _OPTIONS - {SGA, BINARY, NAWS, TTYPE, NEW_ENVIRON}
-
-# telnetlib3 logs what peers send, unescaped and up to eleven WARNING lines for seven bytes. This
-# logger is known to nobody and above every level, so the application's own logging is untouched.
-_MUTE = logging.Logger("console.telnet.codec", logging.CRITICAL + 1)  # noqa: LOG001 - as said
-
-
-class _Signal(enum.Enum):
-    """What a client tells beside typed bytes."""
-
-    INTERRUPT = enum.auto()
-    RESIZED = enum.auto()
-    TERMINAL_TYPE = enum.auto()
-
-
-class _Output(asyncio.Transport):
-    """Collects what is written, and sends it in one piece a turn of the loop.
-
-    CPython 3.12 and 3.13 keep each write to a client that does not read as a chunk of its own, and
-    go through all of them again and again: 40,000 small writes freeze the loop for a minute.
-    """
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        super().__init__()
-        self._transport = transport
-        self._pending = bytearray()
-        self._scheduled = False
-        self._finished = False
-        self.held = False
-
-    @property
-    def unsent(self) -> int:
-        """The bytes that the kernel has not taken yet."""
-        return len(self._pending) + self._transport.get_write_buffer_size()
-
-    def is_closing(self) -> bool:
-        """Whether writing is in vain."""
-        return self._finished or self._transport.is_closing()
-
-    def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
-        """Send soon. A no-op once nothing can be sent any more."""
-        if self.is_closing():
-            return
-        self._pending += data
-        if not self._scheduled and not self.held:
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self.flush)
-
-    def flush(self) -> None:
-        """Send now, unless the client is behind."""
-        self._scheduled = False
-        if self._pending and not self.held and not self.is_closing():
-            data = bytes(self._pending)
-            self._pending.clear()
-            self._transport.write(data)
-
-    def finish(self) -> None:
-        """Send everything, and then the end of the stream."""
-        self.held = False
-        self.flush()
-        self._finished = True
-        with contextlib.suppress(OSError):  # the peer has reset the connection already
-            self._transport.write_eof()
-
-
-class _Codec(TelnetWriter):
-    """The telnet protocol, reduced to what a terminal session needs."""
-
-    # Else each typed byte is looked up in a table of special characters: 110 times slower.
-    slc_simulated = False
-
-    def __init__(self, output: _Output) -> None:
-        super().__init__(transport=output, protocol=None, server=True)
-        self.log = _MUTE
-        for options in (self.pending_option, self.local_option, self.remote_option):
-            options.log = _MUTE
-        self.always_wont = _REFUSED_OF_US
-        self.always_dont = _REFUSED_OF_PEER
-        self.size = Size()
-        self.terminal_type: str | None = None
-        self.environment: dict[str, str] = {}
-        self._received: list[bytearray | _Signal] = []
-        self.set_ext_callback(NAWS, self._on_size)
-        self.set_ext_callback(TTYPE, self._on_terminal_type)
-        self.set_ext_callback(NEW_ENVIRON, self._on_environment)
-        self.set_ext_offer_callback(NEW_ENVIRON, lambda: list(ENVIRONMENT))
-        for command in (IP, BRK, ABORT):
-            self.set_iac_callback(command, self._on_interrupt)
-        for command, key in ((EC, b"\x7f"), (EL, b"\x15"), (EOF, b"\x04")):
-            self.set_iac_callback(command, lambda _, key=key: self._take(key))
-        for command in (AO, SUSP):
-            self.set_iac_callback(command, lambda _: None)
-        self.set_iac_callback(AYT, lambda _: self.write(b"\r\n[yes]\r\n"))
-
-    @property
-    def answered(self) -> bool:
-        """Whether the peer has answered any negotiation, so that it is a telnet client."""
-        return bool(self.local_option or self.remote_option)
-
-    @property
-    def terminal_type_pending(self) -> bool:
-        """Whether the client has promised its terminal type and not sent it yet."""
-        return self.terminal_type is None and self.remote_option.enabled(TTYPE)
-
-    def negotiate(self) -> None:
-        """Offer and ask for everything at once; nobody waits for the answers."""
-        for command, option in _OFFERS:
-            self.iac(command, option)
-
-    def feed(self, data: bytes) -> list[bytearray | _Signal]:
-        """Take bytes off the wire. Returns what was typed, and signals between it, in order."""
-        received = self._received = []
-        position = 0
-        while position < len(data):
-            if not self.is_oob or (self.cmd_received == SB and not self.iac_received):
-                command = data.find(_IAC, position)
-                run = data[position : command if command >= 0 else len(data)]
-                if run:
-                    position += len(run)
-                    if self.is_oob:
-                        self._collect_subnegotiation(run)
-                    else:
-                        self._take(run)
-                    continue
-            byte = data[position : position + 1]
-            position += 1
-            # telnetlib3 raises for what the protocol forbids; its state is sound afterwards.
-            with contextlib.suppress(ValueError):
-                if self.feed_byte(byte):
-                    self._take(byte)
-            while len(self._sb_buffer) > limits.SUBNEGOTIATION_BYTES:  # IAC IAC in one
-                self._sb_buffer.pop()
-        return received
-
-    def _take(self, typed: bytes) -> None:
-        last = self._received[-1] if self._received else None
-        if isinstance(last, bytearray):
-            last += typed
-        else:
-            self._received.append(bytearray(typed))
-
-    def _collect_subnegotiation(self, run: bytes) -> None:
-        # telnetlib3 would keep a megabyte, byte by byte. Here: the option's code, and up to the
-        # limit of those that are understood. One that is full is ignored at its end.
-        if not self._sb_buffer:
-            self.feed_byte(run[:1])
-            run = run[1:]
-        if self._sb_buffer[0] in _SUBNEGOTIATIONS:
-            for code in run[: limits.SUBNEGOTIATION_BYTES - len(self._sb_buffer)]:
-                self.feed_byte(bytes((code,)))
-
-    def handle_subnegotiation(self, buf: deque[bytes]) -> None:
-        """Look at the few that are understood, if they have a sane length."""
-        if buf[0] not in _SUBNEGOTIATIONS or len(buf) >= limits.SUBNEGOTIATION_BYTES:
-            return
-        if buf[0] != NAWS and len(buf) > 1 and buf[1] == SEND:
-            return  # a question; those are ours
-        # A malformed one: as if the client had not sent it.
-        with contextlib.suppress(ValueError, LookupError, struct.error):
-            super().handle_subnegotiation(buf)
-
-    def handle_dont(self, opt: bytes) -> None:
-        """Confirm that an option is off now (RFC 1143); telnetlib3 does not."""
-        if self.local_option.enabled(opt):
-            self.iac(WONT, opt)
-        super().handle_dont(opt)
-
-    def handle_wont(self, opt: bytes) -> None:
-        """Confirm that the peer's option is off now (RFC 1143)."""
-        if self.remote_option.enabled(opt):
-            self.iac(DONT, opt)
-        super().handle_wont(opt)
-
-    def _on_interrupt(self, _: bytes) -> None:
-        self._received.append(_Signal.INTERRUPT)
-
-    def _on_size(self, rows: int, columns: int) -> None:
-        default = Size()  # 0 is a real answer: "I have no such thing"
-        self.size = Size(
-            min(rows, limits.TERMINAL_ROWS) or default.rows,
-            min(columns, limits.TERMINAL_COLUMNS) or default.columns,
-        )
-        self._received.append(_Signal.RESIZED)
-
-    def _on_terminal_type(self, name: str) -> None:
-        if self.terminal_type is None:
-            kept = (c for c in name.lower() if c.isalnum() or c in "-._+")
-            self.terminal_type = "".join(kept)[:TERMINAL_TYPE_CHARACTERS]
-            self._received.append(_Signal.TERMINAL_TYPE)
-
-    def _on_environment(self, variables: dict[str, str]) -> None:
-        for name in ENVIRONMENT:
-            value = "".join(filter(str.isprintable, variables.get(name, "")))
-            if value:
-                self.environment[name] = value[:ENVIRONMENT_CHARACTERS]
-
-
-class _Decoder:
-    """Typed bytes to text. Enter arrives as CR NUL, CR LF or CR, and leaves as CR."""
-
-    def __init__(self) -> None:
-        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
-        self._after_cr = False
-
-    def decode(self, data: bytes | bytearray) -> str:
-        """Decode what can be decoded; half a character waits for its other half."""
-        text = self._utf8.decode(data)
-        if not text:
-            return ""
-        after_cr, self._after_cr = self._after_cr, text[-1] == "\r"
-        if after_cr and text[0] in "\n\x00":
-            text = text[1:]
-        return _ENTER.sub("\r", text)
 
 
 class _State(enum.Enum):
@@ -340,8 +67,8 @@ class TelnetConnection(asyncio.BufferedProtocol):
     """
 
     _transport: asyncio.Transport
-    _output: _Output
-    _codec: _Codec
+    _output: Output
+    _codec: Codec
     peer = "unknown"
     command: str | None = None
 
@@ -349,7 +76,7 @@ class TelnetConnection(asyncio.BufferedProtocol):
         self._server = server
         self._state = _State.LOGIN
         self._buffer = bytearray(READ_BYTES)
-        self._decoder = _Decoder()
+        self._decoder = Decoder()
         self._dialogue = LoginDialogue(
             server.banner, client_speaks_telnet=lambda: self._codec.answered
         )
@@ -371,10 +98,10 @@ class TelnetConnection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Negotiate and ask for the user name, both at once."""
         self._transport = cast("asyncio.Transport", transport)
-        self.peer = _address(transport.get_extra_info("peername"))
+        self.peer = format_peer(transport.get_extra_info("peername"))
         _tune(transport.get_extra_info("socket"))
-        self._output = _Output(self._transport)
-        self._codec = _Codec(self._output)
+        self._output = Output(self._transport)
+        self._codec = Codec(self._output)
         self._timer = asyncio.get_running_loop().call_later(
             limits.LOGIN_GRACE_SECONDS, self._login_timed_out
         )
@@ -517,9 +244,9 @@ class TelnetConnection(asyncio.BufferedProtocol):
         for item in self._codec.feed(data):
             if isinstance(item, bytearray):
                 self._typed(self._decoder.decode(item))
-            elif item is _Signal.INTERRUPT:
+            elif item is Signal.INTERRUPT:
                 self._interrupted()
-            elif item is _Signal.TERMINAL_TYPE:
+            elif item is Signal.TERMINAL_TYPE:
                 self._terminal_type_known.set()
             elif self._receiver is not None:
                 self._receiver.resized()
@@ -779,14 +506,6 @@ async def listen(
     server = TelnetServer(banner=banner, authenticate=authenticate, admit=admit, events=events)
     await server.start(sock, backlog)
     return server
-
-
-def _address(name: tuple[Any, ...] | str | None) -> str:
-    """Write a socket's address as one writes it: ``127.0.0.1:4040``, ``[::1]:4040``."""
-    if not isinstance(name, tuple):
-        return "unknown"  # gone before we could ask
-    host, port = name[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _tune(sock: socket.socket | None) -> None:
