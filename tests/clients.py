@@ -14,7 +14,7 @@ import pytest
 
 from servers import clean_environment
 
-DEADLINE_SECONDS = 20
+DEADLINE_SECONDS = 6
 ROWS, COLUMNS = 50, 120
 
 FULLSCREEN = ("telnet", "ssh", "plink", "dbclient")
@@ -264,6 +264,20 @@ class Session(Client):
         self.expect_continuation()
         self.line()
         self.expect_prompt()
+
+    def expect_end(self, seconds=DEADLINE_SECONDS):
+        """Wait until the client has ended by itself; return its exit status, None if killed."""
+        if self.way == "nc":
+            # It notices that the other end has closed when it next sends something.
+            self.wait_until(self._ended_at_enter, "nc ends", seconds)
+        return super().expect_end(seconds)
+
+    def _ended_at_enter(self):
+        if not self.ended:
+            self._read(0.1)
+            with contextlib.suppress(OSError):
+                self.line()
+        return self.ended
 
     def expect_continuation(self):
         """Wait until the cursor stands behind an empty continuation prompt."""

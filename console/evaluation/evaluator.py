@@ -187,6 +187,8 @@ class SessionEvaluator:
         where = execution.where()
         execution.scope.sink = LateOutput(execution.name)
         logger.warning("statement %s does not stop and is left behind: %s", execution.name, where)
+        if execution.on_loop and execution.busy_since is not None:
+            self._surroundings.host.leave_behind()
         self._worker_left_behind()
         execution.give_up(
             Outcome(

@@ -141,7 +141,7 @@ class Execution:
         # The class itself: a host's task factory may not take a context, or may count its tasks.
         self._task = asyncio.Task(
             GuardedCoroutine(self._await(statement), self._loop_guard, self),
-            loop=self._in.host.loop(),
+            loop=asyncio.get_running_loop(),
             context=self._context,
             name=f"console statement {self.name}",
         )

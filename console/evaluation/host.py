@@ -93,6 +93,20 @@ class HostLoop:
             with contextlib.suppress(RuntimeError):  # closed: whoever stops us on main does it
                 self._given.call_soon_threadsafe(self._guard.uninstall)
 
+    def leave_behind(self) -> None:
+        """Go on with a new loop, if the loop is ours: a statement holds it and does not stop.
+
+        The old one ends as soon as the statement does. A given loop is the host's, and stays.
+        """
+        with self._lock:
+            loop, self._own, self._thread = self._own, None, None
+            if loop is None:
+                return
+            self._guard = None
+            self.ident = 0
+        with contextlib.suppress(RuntimeError):  # it has ended by itself
+            loop.call_soon_threadsafe(loop.stop)
+
     def close(self, timeout_seconds: float) -> None:
         """Stop the loop if it is ours; a given loop is the host's. Blocks up to the timeout."""
         with self._lock:
