@@ -31,6 +31,8 @@ class SessionBuiltins(dict[str, Any]):
         # The module of classes defined in a session, which their repr shows.
         self["__name__"] = "__console__"
         self["__doc__"] = None
+        self.replaced: Any = _ABSENT
+        self.in_use = False
 
     def __missing__(self, name: str) -> Any:
         """Find a name in the running session, then among builtins that appeared since."""
@@ -46,19 +48,24 @@ class Namespace:
     def __init__(self, names: dict[str, Any]) -> None:
         self.names = names
         self._builtins = SessionBuiltins()
-        self._previous: Any = _ABSENT
 
     def install(self) -> None:
         """Make the namespace ready for evaluation."""
-        self._previous = self.names.get("__builtins__", _ABSENT)
+        self._builtins.replaced = self.names.get("__builtins__", _ABSENT)
+        self._builtins.in_use = True
         self.names["__builtins__"] = self._builtins
 
     def uninstall(self) -> None:
         """Put back what was there. Left alone if somebody else has replaced ours since."""
+        self._builtins.in_use = False
         if self.names.get("__builtins__") is not self._builtins:
             return
-        if self._previous is _ABSENT:
+        previous = self._builtins.replaced
+        # Two consoles may have lent the same dict, and the first to start the first to stop.
+        while type(previous) is SessionBuiltins and not previous.in_use:
+            previous = previous.replaced
+        if previous is _ABSENT:
             # Functions defined in a session keep working: each holds the builtins it was made with.
             del self.names["__builtins__"]
         else:
-            self.names["__builtins__"] = self._previous
+            self.names["__builtins__"] = previous

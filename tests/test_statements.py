@@ -1,13 +1,23 @@
 """Statements never harm the service: over the real clients, in both modes, on each kind of loop."""
 
+import asyncio
+import builtins
 import contextlib
+import getpass
+import linecache
+import logging
 import re
+import signal
 import socket
+import sys
+import threading
 import time
+import warnings
 
 import pytest
 
 from clients import run_once
+from console import Console
 from servers import DEADLINE_SECONDS, wait_until
 
 # How a session comes in, and the kind of service behind it.
@@ -28,8 +38,8 @@ def session(request, get_host, login):
 class Raw:
     """A telnet connection without a client program: a socket that reads only when told to."""
 
-    def __init__(self, host):
-        self.socket = socket.create_connection(("127.0.0.1", host.telnet_port), DEADLINE_SECONDS)
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), DEADLINE_SECONDS)
         self.received = b""
         self.wait_for(b"username: ")
         self.send("boss\n")
@@ -63,7 +73,7 @@ def raw():
     opened = []
 
     def connect(host):
-        opened.append(Raw(host))
+        opened.append(Raw(host.telnet_port))
         return opened[-1]
 
     yield connect
@@ -241,7 +251,11 @@ def test_the_heartbeat_of_the_host_survives_statements(kind, get_host, login):
     client = login("ssh", host)
     client.run(IMPORTS)
     host.ask(lag=True)
-    for statement in ("time.sleep(0.5)", "sum(range(3_000_000))", "[x for x in range(300_000)] and 1"):
+    for statement in (
+        "time.sleep(0.5)",
+        "sum(range(3_000_000))",
+        "[x for x in range(300_000)] and 1",
+    ):
         client.run(statement)
     assert host.ask(lag=True) < 0.25
 
@@ -394,3 +408,116 @@ def test_stdin_of_a_command(host):
     assert done.stdout == b"['a\\n', 'b\\n']\n"
     with contextlib.suppress(UnicodeDecodeError):
         assert done.stderr.decode() == ""
+
+
+# ---- afterwards
+
+
+def process_state(loop):
+    """What a console could leave changed in the process that it looked into."""
+    return {
+        "signals": {n: signal.getsignal(n) for n in signal.valid_signals()},
+        "wakeup": signal.set_wakeup_fd(signal.set_wakeup_fd(-1)),
+        "path": list(sys.path),
+        "hooks": (
+            *(sys.displayhook, sys.excepthook, sys.breakpointhook, sys.unraisablehook),
+            *(threading.excepthook, threading.Thread.start, getpass.getpass),
+        ),
+        "streams": (sys.stdin, sys.stdout, sys.stderr),
+        "main": sorted(vars(sys.modules["__main__"])),
+        "builtins": sorted(vars(builtins)),
+        "trace": (sys.gettrace(), sys.getprofile(), threading.gettrace()),
+        "last": [
+            hasattr(sys, name) for name in ("last_exc", "last_value", "last_traceback", "ps1")
+        ],
+        "filters": list(warnings.filters),
+        "sources": [name for name in linecache.cache if name.startswith("<console")],
+        "loggers": [list(logging.getLogger(name).handlers) for name in ("", "console")],
+        "executor": loop._default_executor,
+        "factory": loop.get_task_factory(),
+        "handler": loop.get_exception_handler(),
+        "tasks": asyncio.all_tasks(loop),
+        "threads": {t.name for t in threading.enumerate() if not t.name.startswith("visitor")},
+    }
+
+
+def visit(port):
+    """A session that does a bit of everything."""
+    raw = Raw(port)
+    assert raw.run("import asyncio, sys, time, warnings, pdb, logging") == ""
+    for statement in (
+        "1/0",
+        "%loop 1/0",
+        "await asyncio.sleep(0)",
+        "%loop time.sleep(0.01)",
+        "warnings.warn('as it may')",
+        "help(int.real)",
+        "'a\\d'",
+        "asyncio.create_task(asyncio.sleep(0)) and None",
+        "import threading; threading.Thread(target=print, args=('thread',)).start()",
+        "sys.exc_info()",
+    ):
+        raw.run(statement)
+    for endless in ("while True: pass\n", "%loop while True: pass\n", "await asyncio.sleep(60)"):
+        raw.send(f"print('be', 'gins', flush=True)\n{endless}\n")
+        raw.wait_for(b"be gins")
+        raw.wait_for(b">>> ")
+        raw.socket.sendall(b"\x03")
+        raw.wait_for(b"KeyboardInterrupt")
+        raw.wait_for(b">>> ")
+    raw.send("breakpoint()\n")
+    raw.wait_for(b"(Pdb) ")
+    raw.send("c\n")
+    raw.wait_for(b">>> ")
+    raw.send("1/0\npm()\n")
+    raw.wait_for(b"(Pdb) ")
+    raw.send("q\n")
+    raw.wait_for(b">>> ")
+    raw.send("exit()\n")
+    while raw.socket.recv(65536):
+        pass
+    raw.close()
+
+
+def test_the_host_is_the_same_afterwards(tmp_path):
+    """A session that did everything, and the console's end, leave the process as it was."""
+    namespace = {"foo": 12}
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        before = process_state(loop)
+        console = Console(
+            "visited",
+            namespace=namespace,
+            credentials={"boss": "sekrit"},
+            telnet=0,
+            keys=tmp_path / "keys",
+            history=tmp_path / "history",
+        )
+        failures = []
+
+        def run():
+            try:
+                visit(console.telnet_port)
+            except BaseException as error:
+                failures.append(error)
+            loop.call_soon_threadsafe(left.set)
+
+        async with console:
+            left = asyncio.Event()
+            threading.Thread(target=run, name="visitor").start()
+            await left.wait()
+        if failures:
+            raise failures[0]
+        wait_until(
+            lambda: {t.name for t in threading.enumerate()} - {"visitor"} <= before["threads"],
+            "the end of the console's threads",
+        )
+        return before, process_state(loop)
+
+    before, after = asyncio.run(main())
+    for name, value in before.items():
+        assert after[name] == value, name
+    # The registry is Python's own record of a statement that warned, as in any module.
+    names = "asyncio foo logging pdb sys threading time warnings".split()
+    assert sorted(set(namespace) - {"__warningregistry__"}) == names

@@ -127,7 +127,8 @@ def is_complete(source: str) -> bool:
         return True
     last = tree.body[-1] if tree.body else None
     if isinstance(last, _COMPOUND):
-        return not source.rpartition("\n")[2].strip()
+        # Really empty: one of blanks alone is part of the block, as it often is in pasted code.
+        return source.endswith("\n")
     return True
 
 

@@ -58,5 +58,20 @@ def _make() -> pdb.Pdb:
         def _cmdloop(self) -> None:
             self.cmdloop()
 
+        # pdb keeps what it shows as --Return-- and --Exception-- in the frame's locals. Those of
+        # a statement are the host's namespace.
+
+        def user_return(self, frame: FrameType, return_value: Any) -> None:
+            try:
+                super().user_return(frame, return_value)
+            finally:
+                frame.f_locals.pop("__return__", None)
+
+        def user_exception(self, frame: FrameType, exc_info: Any) -> None:
+            try:
+                super().user_exception(frame, exc_info)
+            finally:
+                frame.f_locals.pop("__exception__", None)
+
     streams: Any = {"stdin": sys.stdin, "stdout": sys.stdout}
     return SessionPdb(nosigint=True, readrc=False, **streams)

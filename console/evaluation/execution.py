@@ -86,6 +86,7 @@ class Execution:
         self._loop_guard: Guard | None = None
         self._task: asyncio.Task[Step] | None = None
         self._interrupted = False
+        self._cancelled = False
         self._ended = False
         self.changed = asyncio.Event()
         self.done: asyncio.Future[Outcome] = self._loop.create_future()
@@ -225,19 +226,18 @@ class Execution:
 
     def interrupt(self) -> None:
         """Raise KeyboardInterrupt where it runs; cancel it where it waits. Ask until it ends."""
-        first, self._interrupted = not self._interrupted, True
+        self._interrupted = True
         if not self._on_loop:
             self._worker.guard.interrupt(self)
             return
         guard = self._loop_guard
         # A task is cancelled once: what it awaits while it cleans up must not be cancelled too.
-        if (guard is None or not guard.interrupt(self)) and first:
+        if guard is not None and guard.interrupt(self):
+            return
+        if self._task is not None and not self._cancelled:
+            self._cancelled = True
             with contextlib.suppress(RuntimeError):  # closed: there is nothing left to cancel
-                self._in.host.call(self._cancel_task)
-
-    def _cancel_task(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
+                self._task.get_loop().call_soon_threadsafe(self._task.cancel)
 
     def give_up(self, outcome: Outcome) -> None:
         """Let the session go on with this outcome; the statement ends when it can."""

@@ -29,6 +29,7 @@ LOOP_BOUND: Final = frozenset(
         "get_event_loop",
         "get_running_loop",
         "shield",
+        "timeout",
         "wrap_future",
     }
 )
@@ -63,42 +64,39 @@ class _Names:
 
     def __init__(self, namespace: Mapping[str, Any]) -> None:
         self._namespace = namespace
-        self._modules: dict[str, str] = {}
-        self._functions: set[str] = set()
+        self._imported: dict[str, str] = {}
 
     def learn(self, node: ast.Import | ast.ImportFrom) -> None:
+        """Note what an import binds; it hides what the namespace has under that name."""
+        module = "." * node.level + (node.module or "") if isinstance(node, ast.ImportFrom) else ""
         for alias in node.names:
             if isinstance(node, ast.Import):
-                if alias.asname:
-                    self._modules[alias.asname] = alias.name
-                else:
-                    top = alias.name.partition(".")[0]
-                    self._modules[top] = top
-            elif node.module and _is_asyncio(node.module) and alias.name in LOOP_BOUND:
-                self._functions.add(alias.asname or alias.name)
+                top = alias.name.partition(".")[0]
+                self._imported[alias.asname or top] = alias.name if alias.asname else top
+            elif alias.name != "*":
+                self._imported[alias.asname or alias.name] = f"{module}.{alias.name}"
+            elif _is_asyncio(module):
+                self._imported |= {bound: f"asyncio.{bound}" for bound in LOOP_BOUND}
 
     def is_loop_bound(self, function: ast.expr) -> bool:
-        if isinstance(function, ast.Name):
-            return function.id in self._functions or self._is_imported(function.id)
-        if isinstance(function, ast.Attribute) and function.attr in LOOP_BOUND:
-            return _is_asyncio(self._module(function.value))
-        return False
+        module, _, name = self._path(function).rpartition(".")
+        return name in LOOP_BOUND and _is_asyncio(module)
 
-    def _is_imported(self, name: str) -> bool:
-        value = self._namespace.get(name)
-        return any(value is getattr(asyncio, bound) for bound in LOOP_BOUND)
-
-    def _module(self, node: ast.expr) -> str:
-        """The dotted name of the module that an expression stands for; empty if it is none."""
+    def _path(self, node: ast.expr) -> str:
+        """The dotted path of what an expression stands for, from its module on; empty if unknown."""
         if isinstance(node, ast.Attribute):
-            parent = self._module(node.value)
+            parent = self._path(node.value)
             return f"{parent}.{node.attr}" if parent else ""
         if not isinstance(node, ast.Name):
             return ""
-        if node.id in self._modules:
-            return self._modules[node.id]
+        if node.id in self._imported:
+            return self._imported[node.id]
         value = self._namespace.get(node.id)
-        return str(value.__name__) if type(value) is ModuleType else ""
+        if type(value) is ModuleType:
+            # From its dictionary: a module may have a __getattr__ of its own.
+            name = value.__dict__.get("__name__")
+            return name if type(name) is str else ""
+        return next((f"asyncio.{name}" for name in LOOP_BOUND if value is getattr(asyncio, name)), "")
 
 
 def _is_asyncio(module: str) -> bool:
