@@ -221,9 +221,11 @@ class Console:
         host = HostLoop(self._given_loop or running_loop)
         here = running_loop is not None and self._given_loop in {None, running_loop}
         host.learn_thread(threading.get_ident() if here else 0)
+        # A selector of ours, so that a forked child can find each descriptor.
+        self._running = _Running(self, host, selectors.DefaultSelector())
         threading.Thread(
             target=self._run_thread,
-            args=(host, started, self._ended),
+            args=(self._running, started, self._ended),
             name="console",
             daemon=True,
         ).start()
@@ -239,7 +241,7 @@ class Console:
         running_loop = _running_loop()
         with self._state_lock:
             ended, running = self._ended, self._running
-            if self._state is ConsoleState.RUNNING:
+            if self._state in {ConsoleState.STARTING, ConsoleState.RUNNING}:
                 self._state = ConsoleState.STOPPING
         if ended is None:
             return _Done()
@@ -276,17 +278,14 @@ class Console:
 
     def _run_thread(
         self,
-        host: HostLoop,
+        running: _Running,
         started: concurrent.futures.Future[None],
         ended: concurrent.futures.Future[None],
     ) -> None:
-        # A selector of ours, so that a forked child can find each descriptor; and asyncio's own
-        # loop class, since the host's policy, if it has one, is not meant for us.
-        selector = selectors.DefaultSelector()
-        loop = asyncio.SelectorEventLoop(selector)
+        # asyncio's own loop class: the host's policy, if it has one, is not meant for us.
+        loop = asyncio.SelectorEventLoop(running.selector)
         pool = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="console-pool")
         loop.set_default_executor(pool)
-        running = _Running(self, host, selector)
         error: BaseException | None = None
         try:
             loop.run_until_complete(running.serve(lambda: self._has_started(running, started)))
@@ -309,8 +308,8 @@ class Console:
 
     def _has_started(self, running: _Running, started: concurrent.futures.Future[None]) -> None:
         with self._state_lock:
-            self._running = running
-            self._state = ConsoleState.RUNNING
+            if self._state is ConsoleState.STARTING:  # else stop() has been called meanwhile
+                self._state = ConsoleState.RUNNING
         _consoles.add(running)
         started.set_result(None)
 
@@ -328,8 +327,9 @@ class _Running:
     def __init__(self, console: Console, host: HostLoop, selector: selectors.BaseSelector) -> None:
         self._console = console
         self.host = host
-        self._selector = selector
+        self.selector = selector
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = threading.Event()
         self._stop_requested = asyncio.Event()
         self._sources = SourceCache()
         self._statements = Statements()
@@ -343,6 +343,7 @@ class _Running:
 
     def request_stop(self) -> None:
         """Begin to stop. Safe to call from any thread, and twice."""
+        self._stopping.set()
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # it has stopped
                 self._loop.call_soon_threadsafe(self._stop_requested.set)
@@ -356,7 +357,8 @@ class _Running:
         async with self._closing:
             await self._open()
             on_started()
-            await self._stop_requested.wait()
+            if not self._stopping.is_set():  # before there was a loop to tell
+                await self._stop_requested.wait()
 
     async def _open(self) -> None:
         console = self._console
@@ -504,8 +506,8 @@ class _Running:
         """
         nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         try:
-            numbers = [key.fd for key in self._selector.get_map().values()]
-            fileno = getattr(self._selector, "fileno", None)
+            numbers = [key.fd for key in self.selector.get_map().values()]
+            fileno = getattr(self.selector, "fileno", None)
             if fileno is not None:
                 numbers.append(fileno())
             for number in numbers:

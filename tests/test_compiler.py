@@ -56,6 +56,8 @@ TYPICAL = [
     "if True:\n    pass",
     "if True:\n    pass\n",
     "if True:\n    pass\n    ",
+    "if True:\n    pass\n# a comment",
+    "def f():\n    x = 1\n    \n    return x",
     "if True:\n    pass\nelse:",
     "if True:\n    pass\nelse:\n    pass\n",
     "def f(",

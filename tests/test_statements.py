@@ -221,8 +221,7 @@ def test_a_statement_that_holds_the_loop_is_reported_and_interrupted(get_host, l
 
 
 def test_a_stuck_service_can_be_entered(get_host, login):
-    """While the service's own code blocks its loop, logins and statements work, and stack() tells
-    what blocks it."""
+    """While the service's own code blocks its loop, one can log in, run statements, and see why."""
     host = get_host("asyncio")
     first = login("ssh", host)
     first.run("import asyncio, time")
@@ -519,5 +518,5 @@ def test_the_host_is_the_same_afterwards(tmp_path):
     for name, value in before.items():
         assert after[name] == value, name
     # The registry is Python's own record of a statement that warned, as in any module.
-    names = "asyncio foo logging pdb sys threading time warnings".split()
+    names = ["asyncio", "foo", "logging", "pdb", "sys", "threading", "time", "warnings"]
     assert sorted(set(namespace) - {"__warningregistry__"}) == names

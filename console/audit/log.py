@@ -8,6 +8,7 @@ the lines of a traceback are marked, so that no text can pass for an entry of it
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from typing import TextIO
 
@@ -27,6 +28,13 @@ exception_logger = logging.getLogger("console.exceptions")
 
 _MARK = "  | "
 
+_BLANK = re.compile(r"\s")
+
+
+def _name(user: str) -> str:
+    """Make a user's name one word: who reads entries by a pattern must not find fields in it."""
+    return _BLANK.sub(lambda match: f"\\x{ord(match.group()):02x}", escape_line(user))
+
 
 def log_event(event: Event) -> None:
     """Write an event to the log, if it is one that belongs there. An event subscriber."""
@@ -35,7 +43,7 @@ def log_event(event: Event) -> None:
         case LoginSucceeded():
             audit_logger.info(
                 "login: user=%s %s method=%s %s",
-                escape_line(event.user),
+                _name(event.user),
                 where,
                 event.method,
                 escape_line(event.detail),
@@ -43,18 +51,18 @@ def log_event(event: Event) -> None:
         case LoginFailed():
             audit_logger.warning(
                 "login failed: user=%s %s method=%s reason=%s",
-                escape_line(event.user),
+                _name(event.user),
                 where,
                 event.method,
                 escape_line(event.reason),
             )
         case ConnectionDropped():
-            audit_logger.warning("connection dropped: %s reason=%s", where, event.reason)
+            audit_logger.warning("connection dropped: %s reason=%s", where, escape_line(event.reason))
         case SessionOpened():
             audit_logger.info(
                 "session %d opened: user=%s %s frontend=%s",
                 event.session,
-                escape_line(event.user),
+                _name(event.user),
                 where,
                 event.frontend,
             )
@@ -62,7 +70,7 @@ def log_event(event: Event) -> None:
             audit_logger.info(
                 "session %d closed: user=%s %s reason=%s after %.1f s",
                 event.session,
-                escape_line(event.user),
+                _name(event.user),
                 where,
                 escape_line(event.reason),
                 event.duration_seconds,
@@ -79,7 +87,7 @@ def mirror_exception(event: Event) -> None:
     exception_logger.error(
         "error %s: user=%s transport=%s peer=%s session=%d\n%s",
         event.error_id,
-        escape_line(event.user),
+        _name(event.user),
         event.transport,
         escape_line(event.peer),
         event.session,
@@ -101,10 +109,16 @@ class FallbackHandler(logging.StreamHandler[TextIO]):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, unless another handler has it."""
-        others = logging.getLogger().handlers or [
-            handler for handler in logging.getLogger("console").handlers if handler is not self
-        ]
         # The host's stderr of this moment: it may be redirected while we run, or be missing.
-        if not others and sys.stderr is not None:
+        if sys.stderr is not None and not self._has_another(record.name):
             self.stream = sys.stderr
             super().emit(record)
+
+    def _has_another(self, name: str) -> bool:
+        """Whether a handler of the host gets the records of a logger."""
+        logger: logging.Logger | None = logging.getLogger(name)
+        while logger is not None:
+            if any(handler is not self for handler in logger.handlers):
+                return True
+            logger = logger.parent if logger.propagate else None
+        return False

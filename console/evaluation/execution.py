@@ -266,8 +266,9 @@ class Execution:
     def _resolve(self, outcome: Outcome) -> None:
         self._ended = True
         if self.done.done():
+            text = "".join(f"\n  | {line}" for line in outcome.text.split("\n") if line)
             logger.warning(
-                "statement %s, left behind, has ended: %s", self.name, outcome.kind.value
+                "statement %s, left behind, has ended: %s%s", self.name, outcome.kind.value, text
             )
         else:
             self.done.set_result(outcome)

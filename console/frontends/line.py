@@ -16,6 +16,9 @@ from console.line_discipline import EndOfFile, Interrupt, LineDiscipline
 _FIRST_PROMPT = ">>> "
 _NEXT_PROMPT = "... "
 
+_LONG_LINES = 64
+"""A statement of more lines was pasted, not typed."""
+
 
 class LineFrontend:
     """Reads statements line by line, as Python's plain prompt does. Follows `Frontend`."""
@@ -105,12 +108,20 @@ class LineFrontend:
             return False
         self._lines.append(line)
         source = "\n".join(self._lines)
-        if not is_complete(source):
+        if not self._may_be_complete(line) or not is_complete(source):
             self._show_prompt(_NEXT_PROMPT)
             return False
         if self._interactive:
             self._history.append(source.rstrip("\n"))
         return True
+
+    def _may_be_complete(self, line: str) -> bool:
+        """Whether it is worth to compile everything after this line.
+
+        For each line of a long block that would take minutes, on the loop that serves the others.
+        A long statement can only end with an empty line, a bracket or a quote.
+        """
+        return len(self._lines) < _LONG_LINES or line.rstrip()[-1:] in ("", *")]}\"'")
 
     def _last_lines(self) -> str | None:
         """At the end of input, what has been typed is the last statement."""

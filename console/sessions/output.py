@@ -111,7 +111,7 @@ class SessionOutput:
             # An exception kept by the host may hold this object: it must not hold the session.
             self._deliver = _nowhere
             self._pending.clear()
-            self._size = 0
+            self._size = self._dropped = 0
             self._changed.notify_all()
         self._tell_drained()
 

@@ -1,0 +1,220 @@
+"""The log of what happened, which nobody who connects can forge."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console.audit.log import FallbackHandler, log_event, mirror_exception
+from console.events import (
+    ConnectionDropped,
+    EventBus,
+    ExceptionShown,
+    LoginFailed,
+    LoginSucceeded,
+    SessionClosed,
+    SessionOpened,
+    StatementStarted,
+)
+
+UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+HOSTILE = st.lists(
+    st.sampled_from(
+        ["\n", "\r\n", "\x1b[2J", "\x9b", "\u202e", "\u2028", "\ud800", "\x00", " peer=", " ", "\xa0"]
+    )
+    | st.text(max_size=5)
+).map("".join)
+
+
+class Records(logging.Handler):
+    """Keeps the entries of a logger, as they would be written."""
+
+    def __init__(self):
+        super().__init__()
+        self.entries = []
+
+    def emit(self, record):
+        self.entries.append(self.format(record))
+
+
+def logged(subscriber, event):
+    """Return the entries that a subscriber makes of an event."""
+    handler = Records()
+    root = logging.getLogger("console")
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    try:
+        subscriber(event)
+    finally:
+        root.setLevel(level)
+        root.removeHandler(handler)
+    return handler.entries
+
+
+def events_with(text):
+    """Make one event of each kind that is logged, with a text wherever a peer's may be."""
+    where = {"transport": "ssh", "peer": text}
+    session = {**where, "session": 1, "user": text}
+    return [
+        LoginSucceeded(**where, user=text, method="password", detail=text),
+        LoginFailed(**where, user=text, method="password", reason=text),
+        ConnectionDropped(**where, reason=text),
+        SessionOpened(**session, frontend="line"),
+        SessionClosed(**session, reason=text, duration_seconds=1.0),
+    ]
+
+
+@given(HOSTILE)
+def test_each_event_is_one_safe_line(text):
+    """An event is one entry of one line without control characters, whatever a peer sent."""
+    for event in events_with(text):
+        (entry,) = logged(log_event, event)
+        assert not UNSAFE.search(entry), type(event).__name__
+
+
+@given(HOSTILE)
+def test_fields_cannot_be_forged(text):
+    """The address found behind a user's name is the peer's own, whatever the name is."""
+    where = {"transport": "ssh", "peer": "192.0.2.1"}
+    for event in (
+        LoginFailed(**where, user=text, method="password", reason="wrong password"),
+        LoginSucceeded(**where, user=text, method="password"),
+        SessionOpened(**where, session=1, user=text, frontend="line"),
+    ):
+        (entry,) = logged(log_event, event)
+        assert re.search(r"user=\S* transport=(\S+) peer=(\S+)", entry).groups() == (
+            "ssh",
+            "192.0.2.1",
+        )
+
+
+@given(HOSTILE)
+def test_a_traceback_is_marked(text):
+    """Behind its first line, each line of a mirrored exception is marked as a quotation."""
+    event = ExceptionShown(
+        transport="ssh", peer=text, session=1, user=text, error_id="1.1", traceback=text
+    )
+    (entry,) = logged(mirror_exception, event)
+    first, *rest = entry.split("\n")
+    assert first.startswith("error 1.1: user=")
+    assert rest
+    assert all(line.startswith("  | ") for line in rest)
+    assert not UNSAFE.search(entry.replace("\n", "").replace("\t", ""))
+
+
+def test_what_the_entries_say():
+    """An entry names the user, the transport, the address, and what was decided and why."""
+    where = {"transport": "telnet", "peer": "127.0.0.1:5"}
+    failed = LoginFailed(**where, user="boss", method="password", reason="wrong password")
+    assert logged(log_event, failed) == [
+        "login failed: user=boss transport=telnet peer=127.0.0.1:5 method=password"
+        " reason=wrong password"
+    ]
+    succeeded = LoginSucceeded(**where, user="boss", method="publickey", detail="SHA256:abc laptop")
+    assert logged(log_event, succeeded) == [
+        "login: user=boss transport=telnet peer=127.0.0.1:5 method=publickey SHA256:abc laptop"
+    ]
+    closed = SessionClosed(**where, user="boss", session=3, reason="left", duration_seconds=1.25)
+    assert logged(log_event, closed) == [
+        "session 3 closed: user=boss transport=telnet peer=127.0.0.1:5 reason=left after 1.2 s"
+    ]
+
+
+def test_statements_are_not_logged():
+    """What somebody types is not written to the log."""
+    event = StatementStarted(
+        transport="ssh", peer="x", session=1, user="boss", statement=1, source="password = 'sekrit'"
+    )
+    assert logged(log_event, event) == []
+    assert logged(mirror_exception, event) == []
+
+
+def test_a_broken_subscriber_harms_nobody(caplog):
+    """A subscriber that raises is logged, and the next one still gets the event."""
+    got = []
+
+    def broken(event):
+        raise RuntimeError("the disk is full")
+
+    bus = EventBus()
+    bus.subscribe(broken)
+    bus.subscribe(got.append)
+    event = ConnectionDropped(transport="ssh", peer="x", reason="y")
+    bus.publish(event)
+    assert got == [event]
+    assert "the disk is full" in caplog.text
+
+
+# ---- FallbackHandler
+
+
+@pytest.fixture
+def stderr(monkeypatch):
+    """A process whose logging nobody has configured; returns what stands on its stderr."""
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    logger = logging.getLogger("console")
+    assert logger.handlers == []
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    handler = FallbackHandler()
+    logger.addHandler(handler)
+    yield stream
+    logger.removeHandler(handler)
+
+
+def test_fallback_writes_warnings(stderr):
+    """Where nobody has set up logging, warnings stand on stderr with time, level and logger."""
+    logging.getLogger("console.audit").warning("turned away")
+    assert re.fullmatch(
+        r"[\d-]+ [\d:,]+ WARNING console\.audit: turned away\n", stderr.getvalue()
+    )
+
+
+def test_fallback_leaves_information_out(stderr):
+    """What is no warning is not written to a stderr that nobody has asked for it."""
+    logging.getLogger("console.audit").info("came in")
+    assert stderr.getvalue() == ""
+
+
+@pytest.mark.parametrize("name", ["", "console", "console.audit"])
+def test_fallback_steps_back(stderr, name):
+    """As soon as the host has a handler that gets the entry, the entry stands there only."""
+    theirs = Records()
+    logger = logging.getLogger(name)
+    logger.addHandler(theirs)
+    logging.getLogger("console.audit").warning("turned away")
+    logger.removeHandler(theirs)
+    assert theirs.entries == ["turned away"]
+    assert stderr.getvalue() == ""
+    logging.getLogger("console.audit").warning("again")
+    assert "again" in stderr.getvalue()
+
+
+def test_fallback_stays_for_other_loggers(stderr):
+    """A handler of another part of the console does not hide what it does not get."""
+    theirs = Records()
+    logging.getLogger("console.exceptions").addHandler(theirs)
+    logging.getLogger("console.audit").warning("turned away")
+    logging.getLogger("console.exceptions").removeHandler(theirs)
+    assert "turned away" in stderr.getvalue()
+
+
+def test_fallback_follows_stderr(stderr, monkeypatch):
+    """A stderr that is replaced later is the one that is written to; a missing one is no error."""
+    later = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", later)
+    logging.getLogger("console").warning("here")
+    monkeypatch.setattr(sys, "stderr", None)
+    logging.getLogger("console").warning("nowhere")
+    assert "here" in later.getvalue()
+    assert stderr.getvalue() == ""
