@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import re
@@ -29,7 +30,19 @@ UNSAFE = re.compile(
 
 HOSTILE = st.lists(
     st.sampled_from(
-        ["\n", "\r\n", "\x1b[2J", "\x9b", "\u202e", "\u2028", "\ud800", "\x00", " peer=", " ", "\xa0"]
+        [
+            "\n",
+            "\r\n",
+            "\x1b[2J",
+            "\x9b",
+            "\u202e",
+            "\u2028",
+            "\ud800",
+            "\x00",
+            " peer=",
+            " ",
+            "\xa0",
+        ]
     )
     | st.text(max_size=5)
 ).map("".join)
@@ -115,10 +128,9 @@ def test_a_traceback_is_marked(text):
 def test_what_the_entries_say():
     """An entry names the user, the transport, the address, and what was decided and why."""
     where = {"transport": "telnet", "peer": "127.0.0.1:5"}
-    failed = LoginFailed(**where, user="boss", method="password", reason="wrong password")
+    failed = LoginFailed(**where, user="boss", method="password", reason="wrong one")
     assert logged(log_event, failed) == [
-        "login failed: user=boss transport=telnet peer=127.0.0.1:5 method=password"
-        " reason=wrong password"
+        "login failed: user=boss transport=telnet peer=127.0.0.1:5 method=password reason=wrong one"
     ]
     succeeded = LoginSucceeded(**where, user="boss", method="publickey", detail="SHA256:abc laptop")
     assert logged(log_event, succeeded) == [
@@ -158,63 +170,73 @@ def test_a_broken_subscriber_harms_nobody(caplog):
 # ---- FallbackHandler
 
 
-@pytest.fixture
-def stderr(monkeypatch):
-    """A process whose logging nobody has configured; returns what stands on its stderr."""
-    monkeypatch.setattr(logging.getLogger(), "handlers", [])
-    logger = logging.getLogger("console")
+@contextlib.contextmanager
+def unconfigured_logging():
+    """A process whose logging nobody has configured; yields what stands on its stderr.
+
+    No fixture: pytest configures logging, and replaces stderr, between a fixture and its test.
+    """
+    root, logger = logging.getLogger(), logging.getLogger("console")
+    handlers, root.handlers = root.handlers, []
+    stderr, sys.stderr = sys.stderr, io.StringIO()
     assert logger.handlers == []
-    stream = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", stream)
     handler = FallbackHandler()
     logger.addHandler(handler)
-    yield stream
-    logger.removeHandler(handler)
+    try:
+        yield sys.stderr
+    finally:
+        logger.removeHandler(handler)
+        root.handlers, sys.stderr = handlers, stderr
 
 
-def test_fallback_writes_warnings(stderr):
+def test_fallback_writes_warnings():
     """Where nobody has set up logging, warnings stand on stderr with time, level and logger."""
-    logging.getLogger("console.audit").warning("turned away")
-    assert re.fullmatch(
-        r"[\d-]+ [\d:,]+ WARNING console\.audit: turned away\n", stderr.getvalue()
-    )
+    with unconfigured_logging() as stderr:
+        logging.getLogger("console.audit").warning("turned away")
+        assert re.fullmatch(
+            r"[\d-]+ [\d:,]+ WARNING console\.audit: turned away\n", stderr.getvalue()
+        )
 
 
-def test_fallback_leaves_information_out(stderr):
+def test_fallback_leaves_information_out():
     """What is no warning is not written to a stderr that nobody has asked for it."""
-    logging.getLogger("console.audit").info("came in")
-    assert stderr.getvalue() == ""
+    with unconfigured_logging() as stderr:
+        logging.getLogger("console.audit").info("came in")
+        assert stderr.getvalue() == ""
 
 
 @pytest.mark.parametrize("name", ["", "console", "console.audit"])
-def test_fallback_steps_back(stderr, name):
+def test_fallback_steps_back(name):
     """As soon as the host has a handler that gets the entry, the entry stands there only."""
-    theirs = Records()
-    logger = logging.getLogger(name)
-    logger.addHandler(theirs)
-    logging.getLogger("console.audit").warning("turned away")
-    logger.removeHandler(theirs)
-    assert theirs.entries == ["turned away"]
-    assert stderr.getvalue() == ""
-    logging.getLogger("console.audit").warning("again")
-    assert "again" in stderr.getvalue()
+    with unconfigured_logging() as stderr:
+        theirs = Records()
+        logger = logging.getLogger(name)
+        logger.addHandler(theirs)
+        logging.getLogger("console.audit").warning("turned away")
+        logger.removeHandler(theirs)
+        assert theirs.entries == ["turned away"]
+        assert stderr.getvalue() == ""
+        logging.getLogger("console.audit").warning("again")
+        assert "again" in stderr.getvalue()
 
 
-def test_fallback_stays_for_other_loggers(stderr):
+def test_fallback_stays_for_other_loggers():
     """A handler of another part of the console does not hide what it does not get."""
-    theirs = Records()
-    logging.getLogger("console.exceptions").addHandler(theirs)
-    logging.getLogger("console.audit").warning("turned away")
-    logging.getLogger("console.exceptions").removeHandler(theirs)
-    assert "turned away" in stderr.getvalue()
+    with unconfigured_logging() as stderr:
+        theirs = Records()
+        logging.getLogger("console.exceptions").addHandler(theirs)
+        logging.getLogger("console.audit").warning("turned away")
+        logging.getLogger("console.exceptions").removeHandler(theirs)
+        assert "turned away" in stderr.getvalue()
 
 
-def test_fallback_follows_stderr(stderr, monkeypatch):
+def test_fallback_follows_stderr():
     """A stderr that is replaced later is the one that is written to; a missing one is no error."""
-    later = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", later)
-    logging.getLogger("console").warning("here")
-    monkeypatch.setattr(sys, "stderr", None)
-    logging.getLogger("console").warning("nowhere")
-    assert "here" in later.getvalue()
-    assert stderr.getvalue() == ""
+    with unconfigured_logging() as stderr:
+        later = io.StringIO()
+        sys.stderr = later
+        logging.getLogger("console").warning("here")
+        sys.stderr = None
+        logging.getLogger("console").warning("nowhere")
+        assert "here" in later.getvalue()
+        assert stderr.getvalue() == ""

@@ -171,7 +171,7 @@ def test_the_bound_holds_for_one_large_text():
 
     async def test(client, output):
         output.pause()
-        with writing(lambda: output.write("x" * 10 * CHUNK)) as (thread, results):
+        with writing(lambda: output.write("x" * 10 * CHUNK)) as (thread, _):
             await blocked(output)
             assert output._size <= LIMIT + CHUNK
             output.resume()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import contextvars
 import gc
 import getpass
@@ -69,16 +70,23 @@ class Source:
         return self.lines.pop(0) if self.lines else ""
 
 
-@pytest.fixture
-def host(monkeypatch):
-    """The host's streams, with hooks that route by context in front of them."""
-    streams = {"stdout": Stream(), "stderr": Stream(), "stdin": Stream("host line\nmore\n")}
-    for name, stream in streams.items():
-        monkeypatch.setattr(sys, name, stream)
+@contextlib.contextmanager
+def routed_streams():
+    """The host's streams, with hooks that route by context in front of them.
+
+    No fixture: pytest puts its own streams in place between a fixture and its test.
+    """
+    before = sys.stdin, sys.stdout, sys.stderr
+    host = {"stdin": Stream("host line\nmore\n"), "stdout": Stream(), "stderr": Stream()}
+    sys.stdin, sys.stdout, sys.stderr = host.values()
     hooks.install()
-    yield streams
-    hooks.uninstall()
-    assert {name: getattr(sys, name) for name in streams} == streams
+    try:
+        yield host
+    finally:
+        hooks.uninstall()
+        after = sys.stdin, sys.stdout, sys.stderr
+        sys.stdin, sys.stdout, sys.stderr = before
+    assert after == tuple(host.values())
 
 
 @pytest.fixture
@@ -96,105 +104,116 @@ def in_session(function, *arguments, sink, source=None):
 # ---- stdout and stderr
 
 
-def test_print_goes_where_it_belongs(host, sink):
+def test_print_goes_where_it_belongs(sink):
     """What a session prints reaches the session alone; what the host prints, the host alone."""
-    print("host")
-    in_session(print, "session", sink=sink)
-    print("host again", file=sys.stderr)
-    in_session(lambda: print("warned", file=sys.stderr), sink=sink)
-    assert host["stdout"].text == "host\n"
-    assert host["stderr"].text == "host again\n"
-    assert sink.text == "session\nwarned\n"
-    assert [error for text, error in sink.got if "warned" in text] == [True]
-    assert [error for text, error in sink.got if "session" in text] == [False]
+    with routed_streams() as host:
+        print("host")
+        in_session(print, "session", sink=sink)
+        print("host again", file=sys.stderr)
+        in_session(lambda: print("warned", file=sys.stderr), sink=sink)
+        assert host["stdout"].text == "host\n"
+        assert host["stderr"].text == "host again\n"
+        assert sink.text == "session\nwarned\n"
+        assert [error for text, error in sink.got if "warned" in text] == [True]
+        assert [error for text, error in sink.got if "session" in text] == [False]
 
 
-def test_two_sessions(host):
+def test_two_sessions():
     """Each session gets what its own code prints."""
-    one, two = Sink(), Sink()
-    in_session(print, "one", sink=one)
-    in_session(print, "two", sink=two)
-    assert (one.text, two.text) == ("one\n", "two\n")
+    with routed_streams():
+        one, two = Sink(), Sink()
+        in_session(print, "one", sink=one)
+        in_session(print, "two", sink=two)
+        assert (one.text, two.text) == ("one\n", "two\n")
 
 
-def test_write_and_writelines(host, sink):
+def test_write_and_writelines(sink):
     """write() returns how much it took, writelines() writes each line, in a session as outside."""
-    for write in (lambda f: in_session(f, sink=sink), lambda f: f()):
-        assert write(lambda: sys.stdout.write("abc")) == 3
-        write(lambda: sys.stdout.writelines(["d", "e\n"]))
-    assert sink.text == "abcde\n"
-    assert host["stdout"].text == "abcde\n"
+    with routed_streams() as host:
+        for write in (lambda f: in_session(f, sink=sink), lambda f: f()):
+            assert write(lambda: sys.stdout.write("abc")) == 3
+            write(lambda: sys.stdout.writelines(["d", "e\n"]))
+        assert sink.text == "abcde\n"
+        assert host["stdout"].text == "abcde\n"
 
 
-def test_write_takes_text_only(host, sink):
+def test_write_takes_text_only(sink):
     """Writing what is no text is a TypeError in a session, as it is on a real stream."""
-    for wrong in (b"bytes", 5, None):
-        with pytest.raises(TypeError, match="must be str"):
-            in_session(sys.stdout.write, wrong, sink=sink)
-    assert sink.got == []
+    with routed_streams():
+        for wrong in (b"bytes", 5, None):
+            with pytest.raises(TypeError, match="must be str"):
+                in_session(sys.stdout.write, wrong, sink=sink)
+        assert sink.got == []
 
 
-def test_buffer(host, sink):
+def test_buffer(sink):
     """Bytes written below the stream are shown in the session as UTF-8, broken ones escaped."""
-    assert in_session(lambda: sys.stdout.buffer.write("é\n".encode()), sink=sink) == 3
-    in_session(lambda: sys.stdout.buffer.write(b"\xff"), sink=sink)
-    in_session(lambda: sys.stderr.buffer.flush(), sink=sink)
-    assert sink.text == "é\n\\xff"
-    sys.stdout.buffer.write(b"host")
-    assert host["stdout"].text == "host"
+    with routed_streams() as host:
+        assert in_session(lambda: sys.stdout.buffer.write("é\n".encode()), sink=sink) == 3
+        in_session(lambda: sys.stdout.buffer.write(b"\xff"), sink=sink)
+        in_session(lambda: sys.stderr.buffer.flush(), sink=sink)
+        assert sink.text == "é\n\\xff"
+        sys.stdout.buffer.write(b"host")
+        assert host["stdout"].text == "host"
 
 
-def test_text_that_the_host_cannot_encode(host, sink):
+def test_text_that_the_host_cannot_encode(sink):
     """A session shows every character, even where the host's own stdout is ASCII."""
-    in_session(print, "é日\udcff", sink=sink)
-    assert sink.text == "é日\udcff\n"
-    with pytest.raises(UnicodeEncodeError):
-        print("é")
+    with routed_streams():
+        in_session(print, "é日\udcff", sink=sink)
+        assert sink.text == "é日\udcff\n"
+        with pytest.raises(UnicodeEncodeError):
+            print("é")
 
 
-def test_a_closed_session(host):
+def test_a_closed_session():
     """What code of a session prints after the session's end is the host's."""
-    in_session(print, "orphan", sink=Sink(closed=True))
-    assert host["stdout"].text == "orphan\n"
+    with routed_streams() as host:
+        in_session(print, "orphan", sink=Sink(closed=True))
+        assert host["stdout"].text == "orphan\n"
 
 
-def test_a_session_has_no_descriptor(host, sink):
+def test_a_session_has_no_descriptor(sink):
     """In a session the streams have no descriptor and are no terminal; outside they are as ever."""
-    for name in ("stdin", "stdout", "stderr"):
-        stream = getattr(sys, name)
-        with pytest.raises(io.UnsupportedOperation):
-            in_session(stream.fileno, sink=sink)
-        assert in_session(stream.isatty, sink=sink) is False
-        assert stream.fileno() == 99
-        assert stream.isatty() is True
+    with routed_streams():
+        for name in ("stdin", "stdout", "stderr"):
+            stream = getattr(sys, name)
+            with pytest.raises(io.UnsupportedOperation):
+                in_session(stream.fileno, sink=sink)
+            assert in_session(stream.isatty, sink=sink) is False
+            assert stream.fileno() == 99
+            assert stream.isatty() is True
 
 
-def test_encoding(host, sink):
+def test_encoding(sink):
     """In a session the encoding is UTF-8 without errors; outside it is the host's."""
-    assert in_session(lambda: (sys.stdout.encoding, sys.stdout.errors), sink=sink) == (
-        "utf-8",
-        "backslashreplace",
-    )
-    assert (sys.stdout.encoding, sys.stdout.errors) == ("ascii", "strict")
+    with routed_streams():
+        assert in_session(lambda: (sys.stdout.encoding, sys.stdout.errors), sink=sink) == (
+            "utf-8",
+            "backslashreplace",
+        )
+        assert (sys.stdout.encoding, sys.stdout.errors) == ("ascii", "strict")
 
 
-def test_other_attributes_are_the_hosts(host):
+def test_other_attributes_are_the_hosts():
     """What a text stream of the host has besides is found behind the proxy."""
-    assert sys.stdout.line_buffering is False
-    sys.stdout.reconfigure(encoding="utf-8")
-    assert host["stdout"].encoding == "utf-8"
-    with pytest.raises(AttributeError):
-        sys.stdout.no_such_attribute
+    with routed_streams() as host:
+        assert sys.stdout.line_buffering is False
+        sys.stdout.reconfigure(encoding="utf-8")
+        assert host["stdout"].encoding == "utf-8"
+        with pytest.raises(AttributeError):
+            _ = sys.stdout.no_such_attribute
 
 
-def test_close_is_harmless(host, sink):
+def test_close_is_harmless(sink):
     """Closing the streams, in a session or outside, closes nothing of the host's."""
-    for close in (sys.stdout.close, sys.stderr.close, sys.stdin.close):
-        close()
-        in_session(close, sink=sink)
-    print("still here")
-    assert host["stdout"].text == "still here\n"
-    assert not sys.stdout.closed
+    with routed_streams() as host:
+        for close in (sys.stdout.close, sys.stderr.close, sys.stdin.close):
+            close()
+            in_session(close, sink=sink)
+        print("still here")
+        assert host["stdout"].text == "still here\n"
+        assert not sys.stdout.closed
 
 
 def test_an_unreferenced_proxy_is_harmless():
@@ -225,108 +244,115 @@ def test_a_host_without_streams(sink, monkeypatch):
 # ---- logging
 
 
-def test_log_records_are_the_hosts(host, sink):
+def test_log_records_are_the_hosts(sink):
     """Records go to the host's stderr, even by a handler that a session's code has made."""
-    logger = logging.getLogger("test_streams")
-    logger.propagate = False
-    handler = in_session(logging.StreamHandler, sink=sink)
-    logger.addHandler(handler)
-    logger.warning("from the host")
-    in_session(logger.warning, "from the session", sink=sink)
-    logger.removeHandler(handler)
-    assert host["stderr"].text == "from the host\nfrom the session\n"
-    assert sink.got == []
+    with routed_streams() as host:
+        logger = logging.getLogger("test_streams")
+        logger.propagate = False
+        handler = in_session(logging.StreamHandler, sink=sink)
+        logger.addHandler(handler)
+        logger.warning("from the host")
+        in_session(logger.warning, "from the session", sink=sink)
+        logger.removeHandler(handler)
+        assert host["stderr"].text == "from the host\nfrom the session\n"
+        assert sink.got == []
 
 
 # ---- threads and tasks
 
 
-def test_threads_started_in_a_session(host, sink):
+def test_threads_started_in_a_session(sink):
     """Threads, subclasses and timers that a session's code starts print to the session."""
+    with routed_streams() as host:
 
-    class Mine(threading.Thread):
-        def run(self):
-            print("subclass")
+        class Mine(threading.Thread):
+            def run(self):
+                print("subclass")
 
-    def start():
-        threads = [
-            threading.Thread(target=print, args=("target",)),
-            Mine(),
-            threading.Timer(0, print, ("timer",)),
-        ]
-        for thread in threads:
-            thread.start()
-        return threads
+        def start():
+            threads = [
+                threading.Thread(target=print, args=("target",)),
+                Mine(),
+                threading.Timer(0, print, ("timer",)),
+            ]
+            for thread in threads:
+                thread.start()
+            return threads
 
-    for thread in in_session(start, sink=sink):
-        thread.join()
-    assert sorted(sink.text.split()) == ["subclass", "target", "timer"]
-    assert host["stdout"].text == ""
+        for thread in in_session(start, sink=sink):
+            thread.join()
+        assert sorted(sink.text.split()) == ["subclass", "target", "timer"]
+        assert host["stdout"].text == ""
 
 
-def test_threads_of_threads(host, sink):
+def test_threads_of_threads(sink):
     """A thread started by a session's thread prints to the session too."""
+    with routed_streams():
 
-    def outer():
-        inner = threading.Thread(target=print, args=("inner",))
-        inner.start()
-        inner.join()
+        def outer():
+            inner = threading.Thread(target=print, args=("inner",))
+            inner.start()
+            inner.join()
 
-    def start():
-        thread = threading.Thread(target=outer)
+        def start():
+            thread = threading.Thread(target=outer)
+            thread.start()
+            thread.join()
+
+        in_session(start, sink=sink)
+        assert sink.text == "inner\n"
+
+
+def test_threads_of_the_host(sink):
+    """A thread that the host starts prints to the host, whoever made it."""
+    with routed_streams() as host:
+        thread = in_session(lambda: threading.Thread(target=print, args=("host",)), sink=sink)
         thread.start()
         thread.join()
-
-    in_session(start, sink=sink)
-    assert sink.text == "inner\n"
+        assert host["stdout"].text == "host\n"
 
 
-def test_threads_of_the_host(host, sink):
-    """A thread that the host starts prints to the host, whoever made it."""
-    thread = in_session(lambda: threading.Thread(target=print, args=("host",)), sink=sink)
-    thread.start()
-    thread.join()
-    assert host["stdout"].text == "host\n"
-
-
-def test_pool_threads_are_the_hosts(host, sink):
+def test_pool_threads_are_the_hosts(sink):
     """A pool's threads that a session happens to start work for the host."""
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        in_session(lambda: pool.submit(print, "executor").result(), sink=sink)
-        pool.submit(print, "later").result()
-    with multiprocessing.pool.ThreadPool(1) as pool:
-        in_session(lambda: pool.apply(print, ("pool",)), sink=sink)
-        pool.close()
-        pool.join()
-    assert host["stdout"].text == "executor\nlater\npool\n"
-    assert sink.got == []
+    with routed_streams() as host:
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            in_session(lambda: pool.submit(print, "executor").result(), sink=sink)
+            pool.submit(print, "later").result()
+        with multiprocessing.pool.ThreadPool(1) as pool:
+            in_session(lambda: pool.apply(print, ("pool",)), sink=sink)
+            pool.close()
+            pool.join()
+        assert host["stdout"].text == "executor\nlater\npool\n"
+        assert sink.got == []
 
 
-def test_tasks_and_to_thread(host, sink):
+def test_tasks_and_to_thread(sink):
     """Tasks, and to_thread(), of a session's code print to the session, others to the host."""
+    with routed_streams() as host:
 
-    async def work(name):
-        print(name)
-        await asyncio.to_thread(print, name, "thread")
+        async def work(name):
+            print(name)
+            await asyncio.to_thread(print, name, "thread")
 
-    async def main():
-        mine = in_session(lambda: asyncio.create_task(work("session")), sink=sink)
-        theirs = asyncio.create_task(work("host"))
-        await mine
-        await theirs
+        async def main():
+            mine = in_session(lambda: asyncio.create_task(work("session")), sink=sink)
+            theirs = asyncio.create_task(work("host"))
+            await mine
+            await theirs
 
-    asyncio.run(main())
-    assert sink.text == "session\nsession thread\n"
-    assert host["stdout"].text == "host\nhost thread\n"
+        asyncio.run(main())
+        assert sink.text == "session\nsession thread\n"
+        assert host["stdout"].text == "host\nhost thread\n"
 
 
 # ---- stdin
 
 
-def test_stdin_of_the_host(host):
+def test_stdin_of_the_host():
     """Outside of sessions stdin is the host's own."""
-    assert sys.stdin.readline() == "host line\n"
-    assert sys.stdin.read() == "more\n"
+    with routed_streams():
+        assert sys.stdin.readline() == "host line\n"
+        assert sys.stdin.read() == "more\n"
 
 
 @pytest.mark.parametrize(
@@ -340,40 +366,44 @@ def test_stdin_of_the_host(host):
         (lambda: input("name? "), "one"),
     ],
 )
-def test_stdin_of_a_session(host, sink, read, expected):
+def test_stdin_of_a_session(sink, read, expected):
     """Each way to read stdin reads the session's terminal, and leaves the host's input alone."""
-    assert in_session(read, sink=sink, source=Source("one\n", "two\n")) == expected
-    assert sys.stdin.read() == "host line\nmore\n"
+    with routed_streams():
+        assert in_session(read, sink=sink, source=Source("one\n", "two\n")) == expected
+        assert sys.stdin.read() == "host line\nmore\n"
 
 
-def test_input_prompts_in_the_session(host, sink):
+def test_input_prompts_in_the_session(sink):
     """input() shows its prompt in the session; at the end of input it raises EOFError."""
-    with pytest.raises(EOFError):
-        in_session(input, "name? ", sink=sink, source=Source())
-    assert sink.text == "name? "
-    assert host["stdout"].text == ""
+    with routed_streams() as host:
+        with pytest.raises(EOFError):
+            in_session(input, "name? ", sink=sink, source=Source())
+        assert sink.text == "name? "
+        assert host["stdout"].text == ""
 
 
-def test_stdin_of_a_session_without_input(host, sink):
+def test_stdin_of_a_session_without_input(sink):
     """Where a session has no input, reading is refused rather than done from the host."""
-    with pytest.raises(io.UnsupportedOperation):
-        in_session(sys.stdin.readline, sink=sink)
-    for attribute in ("buffer", "encoding_errors"):
+    with routed_streams():
         with pytest.raises(io.UnsupportedOperation):
-            in_session(getattr, sys.stdin, attribute, sink=sink)
+            in_session(sys.stdin.readline, sink=sink)
+        for attribute in ("buffer", "encoding_errors"):
+            with pytest.raises(io.UnsupportedOperation):
+                in_session(getattr, sys.stdin, attribute, sink=sink)
 
 
 # ---- getpass and breakpoint
 
 
-def test_getpass(host, sink):
+def test_getpass(sink):
     """In a session getpass reads a secret line from the session's terminal."""
-    source = Source("sekrit\n")
-    assert in_session(getpass.getpass, "secret? ", sink=sink, source=source) == "sekrit"
-    assert source.secrets == [True]
-    assert sink.text == "secret? "
-    with pytest.raises(EOFError):
-        in_session(getpass.getpass, sink=sink, source=source)
+    with routed_streams():
+        source = Source("sekrit\n")
+        assert in_session(getpass.getpass, "secret? ", sink=sink, source=source) == "sekrit"
+        assert source.secrets == [True]
+        assert sink.text == "secret? "
+        with pytest.raises(EOFError):
+            in_session(getpass.getpass, sink=sink, source=source)
 
 
 def test_getpass_of_the_host(monkeypatch):
@@ -397,57 +427,60 @@ def test_breakpoint_of_the_host(monkeypatch):
     before = sys.breakpointhook
     hooks.install()
     try:
-        breakpoint()
+        breakpoint()  # noqa: T100 - it is what is tested
     finally:
         hooks.uninstall()
     assert called == [()]
     assert sys.breakpointhook is before
 
 
-def test_breakpoint_in_a_session(host, sink):
-    """In a session breakpoint() opens a debugger in the calling frame, on the session's terminal."""
+def test_breakpoint_in_a_session(sink):
+    """In a session breakpoint() debugs the calling frame on the session's terminal."""
+    with routed_streams() as host:
 
-    def look():
-        answer = 41
-        breakpoint()
-        return answer
+        def look():
+            answer = 41
+            breakpoint()  # noqa: T100 - it is what is tested
+            return answer
 
-    def start():
-        # On a thread of its own: a debugger switches tracing off, and coverage with it.
-        thread = threading.Thread(target=lambda: results.append(look()))
-        thread.start()
-        thread.join()
+        def start():
+            # On a thread of its own: a debugger switches tracing off, and coverage with it.
+            thread = threading.Thread(target=lambda: results.append(look()))
+            thread.start()
+            thread.join()
 
-    results = []
-    source = Source("p answer + 1\n", "answer = 50\n", "c\n")
-    in_session(start, sink=sink, source=source)
-    assert "(Pdb) 42\n" in sink.text
-    assert host["stdout"].text == ""
-    assert source.lines == []
-    assert len(results) == 1
+        results = []
+        source = Source("p answer + 1\n", "answer = 50\n", "c\n")
+        in_session(start, sink=sink, source=source)
+        assert "(Pdb) 42\n" in sink.text
+        assert host["stdout"].text == ""
+        assert source.lines == []
+        assert len(results) == 1
 
 
-def test_breakpoint_on_a_loop(host, sink):
+def test_breakpoint_on_a_loop(sink):
     """On a thread that runs a loop breakpoint() is refused, since it would stop the service."""
+    with routed_streams():
 
-    async def main():
-        with pytest.raises(io.UnsupportedOperation, match="event loop"):
-            in_session(breakpoint, sink=sink, source=Source("c\n"))
+        async def main():
+            with pytest.raises(io.UnsupportedOperation, match="event loop"):
+                in_session(breakpoint, sink=sink, source=Source("c\n"))
 
-    asyncio.run(main())
+        asyncio.run(main())
 
 
 # ---- installing and undoing
 
 
-def test_install_is_counted(host):
+def test_install_is_counted():
     """The changes stay until the last user of them is gone."""
-    proxy = sys.stdout
-    hooks.install()
-    assert sys.stdout is proxy
-    hooks.uninstall()
-    assert sys.stdout is proxy
-    assert threading.Thread.start.__name__ == "start_in_context"
+    with routed_streams():
+        proxy = sys.stdout
+        hooks.install()
+        assert sys.stdout is proxy
+        hooks.uninstall()
+        assert sys.stdout is proxy
+        assert threading.Thread.start.__name__ == "start_in_context"
 
 
 def test_what_somebody_replaced_since_stays(monkeypatch):

@@ -57,7 +57,9 @@ def log_event(event: Event) -> None:
                 escape_line(event.reason),
             )
         case ConnectionDropped():
-            audit_logger.warning("connection dropped: %s reason=%s", where, escape_line(event.reason))
+            audit_logger.warning(
+                "connection dropped: %s reason=%s", where, escape_line(event.reason)
+            )
         case SessionOpened():
             audit_logger.info(
                 "session %d opened: user=%s %s frontend=%s",

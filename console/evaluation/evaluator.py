@@ -93,6 +93,7 @@ class SessionEvaluator:
             context=self._context,
             scope=Scope(self._session, self._sink, self._source, self._surroundings.names),
             worker=self._worker,
+            on_ended=self._statements.remove,
         )
         self._running, self._pressed_at = execution, None
         self._statements.add(execution)

@@ -17,7 +17,7 @@ import contextvars
 import inspect
 import logging
 import time
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +68,7 @@ class Execution:
         context: contextvars.Context,
         scope: Scope,
         worker: Worker,
+        on_ended: Callable[[Execution], None],
     ) -> None:
         self.name = name
         self.source = source
@@ -80,6 +81,7 @@ class Execution:
         self._in = surroundings
         self._context = context
         self._worker = worker
+        self._on_ended = on_ended
         self._filename = f"<console-{name}>"
         self._loop = asyncio.get_running_loop()
         self._on_loop = False
@@ -265,6 +267,7 @@ class Execution:
 
     def _resolve(self, outcome: Outcome) -> None:
         self._ended = True
+        self._on_ended(self)
         if self.done.done():
             text = "".join(f"\n  | {line}" for line in outcome.text.split("\n") if line)
             logger.warning(

@@ -54,10 +54,12 @@ class Statements:
         self._winding_down: set[asyncio.Task[None]] = set()
 
     def add(self, execution: Execution) -> None:
-        """Take a statement in. Those that have ended are forgotten now."""
-        for name in [name for name, one in self._running.items() if one.ended]:
-            del self._running[name]
+        """Take a statement in."""
         self._running[execution.name] = execution
+
+    def remove(self, execution: Execution) -> None:
+        """Forget a statement that has really ended."""
+        self._running.pop(execution.name, None)
 
     def wind_down(self, execution: Execution) -> None:
         """Ask a statement whose session is gone to stop, for a while."""
@@ -67,7 +69,7 @@ class Statements:
 
     def describe(self) -> str:
         """List the statements that run, for an operator. Safe to call from any thread."""
-        running = [one for one in tuple(self._running.values()) if not one.ended]
+        running = tuple(self._running.values())
         return "\n".join(
             f"{one.name}  {time.time() - one.began_at:.0f} s"
             f"{'  left behind' if one.done.done() else ''}"

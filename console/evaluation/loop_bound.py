@@ -83,7 +83,7 @@ class _Names:
         return name in LOOP_BOUND and _is_asyncio(module)
 
     def _path(self, node: ast.expr) -> str:
-        """The dotted path of what an expression stands for, from its module on; empty if unknown."""
+        """The dotted path, from its module on, of what an expression stands for; empty if none."""
         if isinstance(node, ast.Attribute):
             parent = self._path(node.value)
             return f"{parent}.{node.attr}" if parent else ""
@@ -96,7 +96,9 @@ class _Names:
             # From its dictionary: a module may have a __getattr__ of its own.
             name = value.__dict__.get("__name__")
             return name if type(name) is str else ""
-        return next((f"asyncio.{name}" for name in LOOP_BOUND if value is getattr(asyncio, name)), "")
+        return next(
+            (f"asyncio.{name}" for name in LOOP_BOUND if value is getattr(asyncio, name)), ""
+        )
 
 
 def _is_asyncio(module: str) -> bool:

@@ -229,3 +229,5 @@ def purge_filter_caches() -> None:
         for cache in (found._and_cache, found._or_cache):  # noqa: SLF001 - no public way
             waiting.extend(cache.values())
             cache.clear()
+        if found._invert_result is not None:  # noqa: SLF001 - as above
+            waiting.append(found._invert_result)  # noqa: SLF001 - as above

@@ -24,6 +24,10 @@ _REFUSAL = (
 )
 
 
+def _nothing() -> None:
+    """Nobody is there any more who could be told."""
+
+
 class _Request:
     """A line that is waited for. ``answer`` is None until it is there."""
 
@@ -98,6 +102,8 @@ class SessionInput:
     def close(self) -> None:
         """Let everybody go who waits. Can be called twice."""
         self._closed = True
+        # Whoever keeps the scope of a statement must not keep the session.
+        self._on_wanted = _nothing
         for request in self._requests:
             request.answered.set()
         self._requests.clear()

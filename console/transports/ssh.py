@@ -216,6 +216,7 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
         self._listener = listener
         self._channel: asyncssh.SSHServerChannel[bytes] | None = None
         self._receiver: TerminalReceiver | None = None
+        self._attached = False
         # asyncssh's own decoder is strict and ends the connection at one bad byte.
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._waiting: list[Callable[[TerminalReceiver], None]] = []
@@ -241,6 +242,7 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
 
     def attach(self, receiver: TerminalReceiver) -> None:
         self._receiver = receiver
+        self._attached = True
         waiting, self._waiting = self._waiting, []
         for tell in waiting:
             tell(receiver)
@@ -351,12 +353,13 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
         self._ended = True
         self._channel = None
         self._tell(lambda receiver: receiver.connection_lost())
+        self._receiver = None
 
     def _tell(self, tell: Callable[[TerminalReceiver], None]) -> None:
-        if self._receiver is None:
-            self._waiting.append(tell)
-        else:
+        if self._receiver is not None:
             tell(self._receiver)
+        elif not self._attached:
+            self._waiting.append(tell)
 
 
 def _environment(channel: asyncssh.SSHServerChannel[bytes]) -> Iterable[tuple[str, str]]:

@@ -1,0 +1,208 @@
+"""Hundreds of sessions, however they end, leave the service as it was."""
+
+import asyncio
+
+import asyncssh
+import pytest
+
+from rawclients import Lines, Telnet, line_login
+from servers import Host, wait_until
+
+LOGINS = 100
+"""In each of two rounds."""
+
+RSS_BYTES = 6 * 1024 * 1024
+"""What the second round may add. A session that stays alive costs 0.6 MB, so that a hundred of
+them are ten times this; the allocator's own swings are below it."""
+
+ENDINGS = ("exit", "close", "reset", "await", "block")
+
+
+@pytest.fixture(scope="module")
+def busy_host(tmp_path_factory):
+    """A service of these tests alone."""
+    with Host(tmp_path_factory.mktemp("leaks")) as host:
+        yield host
+
+
+def visit_by_socket(host, kind, ending):
+    """Log in with a socket, use the session, and leave."""
+    client = line_login(host.telnet_port, kind=kind)
+    try:
+        client.send("foo\n")
+        client.until("12")
+        match ending:
+            case "exit":
+                client.send("exit()\n")
+                client.rest()
+            case "await":
+                client.send("print('a' + 'b'); await __import__('asyncio').sleep(100)\n")
+                client.until("ab")
+            case "block":
+                client.send("print('a' + 'b'); __import__('time').sleep(0.3)\n")
+                client.until("ab")
+    finally:
+        client.close(reset=ending == "reset")
+
+
+def visit_by_telnet(host, ending):
+    """Visit with the full-screen editor over telnet."""
+    visit_by_socket(host, Telnet, ending)
+
+
+def visit_by_nc(host, ending):
+    """Visit line by line, as nc does."""
+    visit_by_socket(host, Lines, ending)
+
+
+def connect_ssh(host, **credentials):
+    return asyncssh.connect(
+        "127.0.0.1",
+        host.ssh_port,
+        username="boss",
+        known_hosts=None,
+        config=None,
+        agent_path=None,
+        # One algorithm of each kind: as quick as it gets.
+        kex_algs=["curve25519-sha256"],
+        **credentials,
+    )
+
+
+async def visit_shell(connection, ending):
+    async with connection.create_process(
+        term_type="xterm-256color", term_size=(80, 24), encoding="utf-8", errors="replace"
+    ) as process:
+        await until(process, ">>> ")
+        process.stdin.write("foo\r")
+        await until(process, "12")
+        match ending:
+            case "exit":
+                await until(process, ">>> ")
+                process.stdin.write("exit()\r")
+                await process.wait()
+            case "reset":
+                connection.abort()
+            case "await":
+                process.stdin.write("print('a' + 'b'); await __import__('asyncio').sleep(100)\r")
+                await until(process, "ab")
+            case "block":
+                process.stdin.write("print('a' + 'b'); __import__('time').sleep(0.3)\r")
+                await until(process, "ab")
+        if ending != "exit":
+            connection.abort()
+
+
+async def until(process, text):
+    seen = ""
+    while text not in seen:
+        part = await process.stdout.read(65536)
+        assert part, seen
+        seen += part
+
+
+def visit_by_ssh_password(host, ending):
+    """Visit with the full-screen editor over SSH, by password."""
+
+    async def visit():
+        async with connect_ssh(host, password=host.password, client_keys=None) as connection:
+            await visit_shell(connection, ending)
+
+    asyncio.run(visit())
+
+
+def visit_by_ssh_key(host, ending):
+    """Visit with the full-screen editor over SSH, by key."""
+
+    async def visit():
+        async with connect_ssh(host, client_keys=[str(host.key_file)]) as connection:
+            await visit_shell(connection, ending)
+
+    asyncio.run(visit())
+
+
+def visit_by_ssh_exec(host, ending):
+    """Run a statement as a command over SSH."""
+
+    async def visit():
+        async with connect_ssh(host, client_keys=[str(host.key_file)]) as connection:
+            match ending:
+                case "exit" | "close" | "reset":
+                    statement = {"exit": "foo", "close": "1/0", "reset": "exit(3)"}[ending]
+                    done = await connection.run(statement)
+                    assert done.exit_status == {"exit": 0, "close": 1, "reset": 3}[ending]
+                case "await" | "block":
+                    module = "asyncio" if ending == "await" else "time"
+                    seconds = 100 if ending == "await" else 0.3
+                    prefix = "await " if ending == "await" else ""
+                    process = await connection.create_process(
+                        f"print('ab'); {prefix}__import__('{module}').sleep({seconds})"
+                    )
+                    await until(process, "ab")
+                    connection.abort()
+
+    asyncio.run(visit())
+
+
+def visit_without_login(host, ending):
+    """Knock, say half of a login, and leave."""
+    client = Lines(host.telnet_port)
+    try:
+        client.until("username: ")
+        if ending != "close":
+            client.send("boss\n")
+            client.until("password: ")
+        if ending == "exit":
+            client.send("wrong\n")
+            client.until("username: ")
+    finally:
+        client.close(reset=ending == "reset")
+
+
+VISITS = {
+    "telnet": visit_by_telnet,
+    "nc": visit_by_nc,
+    "ssh-password": visit_by_ssh_password,
+    "ssh-key": visit_by_ssh_key,
+    "ssh-exec": visit_by_ssh_exec,
+    "no-login": visit_without_login,
+}
+
+
+def settled(host, baseline):
+    """Wait until tasks, threads and descriptors are the baseline's; return the statistics."""
+    last = {}
+
+    def same():
+        last.update(host.statistics())
+        return all(last[name] == baseline[name] for name in ("tasks", "threads", "descriptors"))
+
+    try:
+        wait_until(same, "tasks, threads and descriptors as before", 20)
+    except AssertionError as error:
+        kept = {name: (baseline[name], last[name]) for name in baseline if name != "rss"}
+        raise AssertionError(f"{error}: {kept}") from None
+    return last
+
+
+@pytest.mark.parametrize("way", VISITS)
+def test_sessions_leave_nothing(way, busy_host):
+    """After 200 sessions tasks, threads and descriptors are as before, and memory is flat."""
+    visit = VISITS[way]
+    for ending in ENDINGS:
+        visit(busy_host, ending)
+    # What was started by the first visits stays: the console's pool, the passwords' worker.
+    wait_until(
+        lambda: not [t for t in busy_host.statistics()["threads"] if "session" in t],
+        "the first sessions have ended",
+    )
+    baseline = busy_host.statistics()
+    rss = []
+    for _ in range(2):
+        for number in range(LOGINS):
+            visit(busy_host, ENDINGS[number % len(ENDINGS)])
+        rss.append(settled(busy_host, baseline)["rss"])
+    assert rss[1] - rss[0] < RSS_BYTES
+    assert "internal error" not in busy_host.stderr
+    assert "Task was destroyed" not in busy_host.stderr
+    assert "never retrieved" not in busy_host.stderr
