@@ -589,3 +589,4 @@ def test_first_use_closes_a_directory_that_a_checkout_left_open(tmp_path):
     store.prepare()
     assert keys.stat().st_mode & 0o777 == 0o700
     assert store.users() == ["boss"]
+    assert (keys / "authorized_keys").stat().st_mode & 0o777 == 0o700

@@ -38,6 +38,9 @@ from console.state import (
 
 logger = logging.getLogger("console.auth")
 
+KEYS_DIRECTORY: Final = "authorized_keys"
+"""Within the keys directory: a file for each user, in OpenSSH's format."""
+
 LOCK_SECONDS: Final = 10.0
 """How long a change waits for another process to finish its own, which takes milliseconds."""
 
@@ -258,7 +261,7 @@ class FileCredentials:
     # Inside
 
     def _keys_file(self, name: str) -> Path:
-        return self.directory / "authorized_keys" / name
+        return self.directory / KEYS_DIRECTORY / name
 
     def _set(self, name: str, password: str | None, *, only_new: bool) -> None:
         check_user_name(name, str(self._users_file))
@@ -343,6 +346,8 @@ class FileCredentials:
         try:
             first_use = not os.path.lexists(self._users_file)
             make_private_directory(self.directory, tighten=first_use)
+            if first_use:
+                make_private_directory(self.directory / KEYS_DIRECTORY)  # so that one sees where
             with locked(self.directory / ".lock", wait_seconds=LOCK_SECONDS):
                 yield
         except OSError as error:

@@ -44,7 +44,7 @@ def post_mortem(traceback: TracebackType | None) -> None:
 def is_quit(error: BaseException) -> bool:
     """Whether a statement ended because somebody quit its debugger."""
     bdb = sys.modules.get("bdb")  # if nobody has imported it, nobody has quit it
-    return bdb is not None and isinstance(error, bdb.BdbQuit)
+    return bdb is not None and issubclass(type(error), bdb.BdbQuit)
 
 
 def _make() -> pdb.Pdb:

@@ -178,12 +178,14 @@ class Execution:
         return Outcome(OutcomeKind.VALUE, text)
 
     def _failed(self, error: BaseException, *, compiling: bool = False) -> Outcome:
-        if isinstance(error, SystemExit):
+        # The type is asked, not the exception: its __class__ may be user code.
+        kind = type(error)
+        if issubclass(kind, SystemExit):
             return _exit_outcome(error)
         if debugger.is_quit(error):
             return Outcome(OutcomeKind.INTERRUPTED, status=1)
-        if isinstance(error, KeyboardInterrupt) or (
-            self._interrupted and isinstance(error, asyncio.CancelledError)
+        if issubclass(kind, KeyboardInterrupt) or (
+            self._interrupted and issubclass(kind, asyncio.CancelledError)
         ):
             return Outcome(OutcomeKind.INTERRUPTED, "KeyboardInterrupt", status=130)
         drop_own_frames(error)
@@ -196,9 +198,11 @@ class Execution:
         )
 
     def _hint(self, error: BaseException) -> str:
-        if not isinstance(error, RuntimeError) or self._on_loop:
+        # As asyncio raises it, and no subclass: nothing of user code is asked for its text.
+        if type(error) is not RuntimeError or self._on_loop:
             return ""
-        if not any(message in str(error) for message in _NO_LOOP_MESSAGES):
+        text = error.args[0] if error.args else None
+        if type(text) is not str or not any(message in text for message in _NO_LOOP_MESSAGES):
             return ""
         separator = "\n" if "\n" in self.source else " "
         return (
@@ -283,12 +287,12 @@ async def _maybe(value: Any, flags: int) -> Any:
     return await value if flags & inspect.CO_COROUTINE else value
 
 
-def _exit_outcome(error: SystemExit) -> Outcome:
+def _exit_outcome(error: BaseException) -> Outcome:
     """Turn ``sys.exit(...)`` into an outcome, with the status that Python itself would give."""
-    code = error.code
+    code = getattr(error, "code", None)
     if code is None:
         return Outcome(OutcomeKind.EXIT)
-    if isinstance(code, int):
+    if type(code) in {int, bool}:
         return Outcome(OutcomeKind.EXIT, status=code & 0xFF)
     try:
         text = clip(str(code))

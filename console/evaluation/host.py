@@ -128,7 +128,7 @@ def _nothing() -> None:
 def _run(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
     try:
-        loop.run_forever()
+        _run_until_stopped(loop)
         tasks = asyncio.all_tasks(loop)
         for task in tasks:
             task.cancel()
@@ -137,3 +137,15 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
     finally:
         asyncio.set_event_loop(None)
         loop.close()
+
+
+def _run_until_stopped(loop: asyncio.AbstractEventLoop) -> None:
+    while True:
+        try:
+            loop.run_forever()
+        except (SystemExit, KeyboardInterrupt) as error:
+            # asyncio raises what a task raises: it was one that a statement started. The task has
+            # it as its exception; the other tasks go on, as in a process that nobody exits.
+            logger.warning("a task on the loop for awaiting statements raised %r", error)
+        else:
+            return

@@ -48,7 +48,9 @@ def format_exception(
         report = traceback.TracebackException.from_exception(error, compact=True)
         _strip(report, set(), drop_stack=compiling)
         text = "".join(report.format())
-    except Exception as failure:  # noqa: BLE001 - a hostile exception must still be reported
+    except KeyboardInterrupt:
+        raise  # Ctrl-C, while it was being formatted
+    except BaseException as failure:  # noqa: BLE001 - a hostile exception must still be reported
         text = f"{type(error).__name__}: its traceback cannot be shown ({type(failure).__name__})"
     return clip(text.rstrip("\n"), limit_characters)
 
