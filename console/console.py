@@ -18,7 +18,7 @@ import selectors
 import socket
 import threading
 import weakref
-from collections.abc import Awaitable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -47,6 +47,7 @@ from console.frontends.choice import choose_frontend
 from console.interfaces import CredentialStore, OutputSink, Principal
 from console.limits import STOP_SECONDS
 from console.namespace import Namespace
+from console.patches import PatchJournal
 from console.scope import Scope, current_scope
 from console.sessions.history import HistoryStore
 from console.sessions.manager import SessionManager
@@ -333,6 +334,7 @@ class _Running:
         self._stop_requested = asyncio.Event()
         self._sources = SourceCache()
         self._statements = Statements()
+        self._journal = PatchJournal(self._schedule, logger.warning)
         self._namespace = Namespace(console.namespace)
         self._events = EventBus()
         self._events.subscribe(log_event)
@@ -382,6 +384,7 @@ class _Running:
         self._namespace.install()
         self._closing.callback(self._namespace.uninstall)
         self._closing.callback(self._sources.clear)
+        self._closing.callback(self._report_patches)
         self._closing.callback(self.host.close, 0.3)
 
         manager = SessionManager(
@@ -487,8 +490,27 @@ class _Running:
             settings=self._console._evaluation,  # noqa: SLF001 - its own inner half
             statements=self._statements,
         )
-        session.private_names.update(private_names(evaluator, self.host, self._statements))
+        principal = session.principal
+        who = f"{principal.user} over {principal.transport} from {principal.peer}"
+        session.private_names.update(
+            private_names(evaluator, self.host, self._statements, self._journal, who)
+        )
         return evaluator
+
+    def _schedule(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call something later on a thread of its own: it may run code of the service."""
+
+        def start() -> None:
+            threading.Thread(target=call, name="console-patch", daemon=True).start()
+
+        loop = self._loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has stopped
+                loop.call_soon_threadsafe(loop.call_later, seconds, start)
+
+    def _report_patches(self) -> None:
+        for patch in self._journal.patches():
+            logger.warning("still applied when the console stops: %r", patch)
 
     def _banner(self) -> str:
         return f"{self._console.name}\nconsole {__version__}\n"

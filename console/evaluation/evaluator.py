@@ -101,7 +101,9 @@ class SessionEvaluator:
         outcome = await self._watch(execution)
         self._running = None
         self._future_flags |= execution.future_flags
-        self.last_error = execution.last_error or self.last_error
+        # Not "or", which would ask the exception, and that is user code.
+        if execution.last_error is not None:
+            self.last_error, execution.last_error = execution.last_error, None
         return outcome
 
     def interrupt(self) -> bool:

@@ -289,13 +289,15 @@ async def _maybe(value: Any, flags: int) -> Any:
 
 def _exit_outcome(error: BaseException) -> Outcome:
     """Turn ``sys.exit(...)`` into an outcome, with the status that Python itself would give."""
-    code = getattr(error, "code", None)
-    if code is None:
-        return Outcome(OutcomeKind.EXIT)
-    if type(code) in {int, bool}:
-        return Outcome(OutcomeKind.EXIT, status=code & 0xFF)
     try:
+        code = getattr(error, "code", None)
+        if code is None:
+            return Outcome(OutcomeKind.EXIT)
+        if issubclass(type(code), int):
+            return Outcome(OutcomeKind.EXIT, status=int.__and__(code, 0xFF))
         text = clip(str(code))
-    except Exception as failure:  # noqa: BLE001 - the message is user code's
+    except KeyboardInterrupt:
+        raise  # Ctrl-C, while the message was made
+    except BaseException as failure:  # noqa: BLE001 - the message is user code's
         text = f"sys.exit() got a value that str() fails on ({type(failure).__name__})"
     return Outcome(OutcomeKind.EXIT, text, status=1)

@@ -13,6 +13,7 @@ from console.evaluation.evaluator import SessionEvaluator
 from console.evaluation.host import HostLoop
 from console.evaluation.leftover import Statements
 from console.introspect.stacks import describe_thread
+from console.patches import Patch, PatchJournal
 from console.scope import current_scope
 
 # Not in typeshed, though documented by name in pydoc's own source.
@@ -30,6 +31,8 @@ This is a Python prompt in the running process. What you change here changes the
   Ctrl-C            drops the line, or stops the statement and gives the prompt back
   Tab               completes, without running any code of the service
   _                 the last value, your own
+  patch(o, 'a', v)  sets o.a (or o[a] of a dict) and remembers what was there; minutes=5 undoes
+                    it by itself unless you keep(n); patches() lists, revert(n) or revert() undo
   pm()              a debugger where your last exception was raised; breakpoint() works as well
   page(value)       a long value or text, screen by screen
   stack()           where the thread of the service's loop is now, even if it is stuck
@@ -96,14 +99,22 @@ class _Command:
     def __repr__(self) -> str:
         return self._usage
 
-    def __call__(self, *arguments: Any) -> Any:
-        return self._function(*arguments)
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        return self._function(*arguments, **keywords)
 
 
 def private_names(
-    evaluator: SessionEvaluator, host: HostLoop, statements: Statements
+    evaluator: SessionEvaluator,
+    host: HostLoop,
+    statements: Statements,
+    journal: PatchJournal,
+    who: str,
 ) -> dict[str, Any]:
-    """Make a session's own names."""
+    """Make a session's own names; ``who`` stands in the journal of patches."""
+
+    def patch(owner: Any, name: Any, new: Any, *, minutes: float | None = None) -> Patch:
+        """Set an attribute, or an item of a dict or list, so that it can be undone."""
+        return journal.patch(owner, name, new, minutes=minutes, who=who)
 
     def mode(name: str | None = None) -> str:
         """Tell where statements run, ``thread`` or ``loop``; or choose it."""
@@ -138,9 +149,15 @@ def private_names(
         "exit": leave,
         "help": Help(),
         "mode": _Command(mode, "mode() tells where statements run, mode('loop') chooses"),
+        "keep": _Command(journal.keep, "keep(n) lets a patch with a time limit stay"),
         "page": _Command(page, "page(value) shows a long value screen by screen"),
+        "patch": _Command(
+            patch, "patch(obj, 'name', value, minutes=None) changes what can be undone"
+        ),
+        "patches": _Command(journal.patches, "patches() lists the patches that are applied"),
         "pm": _Command(pm, "pm() opens a debugger where your last exception was raised"),
         "quit": leave,
+        "revert": _Command(journal.revert, "revert(n) undoes a patch, revert() all, newest first"),
         "stack": _Command(stack, "stack() shows where the thread of the service's loop is now"),
         "statements": _Command(list_statements, "statements() lists what runs for all sessions"),
     }

@@ -1,0 +1,353 @@
+"""The journal of hot patches: what was changed in the live service, by whom, and how to undo it.
+
+``patch(obj, "name", new)`` sets an attribute (or an item of a dict or list) and remembers what was
+there. A patch is undone only while its target still has the patch's own value: if somebody else
+has changed it since, undoing would destroy their work, and is refused.
+
+Patches of one target stack. Undoing the newest brings the one below back; undoing one that lies
+below leaves the value as it is, and the one above then goes back to what was before both.
+
+The journal itself runs the target's ``__setattr__`` and the like, so it is called where statements
+run, never on the console's thread. All of it may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import enum
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from console.errors import ConsoleError
+from console.text import escape_line
+
+
+class PatchError(ConsoleError):
+    """A patch cannot be made, undone or kept."""
+
+    def __init__(self, target: str, problem: str, remedy: str) -> None:
+        super().__init__(target, problem, remedy)
+        self.target = target
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.target}: {self.problem}; {self.remedy}"
+
+
+class _Absent:
+    """Stands for "there was nothing": undoing deletes."""
+
+    def __repr__(self) -> str:
+        return "nothing"
+
+
+ABSENT = _Absent()
+
+
+class PatchState(enum.Enum):
+    """The life of a patch."""
+
+    APPLIED = "applied"
+    UNDONE = "undone"
+
+
+class _Target(Protocol):
+    """Where a patch is: an attribute or an item."""
+
+    def describe(self) -> str:
+        """Name it as one would type it."""
+
+    def read(self) -> Any:
+        """Return what stands there itself, not what it inherits; `ABSENT` if nothing does."""
+
+    def write(self, value: Any) -> None:
+        """Put a value there; delete it for `ABSENT`."""
+
+    def same(self, other: object) -> bool:
+        """Whether another target is this place."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Attribute:
+    owner: Any
+    name: str
+
+    def describe(self) -> str:
+        return f"{_name_of(self.owner)}.{self.name}"
+
+    def read(self) -> Any:
+        # The raw entry: a staticmethod or a property must come back as itself, and an attribute
+        # that was only inherited must be deleted again.
+        for cls in type(self.owner).__mro__:
+            found = vars(cls).get(self.name)
+            if found is not None:
+                if hasattr(type(found), "__set__") and not isinstance(self.owner, type):
+                    return getattr(self.owner, self.name, ABSENT)  # a slot or a property
+                break
+        try:
+            return vars(self.owner).get(self.name, ABSENT)
+        except TypeError:  # no __dict__
+            return getattr(self.owner, self.name, ABSENT)
+
+    def write(self, value: Any) -> None:
+        if value is ABSENT:
+            delattr(self.owner, self.name)
+        else:
+            setattr(self.owner, self.name, value)
+
+    def same(self, other: object) -> bool:
+        return (
+            isinstance(other, _Attribute) and other.owner is self.owner and other.name == self.name
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Item:
+    owner: Any
+    key: Any
+
+    def describe(self) -> str:
+        return f"{_name_of(self.owner)}[{escape_line(repr(self.key), 60)}]"
+
+    def read(self) -> Any:
+        try:
+            return self.owner[self.key]
+        except KeyError:
+            return ABSENT
+
+    def write(self, value: Any) -> None:
+        if value is ABSENT:
+            del self.owner[self.key]
+        else:
+            self.owner[self.key] = value
+
+    def same(self, other: object) -> bool:
+        return isinstance(other, _Item) and other.owner is self.owner and other.key == self.key
+
+
+@dataclass(eq=False)
+class Patch:
+    """One change, as the journal lists it. A context manager: leaving undoes it.
+
+    Attributes:
+        number: What ``revert(n)`` and ``keep(n)`` call it.
+        old: What stood there before; `ABSENT` if nothing did.
+        new: What the patch put there.
+        who: User, transport and peer of the session that made it.
+        made_at: When (time.time).
+        ends_at: When it undoes itself (time.time); None if it stays.
+        state: Whether it is applied.
+    """
+
+    number: int
+    old: Any
+    new: Any
+    who: str
+    made_at: float
+    ends_at: float | None
+    target: _Target = field(repr=False)
+    journal: PatchJournal = field(repr=False)
+    state: PatchState = PatchState.APPLIED
+    reason: str = ""
+
+    def __repr__(self) -> str:
+        ends = ""
+        if self.state is PatchState.APPLIED and self.ends_at is not None:
+            ends = f", undoes itself in {max(0.0, self.ends_at - time.time()) / 60:.1f} min"
+        if self.state is PatchState.UNDONE:
+            ends = f", undone{self.reason}"
+        return (
+            f"<patch {self.number}: {self.target.describe()}"
+            f" = {_short(self.new)}, was {_short(self.old)};"
+            f" {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(self.made_at))}"
+            f" by {self.who}{ends}>"
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self.state is PatchState.APPLIED:
+            self.journal.revert(self.number)
+
+
+Schedule = Callable[[float, Callable[[], None]], None]
+"""Call something after so many seconds, on a thread that may run code of the service."""
+
+
+class PatchJournal:
+    """The patches of one console, in the order they were made."""
+
+    def __init__(self, schedule: Schedule, report: Callable[[str], None]) -> None:
+        self._schedule = schedule
+        self._report = report
+        # Re-entrant: a property setter of the service may patch in its turn.
+        self._lock = threading.RLock()
+        self._patches: list[Patch] = []
+        self._count = 0
+
+    def patches(self) -> list[Patch]:
+        """Return the patches that are applied, oldest first."""
+        with self._lock:
+            return [one for one in self._patches if one.state is PatchState.APPLIED]
+
+    def patch(
+        self, owner: Any, name: Any, new: Any, *, minutes: float | None = None, who: str = ""
+    ) -> Patch:
+        """Change an attribute or an item, so that it can be undone.
+
+        Args:
+            owner: Whose. A dict or a list is changed by key or index, anything else by attribute.
+            name: The attribute's name, the key, or the index.
+            new: The new value.
+            minutes: Undo it by itself after this time, unless `keep` is called. None for never.
+            who: Who does it, for the journal.
+
+        Raises:
+            PatchError: If it does not take the value. It is then unchanged.
+        """
+        target: _Target
+        if isinstance(owner, Mapping | Sequence) and not isinstance(owner, str | bytes | type):
+            target = _Item(owner, name)
+        elif isinstance(name, str):
+            target = _Attribute(owner, name)
+        else:
+            raise PatchError(
+                f"{_name_of(owner)}, {_short(name)}",
+                "an attribute's name is a string",
+                "write patch(obj, 'name', value)",
+            )
+        if minutes is not None and not minutes > 0:
+            raise PatchError(target.describe(), "minutes must be more than 0", "leave it out")
+        now = time.time()
+        with self._lock:
+            try:
+                old = target.read()
+                target.write(new)
+            except Exception as error:
+                raise PatchError(
+                    target.describe(),
+                    f"it cannot be set ({type(error).__name__}: {escape_line(str(error))})",
+                    "nothing was changed",
+                ) from error
+            self._count += 1
+            made = Patch(
+                number=self._count,
+                old=old,
+                new=new,
+                who=who,
+                made_at=now,
+                ends_at=None if minutes is None else now + minutes * 60,
+                target=target,
+                journal=self,
+            )
+            self._patches.append(made)
+        if minutes is not None:
+            self._schedule(minutes * 60, lambda: self._end(made))
+        return made
+
+    def revert(self, number: int | None = None) -> list[Patch]:
+        """Undo one patch, or all of them, newest first. Returns those that were undone.
+
+        Raises:
+            PatchError: If there is no such patch, or its target has been changed by somebody
+                else since. Of all, those that can be undone are, before it is raised.
+        """
+        with self._lock:
+            if number is not None:
+                made = self._find(number)
+                self._undo(made)
+                return [made]
+            undone: list[Patch] = []
+            refused: list[PatchError] = []
+            for made in reversed(self.patches()):
+                try:
+                    self._undo(made)
+                    undone.append(made)
+                except PatchError as error:
+                    refused.append(error)
+            if refused:
+                raise refused[0]
+            return undone
+
+    def keep(self, number: int) -> Patch:
+        """Let a patch with a time limit stay.
+
+        Raises:
+            PatchError: If there is no such patch.
+        """
+        with self._lock:
+            made = self._find(number)
+            made.ends_at = None
+            return made
+
+    def _find(self, number: int) -> Patch:
+        for made in self.patches():
+            if made.number == number:
+                return made
+        raise PatchError(f"patch {number}", "not applied", "patches() lists those that are")
+
+    def _undo(self, made: Patch, reason: str = "") -> None:
+        above = next(
+            (
+                one
+                for one in self.patches()
+                if one.number > made.number and one.target.same(made.target)
+            ),
+            None,
+        )
+        if above is not None:
+            # The value stays that of the patch above, which goes back to before both.
+            above.old = made.old
+        else:
+            now = made.target.read()
+            if now is not made.new:
+                raise PatchError(
+                    f"patch {made.number}, {made.target.describe()}",
+                    f"somebody has changed it since, to {_short(now)}",
+                    f"set it by hand; it was {_short(made.old)} before",
+                )
+            made.target.write(made.old)
+        made.state = PatchState.UNDONE
+        made.reason = reason
+        # What is undone holds no object of the service any longer.
+        self._patches.remove(made)
+
+    def _end(self, made: Patch) -> None:
+        """Undo a patch whose time is over."""
+        with self._lock:
+            if made.state is not PatchState.APPLIED or made.ends_at is None:
+                return
+            try:
+                self._undo(made, ": its time was over")
+            except Exception as error:  # noqa: BLE001 - the service's own code may run
+                made.ends_at = None
+                self._report(f"a patch was not undone when its time was over: {error}")
+            else:
+                self._report(f"undone, since nobody kept it: {made!r}")
+
+
+def _name_of(owner: Any) -> str:
+    """Name an object without running its code."""
+    if isinstance(owner, type):
+        return owner.__qualname__
+    name = getattr(owner, "__name__", None) if type(owner).__module__ == "builtins" else None
+    return name if isinstance(name, str) else f"<{type(owner).__qualname__}>"
+
+
+def _short(value: Any) -> str:
+    if value is ABSENT:
+        return "nothing"
+    try:
+        return escape_line(repr(value), 60)
+    except Exception as error:  # noqa: BLE001 - the service's own code
+        return f"<{type(value).__qualname__}, whose repr fails with {type(error).__name__}>"
