@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from console._version import __version__
 
 if TYPE_CHECKING:
+    from console.application import Application, ShellFactory, current
     from console.auth.store import FileCredentials, MemoryCredentials
     from console.config import EvaluationSettings, SshSettings, TelnetSettings
     from console.console import Console, Listener
@@ -36,18 +37,23 @@ if TYPE_CHECKING:
         UnknownUser,
     )
     from console.interfaces import AuthorizedKey, CredentialStore, Principal
+    from console.protocols import QOTD, Daytime, Factory
 
 # Where each public name lives. They are imported at first use: `import console` must cost a host
 # next to nothing, and a process that only reads the version should not load asyncio.
 _HOMES = {
+    "QOTD": "protocols",
     "AlreadyRunning": "errors",
+    "Application": "application",
     "AuthorizedKey": "interfaces",
     "ConfigurationError": "errors",
     "Console": "console",
     "ConsoleError": "errors",
     "CredentialError": "errors",
     "CredentialStore": "interfaces",
+    "Daytime": "protocols",
     "EvaluationSettings": "config",
+    "Factory": "protocols",
     "FileCredentials": "auth.store",
     "InvalidKey": "errors",
     "InvalidUserName": "errors",
@@ -56,21 +62,27 @@ _HOMES = {
     "Listener": "console",
     "MemoryCredentials": "auth.store",
     "Principal": "interfaces",
+    "ShellFactory": "application",
     "SshSettings": "config",
     "StartError": "errors",
     "TelnetSettings": "config",
     "UnknownUser": "errors",
+    "current": "application",
 }
 
 __all__ = [
+    "QOTD",
     "AlreadyRunning",
+    "Application",
     "AuthorizedKey",
     "ConfigurationError",
     "Console",
     "ConsoleError",
     "CredentialError",
     "CredentialStore",
+    "Daytime",
     "EvaluationSettings",
+    "Factory",
     "FileCredentials",
     "InvalidKey",
     "InvalidUserName",
@@ -79,11 +91,13 @@ __all__ = [
     "Listener",
     "MemoryCredentials",
     "Principal",
+    "ShellFactory",
     "SshSettings",
     "StartError",
     "TelnetSettings",
     "UnknownUser",
     "__version__",
+    "current",
 ]
 
 

@@ -104,6 +104,7 @@ class Console:
         keys: The keys directory: host key, users, authorized keys. None for a directory of the
             user who runs the service (``console --help`` names it).
         history: The directory of the users' histories. None for the user's state directory.
+        notice: Lines for everybody who has logged in to a shell, below the banner.
         evaluation: How statements run; None for the defaults of `EvaluationSettings`.
         loop: The host's loop, where it is not the one that runs when `start` is called.
 
@@ -123,6 +124,8 @@ class Console:
         # Files
         keys: Path | str | None = None,
         history: Path | str | None = None,
+        # Words
+        notice: str = "",
         # Statements
         evaluation: EvaluationSettings | None = None,
         # The host
@@ -141,6 +144,7 @@ class Console:
         if self._telnet is None and self._ssh is None:
             raise ConfigurationError("telnet, ssh", None, "give at least one of them a port")
         self._history = None if history is None else Path(history)
+        self.notice = notice
         self._evaluation = evaluation or EvaluationSettings()
         self._given_loop = loop
         self._state = ConsoleState.STOPPED
@@ -517,7 +521,9 @@ class _Running:
 
     def _greeting(self, principal: Principal) -> str:
         # Over telnet the banner has been shown before the login.
-        return _HINT if principal.transport == "telnet" else self._banner() + _HINT
+        banner = "" if principal.transport == "telnet" else self._banner()
+        notice = self._console.notice
+        return banner + notice + ("\n" if notice and not notice.endswith("\n") else "") + _HINT
 
     def died_in_fork(self) -> None:
         """Let go of every descriptor: in a forked child, on the only thread there is.

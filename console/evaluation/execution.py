@@ -100,7 +100,7 @@ class Execution:
         # The context is left before the host's loop enters it: one thread at a time may.
         step = self._worker.guard.run(self, self._context.run, self._compile_or_execute)
         if step.error is not None:
-            self._finish(self._failed(step.error))
+            self._finish(self._failed_at_last(step.error, self._worker.guard))
         elif isinstance(step.value, Outcome):
             self._finish(step.value)
             self._in.host.wake()
@@ -166,7 +166,10 @@ class Execution:
             self._finish(self._failed(asyncio.CancelledError()))
             return
         step = task.result()
-        self._finish(step.value if step.error is None else self._failed(step.error))
+        if step.error is None or self._loop_guard is None:
+            self._finish(step.value)
+        else:
+            self._finish(self._failed_at_last(step.error, self._loop_guard))
 
     # ---- on either
 
@@ -196,6 +199,17 @@ class Execution:
         return Outcome(
             OutcomeKind.EXCEPTION, text, status=1, error_id=self.name, note=self._hint(error)
         )
+
+    def _failed_at_last(self, error: BaseException, guard: Guard) -> Outcome:
+        """As `_failed`, for what got out of the statement, where nobody catches anything more."""
+        step = guard.run(self, self._failed, error)
+        if isinstance(step.value, Outcome):
+            return step.value
+        if isinstance(step.error, KeyboardInterrupt):
+            return Outcome(OutcomeKind.INTERRUPTED, "KeyboardInterrupt", status=130)
+        # Its own code (__traceback__ as a property, for one) raises whenever it is looked at.
+        text = f"{type(error).__name__}: it cannot be shown"
+        return Outcome(OutcomeKind.EXCEPTION, text, status=1, error_id=self.name)
 
     def _hint(self, error: BaseException) -> str:
         # As asyncio raises it, and no subclass: nothing of user code is asked for its text.

@@ -27,6 +27,9 @@ from prompt_toolkit.document import Document
 _LIMIT: Final = 500
 """More entries than this help nobody, and cost the client a screen of output each."""
 
+_LOOK_BACK_CHARACTERS: Final = 512
+"""How much of a line is looked at: searching for a pattern takes the square of it."""
+
 _ABSENT: Final[Any] = object()
 
 _DOTTED = re.compile(r"((?:[^\W\d]\w*\s*\.\s*)*)([^\W\d]\w*)?$")
@@ -50,7 +53,7 @@ class StaticCompleter(Completer):
         complete_event: CompleteEvent,
     ) -> Iterator[Completion]:
         """Yield what fits the text before the cursor."""
-        line = document.current_line_before_cursor
+        line = document.current_line_before_cursor[-_LOOK_BACK_CHARACTERS:]
         typed, entries = self._candidates(line)
         found = 0
         for name, meta in sorted(entries.items(), key=lambda item: _rank(item[0])):
@@ -111,7 +114,7 @@ def _rank(name: str) -> tuple[bool, bool, str]:
 
 
 def _meta(value: Any) -> str:
-    return type(value).__name__
+    return _NAME.__get__(type(value))  # type: ignore[no-any-return]
 
 
 def _modules(typed: str) -> dict[str, str]:
@@ -192,6 +195,8 @@ def _own_dict(value: Any) -> Mapping[str, Any] | None:
     return None
 
 
+# As they stand in ``type`` itself: a metaclass may have a __getattribute__ of its own.
+_NAME = vars(type)["__name__"]
 _MRO = vars(type)["__mro__"]
 _CLASS_DICT = vars(type)["__dict__"]
 _MODULE_DICT = vars(ModuleType)["__dict__"]
