@@ -58,6 +58,9 @@ logger = logging.getLogger("console")
 _END_SESSIONS_SECONDS = 1.0
 """For sessions to end in order at a stop; then they are cut. Less than half of STOP_SECONDS."""
 
+_TURNS = 3
+"""Turns of the loop in which an accepted connection is made, or a closed one is lost."""
+
 _HINT = "Type help() for help, exit() or Ctrl-D to leave.\n"
 
 
@@ -409,10 +412,12 @@ class _Running:
             host, port = sock.getsockname()[:2]
             listeners.append(Listener(settings.name, host, port))
         self.listeners = tuple(listeners)
-        # Last in, first out: the sessions end before the listeners cut their connections.
+        # Last in, first out: nobody comes any more, the sessions end, the rest is cut.
         self._closing.push_async_callback(
             manager.end_all, f"{console.name} is stopping this console.", _END_SESSIONS_SECONDS
         )
+        for _, sock in sockets:
+            self._closing.push_async_callback(_stop_accepting, sock)
 
     def _bind(self, settings: ListenSettings) -> socket.socket:
         """Bind a listening socket.
@@ -593,6 +598,18 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
+async def _stop_accepting(sock: socket.socket) -> None:
+    """Accept nothing more, and let what has just been accepted become a connection.
+
+    asyncio forgets a socket that is on the way from accept() to its transport when the server is
+    closed: it would stay open until it is collected.
+    """
+    loop = asyncio.get_running_loop()
+    loop.remove_reader(sock.fileno())
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
+
+
 async def _close_connections(server: Any) -> None:
     """Cut what is still connected, and give the transports a turn to say so."""
     for connection in tuple(server.connections):
@@ -607,6 +624,8 @@ def _finish_tasks(loop: asyncio.AbstractEventLoop) -> None:
         task.cancel()
     if tasks:
         loop.run_until_complete(asyncio.wait(tasks, timeout=0.3))
+    for _ in range(_TURNS):  # closed transports let go of their sockets in the next turn
+        loop.run_until_complete(asyncio.sleep(0))
     loop.run_until_complete(loop.shutdown_asyncgens())
 
 
