@@ -26,6 +26,7 @@ from console.evaluation.leftover import Statements
 from console.evaluation.names import private_names
 from console.interfaces import OutcomeKind
 from console.namespace import Namespace
+from console.patches import PatchJournal
 from servers import wait_until
 
 PACKAGE = str(Path(console.__file__).parent)
@@ -70,7 +71,8 @@ class Session:
         self.namespace = {} if other is None else other.namespace
         self.statements = Statements() if other is None else other.statements
         self.host = HostLoop(host_loop) if other is None else other.host
-        self.sink, self.source, self.sources, self.names = Sink(), Source(), SourceCache(), {}
+        self.sources = SourceCache() if other is None else other.sources
+        self.sink, self.source, self.names = Sink(), Source(), {}
         self.evaluator = SessionEvaluator(
             session=number,
             namespace=self.namespace,
@@ -82,7 +84,10 @@ class Session:
             settings=settings,
             statements=self.statements,
         )
-        self.names.update(private_names(self.evaluator, self.host, self.statements))
+        journal = PatchJournal(lambda seconds, call: None, logging.getLogger("test").warning)
+        self.names.update(
+            private_names(self.evaluator, self.host, self.statements, journal, "boss")
+        )
 
     async def run(self, source, mode=""):
         """Evaluate a statement, in a mode if one is named."""
@@ -94,17 +99,19 @@ class Session:
         assert outcome.kind is VALUE, outcome
         return outcome.text
 
-    async def interrupted(self, source, mode="", begun=lambda: True):
-        """Evaluate a statement, and interrupt it once it has begun; return its outcome."""
-        task = asyncio.ensure_future(self.run(f"print('begun')\n{source}", mode))
-        await until(lambda: "begun" in self.sink.text and begun())
+    async def interrupted(self, source, mode=""):
+        """Evaluate a statement, and interrupt it once it says ``begun``; return its outcome."""
+        if "begun" not in source:
+            source = f"print('begun')\n{source}"
+        task = asyncio.ensure_future(self.run(source, mode))
+        await until(lambda: "begun" in self.sink.text)
         assert self.evaluator.interrupt()
         return await task
 
 
 async def until(condition):
     """Wait for something that another thread does."""
-    while not condition():
+    while not condition():  # noqa: ASYNC110 - what it does cannot set an event of ours
         await asyncio.sleep(0.002)
 
 
@@ -289,7 +296,7 @@ def test_output_of_a_task_comes_later():
 
 
 def test_input():
-    """A statement in a thread reads its session's terminal; one on a loop is told why it cannot."""
+    """input() of a statement prompts and reads on its session's terminal."""
 
     async def test(session):
         session.source.lines.append("typed\n")
@@ -311,8 +318,7 @@ def test_future_imports_carry_over(mode):
         assert (await other.run(source, mode)).kind is EXCEPTION
         other.evaluator.close()
 
-    if sys.version_info < (3, 14):
-        run(test)
+    run(test)
 
 
 @pytest.mark.parametrize("first", MODES)
@@ -403,7 +409,8 @@ def test_traceback(mode):
         assert outcome.kind is EXCEPTION
         assert outcome.status == 1
         assert outcome.error_id == "1.2"
-        assert outcome.text == (
+        # Python 3.13 marks calls as well.
+        assert re.sub(r"\n +[~^]+$", "", outcome.text, flags=re.MULTILINE) == (
             "Traceback (most recent call last):\n"
             '  File "<console-1.2>", line 1, in <module>\n'
             "    f()\n"
@@ -453,9 +460,7 @@ CHAINS = {
     "cancelled task": (
         "import asyncio\nt = asyncio.create_task(asyncio.sleep(9))\nt.cancel()\nawait t"
     ),
-    "timeout": (
-        "import asyncio\nasync with asyncio.timeout(0):\n    await asyncio.sleep(9)"
-    ),
+    "timeout": ("import asyncio\nasync with asyncio.timeout(0):\n    await asyncio.sleep(9)"),
     "stop iteration": "raise StopIteration(5)",
     "stop async iteration": "raise StopAsyncIteration(5)",
     "repr": "class A:\n    def __repr__(self): raise ValueError('repr')\nA()",
@@ -473,6 +478,15 @@ CHAINS = {
     ),
     "class": (
         "class E(Exception):\n    @property\n    def __class__(self): raise ValueError\nraise E"
+    ),
+    "class forever": (
+        "class E(BaseException):\n    @property\n    def __class__(self): raise E\nraise E"
+    ),
+    "traceback forever": (
+        "class E(BaseException):\n    @property\n    def __traceback__(self): raise E\nraise E"
+    ),
+    "str of a RuntimeError": (
+        "class E(RuntimeError):\n    def __str__(self): raise ValueError\nraise E"
     ),
     "bool": "class E(Exception):\n    def __bool__(self): raise ValueError('bool')\nraise E",
     "false": "class E(Exception):\n    def __len__(self): return 0\nraise E",
@@ -504,7 +518,10 @@ def test_no_frame_of_ours_is_shown(name, mode):
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
-        ("cause", ["ZeroDivisionError: ", "The above exception was the direct cause", "ValueError"]),
+        (
+            "cause",
+            ["ZeroDivisionError: ", "The above exception was the direct cause", "ValueError"],
+        ),
         ("context", ["ZeroDivisionError: ", "During handling of the above exc", "ValueError"]),
         ("group", ["| ExceptionGroup: g (2 sub-exceptions)", "| ValueError: 1", "KeyError: 2"]),
         ("except*", ["ExceptionGroup: g", "KeyError: 2"]),
@@ -600,7 +617,9 @@ def test_carets(mode):
         ("quit(5)", 5, ""),
         ("def f(): sys.exit(6)\nf()", 6, ""),
         ("await asyncio.sleep(0); sys.exit(7)", 7, ""),
+        ("import enum\nclass E(enum.IntEnum): BAD = 4\nsys.exit(E.BAD)", 4, ""),
         ("class A:\n    def __str__(self): 1 / 0\nsys.exit(A())", 1, None),
+        ("class E(SystemExit):\n    @property\n    def code(self): raise E\nraise E", 1, None),
         ("class A:\n    def __repr__(self): sys.exit(8)\nA()", 8, ""),
     ],
 )
@@ -747,7 +766,6 @@ def test_a_repr_can_be_interrupted(mode):
         ("await asyncio.gather(asyncio.sleep(3600), asyncio.sleep(3600))", ""),
         ("for _ in iter(int, 1): sum(range(100))", "thread"),
         ("import time\nwhile True: time.sleep(0.01)", "thread"),
-        ("import queue\nqueue.Queue().get()", ""),
         ("await asyncio.to_thread(lambda: None); await asyncio.Event().wait()", ""),
     ],
 )
@@ -756,15 +774,8 @@ def test_interrupt(host, source, mode):
 
     async def test(session):
         await session.run("import asyncio")
-        if "queue" in source:
-            # Blocked in a lock that nothing wakes: it is left behind, and freed for the test.
-            session.namespace["q"] = q = __import__("queue").Queue()
-            outcome = await session.interrupted("q.get()", mode)
-            assert "does not stop" in outcome.note
-            q.put(None)
-        else:
-            outcome = await session.interrupted(source, mode)
-            assert outcome.note == ""
+        outcome = await session.interrupted(source, mode)
+        assert outcome.note == ""
         assert (outcome.kind, outcome.text, outcome.status) == (
             INTERRUPTED,
             "KeyboardInterrupt",
@@ -793,7 +804,10 @@ def test_user_code_may_catch_the_interrupt(mode):
     """A statement that catches KeyboardInterrupt ends as it likes."""
 
     async def test(session):
-        source = "try:\n    while True: pass\nexcept KeyboardInterrupt:\n    x = 'caught'\nx"
+        source = (
+            "try:\n    print('begun')\n    while True: pass\n"
+            "except KeyboardInterrupt:\n    x = 'caught'\nx"
+        )
         outcome = await session.interrupted(source, mode)
         assert (outcome.kind, outcome.text) == (VALUE, "'caught'")
 
@@ -805,8 +819,8 @@ def test_a_coroutine_cleans_up():
 
     async def test(session):
         outcome = await session.interrupted(
-            "import asyncio\ntry:\n    await asyncio.sleep(3600)\n"
-            "finally:\n    await asyncio.sleep(0.2); print('clean')"
+            "import asyncio\ntry:\n    print('begun'); await asyncio.sleep(3600)\n"
+            "finally:\n    await asyncio.sleep(0.1); print('clean')"
         )
         assert outcome.kind is INTERRUPTED
         assert session.sink.text == "begun\nclean\n"
@@ -867,7 +881,8 @@ def test_late_output_is_logged(caplog):
     async def test(session):
         session.namespace["gate"] = gate
         outcome = await session.interrupted(
-            "try:\n    gate.acquire()\nexcept BaseException: pass\nprint('late\\x1b[2J')"
+            "try:\n    print('begun'); gate.acquire()\nexcept BaseException: pass\n"
+            "print('late\\x1b[2J')"
         )
         assert "does not stop" in outcome.note
         gate.release()
@@ -904,7 +919,7 @@ def test_a_statement_that_holds_the_loop(caplog):
         outcome = await session.run("def spin():\n    while True: pass\nspin()", "loop")
         assert outcome.kind is INTERRUPTED
         said = session.sink.errors
-        assert re.search(r"\[this statement has held the service's loop for 0\.\d\d s\]", said)
+        assert re.search(r"\[this statement has held the service's loop for \d+\.\d\d s\]", said)
         assert 'File "<console-1.1>", line 2, in spin' in said
         assert PACKAGE not in said
         assert "[interrupted: it held the service's loop for more than 0.2 s;" in said
@@ -935,10 +950,10 @@ def test_waiting_is_not_holding():
     """A statement that awaits for long does not hold the loop: it is neither reported nor ended."""
 
     async def test(session):
-        outcome = await session.run("import asyncio\nawait asyncio.sleep(0.3, 'slept')")
+        outcome = await session.run("import asyncio\nawait asyncio.sleep(0.7, 'slept')")
         assert (outcome.text, session.sink.text) == ("'slept'", "")
 
-    run(test, report_seconds=0.05, interrupt_seconds=0.1)
+    run(test, report_seconds=0.4, interrupt_seconds=0.4)
 
 
 def test_a_thread_holds_nobody():
@@ -967,7 +982,9 @@ def test_modes():
         assert (outcome.kind, outcome.note) == (NOTHING, "statements run in mode 'thread' now")
         assert await session.value(where) == "'console-session-1'"
         outcome = await session.run("mode('nonsense')")
-        assert outcome.text.endswith("ValueError: no mode 'nonsense'; there are 'thread' and 'loop'")
+        assert outcome.text.endswith(
+            "ValueError: no mode 'nonsense'; there are 'thread' and 'loop'"
+        )
         assert await session.value("mode()") == "'thread'"
         assert (await session.value("mode")).startswith("mode() tells")
 

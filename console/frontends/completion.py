@@ -155,9 +155,9 @@ def static_attribute(value: Any, name: str) -> Any:
 
 
 def _is_descriptor(value: Any) -> bool:
-    return any("__get__" in _class_dict(base) for base in _mro(type(value))) and not isinstance(
-        value, type
-    )
+    return any(
+        "__get__" in _class_dict(base) for base in _mro(type(value))
+    ) and not isinstance_static(value, type)
 
 
 def _namespaces(value: Any) -> Iterator[Mapping[str, Any]]:
@@ -190,7 +190,8 @@ def _own_dict(value: Any) -> Mapping[str, Any] | None:
                 own = descriptor.__get__(value)
             except (AttributeError, TypeError):
                 return None
-            return own if isinstance_static(own, dict) else None
+            # A subclass may have methods of its own.
+            return own if type(own) is dict else None
         return None
     return None
 

@@ -52,6 +52,11 @@ class Editor:
         # Without a session of its own, get_app() would return another session's application,
         # and keys typed here would appear there.
         with create_app_session(input=self._input, output=self._output):
+            # Before the first key: prompt_toolkit loads the history behind the first drawing, and
+            # an arrow key that is there already would find none.
+            self._python.app.pre_run_callables.append(
+                self._python.default_buffer.load_history_if_not_yet_loaded
+            )
             try:
                 return await self._python.app.run_async(
                     set_exception_handler=False, handle_sigint=False
@@ -169,7 +174,8 @@ def _key_bindings() -> KeyBindings:
     """Ctrl-] leaves, as with telnet's own escape; keys of menus that are not here do nothing."""
     bindings = KeyBindings()
 
-    @bindings.add("c-]")
+    # Eager: emacs mode has "c-], any key", and would wait a second for that key.
+    @bindings.add("c-]", eager=True)
     def leave(event: KeyPressEvent) -> None:
         event.app.exit(exception=EOFError)
 

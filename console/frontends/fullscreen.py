@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 _PROMPT = ">>> "
 
+# Asks the terminal to mark pastes (xterm, DECSET 2004). The editor does it by itself, but a paste
+# may be what builds the editor.
+_MARK_PASTES, _LEAVE_PASTES = b"\x1b[?2004h", b"\x1b[?2004l"
+
 _COALESCE_SECONDS = 0.05
 """Text that comes while a prompt is up is gathered this long: each time costs a redraw."""
 
@@ -70,11 +74,12 @@ class FullscreenFrontend:
         return None
 
     async def _build_at_first_key(self) -> Editor | None:
-        self._terminal.write(_PROMPT.encode())
+        self._terminal.write(_MARK_PASTES + _PROMPT.encode())
         self._waiting_at_literal = True
         try:
             while not self._unread:
                 if self._ended or self._closed:
+                    self._terminal.write(_LEAVE_PASTES)
                     return None
                 self._arrived.clear()
                 await self._arrived.wait()

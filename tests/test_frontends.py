@@ -1,0 +1,846 @@
+"""How statements are read and outcomes shown: line by line, with an editor, and only once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import sys
+import weakref
+
+import pyte
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prompt_toolkit.application import get_app_or_none
+from prompt_toolkit.filters import Filter
+
+from console.frontends.choice import choose_frontend
+from console.frontends.fullscreen import FullscreenFrontend
+from console.frontends.line import LineFrontend
+from console.frontends.once import OnceFrontend
+from console.interfaces import Outcome, OutcomeKind, Size, TerminalKind
+
+CAPABLE = TerminalKind("xterm-256color")
+DUMB = TerminalKind("dumb")
+NC = TerminalKind("", server_echo=False)
+PIPE = TerminalKind("", interactive=False, server_echo=False)
+
+
+class FakeTerminal:
+    """A terminal that keeps what is written, and a screen that shows it."""
+
+    def __init__(self, kind, command=None):
+        self.kind = kind
+        self.command = command
+        self.size = Size()
+        self.written = []
+        self.screen = pyte.Screen(self.size.columns, self.size.rows)
+        self._stream = pyte.ByteStream(self.screen)
+        self._changed = asyncio.Event()
+
+    def write(self, data, *, error=False):
+        self.written.append((data, error))
+        self._stream.feed(data)
+        self._changed.set()
+
+    @property
+    def output(self):
+        """All that was written, as text."""
+        return b"".join(data for data, _ in self.written).decode()
+
+    @property
+    def lines(self):
+        """The screen's lines, without blanks at their ends and empty lines at its end."""
+        return "\n".join(line.rstrip() for line in self.screen.display).rstrip().split("\n")
+
+    async def shows(self, condition):
+        """Wait until what is on the screen fulfils a condition."""
+        while not condition(self.lines):
+            self._changed.clear()
+            await self._changed.wait()
+
+
+class FakeHistory:
+    def __init__(self, *entries):
+        self.kept = list(entries)
+
+    def entries(self):
+        return self.kept
+
+    def append(self, entry):
+        self.kept.append(entry)
+
+
+class FakeHost:
+    """What a session lends to its frontend."""
+
+    def __init__(self, kind, *, command=None, history=(), namespace=None):
+        self.terminal = FakeTerminal(kind, command)
+        self.history = FakeHistory(*history)
+        self.namespace = namespace or {}
+
+    def names(self):
+        return ("exit", "help")
+
+
+def run(test):
+    """Run a test on a loop, which has no tasks left at the end."""
+
+    async def main():
+        async with asyncio.timeout(60):
+            await test()
+        # prompt_toolkit's own redraws and timers end when they are next run.
+        for _ in range(1000):
+            if asyncio.all_tasks() == {asyncio.current_task()}:
+                return
+            await asyncio.sleep(0)
+        raise AssertionError(asyncio.all_tasks())
+
+    asyncio.run(main())
+
+
+async def turns(count=5):
+    """Let everything that is ready run."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+# ---- choosing
+
+
+@pytest.mark.parametrize(
+    ("kind", "command", "name"),
+    [
+        (CAPABLE, None, "fullscreen"),
+        (DUMB, None, "line"),
+        (NC, None, "line"),
+        (PIPE, None, "line"),
+        (TerminalKind("xterm", server_echo=False), None, "line"),
+        (TerminalKind("xterm", interactive=False), None, "line"),
+        (CAPABLE, "1 + 1", "once"),
+        (PIPE, "1 + 1", "once"),
+    ],
+)
+def test_choice(kind, command, name):
+    """A command is run once; an editor is for terminals that can show it; lines suit all others."""
+
+    async def test():
+        assert choose_frontend(FakeHost(kind, command=command)).name == name
+
+    run(test)
+
+
+# ---- outcomes
+
+
+@pytest.mark.parametrize(
+    ("outcome", "shown"),
+    [
+        (Outcome(OutcomeKind.NOTHING), []),
+        (Outcome(OutcomeKind.VALUE, "5"), [(False, "5\n")]),
+        (Outcome(OutcomeKind.VALUE, ""), [(False, "\n")]),
+        (
+            Outcome(OutcomeKind.EXCEPTION, "E", 1, "1.2", "a hint"),
+            [(True, "E\n"), (True, "a hint\n"), (True, "(error 1.2)\n")],
+        ),
+        (Outcome(OutcomeKind.INTERRUPTED, "KeyboardInterrupt"), [(True, "KeyboardInterrupt\n")]),
+        (Outcome(OutcomeKind.EXIT), []),
+        (Outcome(OutcomeKind.EXIT, "why", 1), [(True, "why\n")]),
+    ],
+)
+def test_outcomes(outcome, shown):
+    """Values are output; tracebacks, hints and error ids are errors; the same everywhere."""
+
+    async def test():
+        host = FakeHost(CAPABLE)
+        for frontend in (LineFrontend(host), OnceFrontend(host, "x"), FullscreenFrontend(host)):
+            assert list(frontend.render(outcome)) == shown
+
+    run(test)
+
+
+# ---- LineFrontend
+
+
+def read_lines(kind, *texts, eof=False):
+    """Feed texts to a line frontend; return the statements that it read, and its host."""
+    host = FakeHost(kind)
+    statements = []
+
+    async def test():
+        frontend = LineFrontend(host)
+        for text in texts:
+            frontend.feed(text)
+        if eof:
+            frontend.feed_eof()
+        while True:
+            task = asyncio.ensure_future(frontend.read())
+            await turns()
+            if not task.done():
+                frontend.close()
+            statement = await task
+            if statement is None:
+                return
+            statements.append(statement)
+
+    run(test)
+    return statements, host
+
+
+def test_prompt_and_echo():
+    """The prompt comes first, what is typed is echoed, and the statement is kept in the history."""
+    statements, host = read_lines(DUMB, "1 + 1\r")
+    assert statements == ["1 + 1"]
+    assert host.terminal.output == ">>> 1 + 1\r\n>>> "
+    assert host.history.kept == ["1 + 1"]
+
+
+def test_clients_that_echo_themselves():
+    """Nothing is echoed to a client that does it itself."""
+    statements, host = read_lines(NC, "1 + 1\n")
+    assert statements == ["1 + 1"]
+    assert host.terminal.output == ">>> >>> "
+
+
+def test_a_pipe_gets_no_prompt():
+    """A pipe gets neither prompts nor echo, and its statements are not kept."""
+    statements, host = read_lines(PIPE, "x = 1\nif x:\n  x\n\n", "2", eof=True)
+    assert statements == ["x = 1", "if x:\n  x\n", "2"]
+    assert host.terminal.output == ""
+    assert host.history.kept == []
+
+
+def test_continuation():
+    """A statement that is not complete gets the second prompt until a blank line ends it."""
+    statements, host = read_lines(NC, "def f():\n  return 1\n\n", "(1,\n2)\n")
+    assert statements == ["def f():\n  return 1\n", "(1,\n2)"]
+    assert host.terminal.output == ">>> ... ... >>> ... >>> "
+    assert host.history.kept == ["def f():\n  return 1", "(1,\n2)"]
+
+
+def test_blank_lines():
+    """Blank lines are no statements: the prompt comes again."""
+    statements, host = read_lines(NC, "\n  \n\t\n1\n")
+    assert statements == ["1"]
+    assert host.terminal.output == ">>> >>> >>> >>> >>> "
+
+
+@pytest.mark.parametrize("typed", ["x = \x03", "if x:\r  y\x03", "\x03"])
+def test_ctrl_c_drops_what_was_typed(typed):
+    """Ctrl-C drops the line and those before it, and the first prompt comes back."""
+    statements, host = read_lines(DUMB, typed, "1\r")
+    assert statements == ["1"]
+    assert host.terminal.output.endswith("^C\r\nKeyboardInterrupt\r\n>>> 1\r\n>>> ")
+
+
+def test_interrupt_by_protocol():
+    """An interrupt that comes by the protocol drops what was typed too."""
+    host = FakeHost(DUMB)
+
+    async def test():
+        frontend = LineFrontend(host)
+        task = asyncio.ensure_future(frontend.read())
+        frontend.feed("if x:\r  y")
+        await turns()
+        frontend.interrupt()
+        frontend.feed("1\r")
+        assert await task == "1"
+        assert host.terminal.output.endswith("^C\r\nKeyboardInterrupt\r\n>>> 1\r\n")
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("typed", "statements"),
+    [("", []), ("1", ["1"]), ("if x:\n  y", ["if x:\n  y"]), ("1\n2", ["1", "2"]), ("(", ["("])],
+)
+def test_end_of_input(typed, statements):
+    """At the end of the input, what was typed is the last statement."""
+    assert read_lines(NC, typed, eof=True)[0] == statements
+
+
+def test_ctrl_d():
+    """Ctrl-D on an empty line ends the input; behind text it does nothing."""
+    statements, host = read_lines(DUMB, "1\x04\r", "\x04")
+    assert statements == ["1"]
+    assert host.terminal.output == ">>> 1\r\n>>> \r\n"
+
+
+def test_typeahead():
+    """What is typed behind a statement is given back, for the statement or the next prompt."""
+    host = FakeHost(DUMB)
+
+    async def test():
+        frontend = LineFrontend(host)
+        frontend.feed("1\r\n2\r3")
+        assert await frontend.read() == "1"
+        assert frontend.take_typeahead() == "2\r3"
+        assert frontend.take_typeahead() == ""
+
+    run(test)
+
+
+def test_background_output_above_the_prompt():
+    """Text that comes while a prompt is up gets lines of its own, and the prompt comes again."""
+    host = FakeHost(NC)
+
+    async def test():
+        frontend = LineFrontend(host)
+        task = asyncio.ensure_future(frontend.read())
+        await turns()
+        frontend.write("background\n")
+        frontend.write("")
+        frontend.write("no newline", error=True)
+        assert host.terminal.lines == [
+            ">>>",
+            "background",
+            ">>>",
+            "no newline",
+            ">>>",
+        ]
+        assert [error for data, error in host.terminal.written if b"no newline" in data] == [True]
+        frontend.feed("(\n")
+        await turns()
+        frontend.write("more\n")
+        assert host.terminal.lines[-2:] == ["more", "..."]
+        frontend.close()
+        assert await task is None
+
+    run(test)
+
+
+def test_output_without_a_newline():
+    """The prompt begins a line of its own behind output that does not end one."""
+    host = FakeHost(NC)
+
+    async def test():
+        frontend = LineFrontend(host)
+        frontend.write("out")
+        frontend.write("put")
+        frontend.feed("1\n")
+        assert await frontend.read() == "1"
+        assert host.terminal.output == "output\r\n>>> "
+
+    run(test)
+
+
+def test_close_ends_a_read():
+    """Closing ends a pending read with None, and later ones at once; it can be done twice."""
+
+    async def test():
+        frontend = LineFrontend(FakeHost(NC))
+        task = asyncio.ensure_future(frontend.read())
+        await turns()
+        frontend.close()
+        frontend.close()
+        assert await task is None
+        assert await frontend.read() is None
+
+    run(test)
+
+
+@given(st.text() | st.text("\x1b[]0;~\x9bA\r\x03\x04\x7f(:"))
+def test_no_escape_sequence_is_written(text):
+    """Whatever is typed, a terminal without cursor control gets no escape sequence."""
+    _, host = read_lines(DUMB, text)
+    assert not {"\x1b", "\x9b"} & set(host.terminal.output)
+
+
+# ---- OnceFrontend
+
+
+@pytest.mark.parametrize(("command", "read"), [("1 + 1", "1 + 1"), ("", None), (" \n", None)])
+def test_once(command, read):
+    """The command is the only statement; a blank one is none."""
+
+    async def test():
+        frontend = OnceFrontend(FakeHost(PIPE, command=command), command)
+        assert await frontend.read() == read
+        assert await frontend.read() is None
+
+    run(test)
+
+
+def test_once_keeps_the_input_for_the_statement():
+    """What is piped in is for the statement to read."""
+
+    async def test():
+        frontend = OnceFrontend(FakeHost(PIPE), "input()")
+        frontend.feed("5\n")
+        frontend.feed("6\n")
+        frontend.feed_eof()
+        frontend.interrupt()
+        assert await frontend.read() == "input()"
+        assert frontend.take_typeahead() == "5\n6\n"
+        assert frontend.take_typeahead() == ""
+
+    run(test)
+
+
+def test_once_writes_as_it_is():
+    """Output is written as it is, on its own stream; with CR LF where a terminal was asked for."""
+
+    async def test():
+        for kind, written in ((PIPE, b"a\n\\udcff"), (CAPABLE, b"a\r\n\\udcff")):
+            host = FakeHost(kind)
+            frontend = OnceFrontend(host, "x")
+            frontend.write("a\n\udcff")
+            frontend.write("e", error=True)
+            assert host.terminal.written == [(written, False), (b"e", True)]
+
+    run(test)
+
+
+def test_once_closed():
+    """A session that ends before its command has begun does not run it."""
+
+    async def test():
+        frontend = OnceFrontend(FakeHost(PIPE), "x")
+        frontend.close()
+        frontend.close()
+        assert await frontend.read() is None
+
+    run(test)
+
+
+# ---- FullscreenFrontend
+
+
+def last_line(text):
+    return lambda lines: lines[-1] == text
+
+
+@contextlib.asynccontextmanager
+async def editing(**options):
+    """A full-screen frontend with a prompt up; yields the frontend, its terminal and the read."""
+    host = FakeHost(CAPABLE, **options)
+    frontend = FullscreenFrontend(host)
+    task = asyncio.ensure_future(frontend.read())
+    try:
+        await turns()
+        yield frontend, host.terminal, task
+    finally:
+        frontend.close()
+        await task
+        frontend.close()
+
+
+async def typed(frontend, terminal, text, shown=None):
+    """Type text, and wait until the last line of the screen shows it."""
+    frontend.feed(text)
+    await terminal.shows(last_line(shown or f">>> {text}"))
+
+
+def test_the_first_prompt_is_literal():
+    """An idle session has its prompt as text, pastes are marked, and there is no editor yet."""
+
+    async def test():
+        async with editing() as (frontend, terminal, _):
+            assert terminal.output == "\x1b[?2004h>>> "
+            assert frontend._editor is None
+            frontend.resized()
+            assert terminal.output == "\x1b[?2004h>>> "
+        assert terminal.output == "\x1b[?2004h>>> \x1b[?2004l"
+
+    run(test)
+
+
+def test_reading_a_statement():
+    """What is typed shows behind the prompt, and Enter returns it."""
+
+    async def test():
+        async with editing() as (frontend, terminal, task):
+            await typed(frontend, terminal, "x = 1")
+            frontend.feed("\r")
+            assert await task == "x = 1"
+            assert terminal.lines[0] == ">>> x = 1"
+            assert frontend._host.history.kept == ["x = 1"]
+
+    run(test)
+
+
+def test_the_literal_prompt_ends():
+    """The end of the input, and closing, end a session whose prompt is still literal."""
+
+    async def test():
+        for end in (FullscreenFrontend.feed_eof, FullscreenFrontend.close):
+            async with editing() as (frontend, _, task):
+                end(frontend)
+                assert await task is None
+                assert frontend._editor is None
+
+    run(test)
+
+
+def test_interrupt_at_the_literal_prompt():
+    """Ctrl-C by the protocol at the literal prompt shows a new one."""
+
+    async def test():
+        async with editing() as (frontend, terminal, _):
+            frontend.interrupt()
+            await terminal.shows(lambda lines: lines == [">>>", "KeyboardInterrupt", ">>>"])
+
+    run(test)
+
+
+@pytest.mark.parametrize("key", ["\x04", "\x1d"])
+def test_leaving(key):
+    """Ctrl-D and Ctrl-] on an empty line end the input, as the first key and later."""
+
+    async def test():
+        async with editing() as (frontend, _, task):
+            frontend.feed(key)
+            assert await task is None
+        async with editing() as (frontend, terminal, task):
+            await typed(frontend, terminal, "x", ">>> x")
+            await typed(frontend, terminal, "\x7f", ">>>")
+            frontend.feed(key)
+            assert await task is None
+
+    run(test)
+
+
+def test_leaving_in_the_middle_of_a_line():
+    """Ctrl-] leaves whatever has been typed."""
+
+    async def test():
+        async with editing() as (frontend, terminal, task):
+            await typed(frontend, terminal, "x = 1")
+            frontend.feed("\x1d")
+            assert await task is None
+
+    run(test)
+
+
+def test_multi_line():
+    """A compound statement goes on over lines until a blank one; its lines show."""
+
+    async def test():
+        async with editing() as (frontend, terminal, task):
+            frontend.feed("def f():\r")
+            await turns(50)
+            frontend.feed("return 1\r")
+            await turns(50)
+            assert not task.done()
+            frontend.feed("\r")
+            source = await task
+            namespace = {}
+            exec(source, namespace)
+            assert namespace["f"]() == 1
+            assert any("return 1" in line for line in terminal.lines)
+
+    run(test)
+
+
+@pytest.mark.parametrize("by_key", [True, False])
+def test_ctrl_c(by_key):
+    """Ctrl-C, typed or by the protocol, drops what was typed and shows a new prompt."""
+
+    async def test():
+        async with editing() as (frontend, terminal, task):
+            await typed(frontend, terminal, "dropped")
+            if by_key:
+                frontend.feed("\x03")
+            else:
+                frontend.interrupt()
+            await terminal.shows(lambda lines: lines[-2:] == ["KeyboardInterrupt", ">>>"])
+            await typed(frontend, terminal, "kept")
+            frontend.feed("\r")
+            assert await task == "kept"
+
+    run(test)
+
+
+def test_paste():
+    """A bracketed paste of several lines is one statement, and runs at Enter only."""
+
+    async def test():
+        async with editing() as (frontend, terminal, task):
+            frontend.feed("\x1b[200~a = 1\nb = 2\x1b[201~")
+            await terminal.shows(lambda lines: any("b = 2" in line for line in lines))
+            assert not task.done()
+            frontend.feed("\r\r")
+            assert (await task).strip() == "a = 1\nb = 2"
+
+    run(test)
+
+
+def test_a_paste_in_pieces():
+    """A paste that arrives in pieces, its markers cut in two, is one paste."""
+
+    async def test():
+        async with editing() as (frontend, terminal, task):
+            for piece in ("\x1b[2", "00~a = 1\nb", " = 2\x1b[20", "1~"):
+                frontend.feed(piece)
+            await terminal.shows(lambda lines: any("b = 2" in line for line in lines))
+            frontend.feed("\r\r")
+            assert (await task).strip() == "a = 1\nb = 2"
+
+    run(test)
+
+
+def test_a_syntax_error_stays_in_the_editor():
+    """At Enter a syntax error is shown and the text can be mended."""
+
+    async def test():
+        async with editing() as (frontend, terminal, task):
+            await typed(frontend, terminal, "x = = 1")
+            frontend.feed("\r")
+            await terminal.shows(lambda lines: any("Syntax Error" in line for line in lines))
+            assert not task.done()
+            frontend.feed("\x05" + "\x7f" * 7 + "x = 1\r")
+            assert await task == "x = 1"
+
+    run(test)
+
+
+def test_blank_statements_are_not_returned():
+    """Enter on an empty line shows the prompt again."""
+
+    async def test():
+        async with editing() as (frontend, _, task):
+            frontend.feed("\r")
+            await turns(50)
+            frontend.feed("  \r")
+            await turns(50)
+            assert not task.done()
+            frontend.feed("1\r")
+            assert (await task).strip() == "1"
+
+    run(test)
+
+
+def test_background_output_at_the_literal_prompt():
+    """Text that comes before anything was typed stands above the prompt."""
+
+    async def test():
+        async with editing() as (frontend, terminal, _):
+            frontend.write("one\n")
+            frontend.write("two")
+            assert terminal.lines == ["one", "two", ">>>"]
+
+    run(test)
+
+
+def test_background_output_keeps_the_typed_text():
+    """Text that comes while somebody types stands above the prompt, and the typed text stays."""
+
+    async def test():
+        async with editing() as (frontend, terminal, task):
+            await typed(frontend, terminal, "foo")
+            for number in range(3):
+                frontend.write(f"background {number}\n")
+            await terminal.shows(
+                lambda lines: (
+                    lines[-4:] == ["background 0", "background 1", "background 2", ">>> foo"]
+                )
+            )
+            await typed(frontend, terminal, "d", ">>> food")
+            frontend.feed("\r")
+            assert await task == "food"
+
+    run(test)
+
+
+def test_output_between_prompts():
+    """Output without a newline is not overwritten by the next prompt."""
+
+    async def test():
+        host = FakeHost(CAPABLE)
+        frontend = FullscreenFrontend(host)
+        for text in ("1", "2"):
+            frontend.feed(f"{text}\r")
+            assert await frontend.read() == text
+            frontend.write(f"output of {text}")
+        task = asyncio.ensure_future(frontend.read())
+        await host.terminal.shows(last_line(">>>"))
+        assert "output of 1" in host.terminal.lines
+        assert "output of 2" in host.terminal.lines
+        frontend.close()
+        assert await task is None
+        frontend.close()
+
+    run(test)
+
+
+def test_typeahead_is_returned():
+    """What is typed behind a statement is given back as it was typed, once."""
+
+    async def test():
+        async with editing() as (frontend, _, task):
+            frontend.feed("1\r2\r\x1b[Ax")
+            assert await task == "1"
+            assert frontend.take_typeahead() == "2\r\x1b[Ax"
+            assert frontend.take_typeahead() == ""
+            frontend.feed("3\r")
+            assert await frontend.read() == "3"
+
+    run(test)
+
+
+def test_typeahead_keeps_pastes():
+    """A paste that was typed ahead is given back with its markers."""
+
+    async def test():
+        async with editing() as (frontend, _, task):
+            frontend.feed("1\r\x1b[200~a\nb\x1b[201~")
+            assert await task == "1"
+            assert frontend.take_typeahead() == "\x1b[200~a\nb\x1b[201~"
+
+    run(test)
+
+
+def test_end_of_input_after_a_statement():
+    """At the end of the input a statement that was entered is still read."""
+
+    async def test():
+        async with editing() as (frontend, _, task):
+            frontend.feed("1\r")
+            frontend.feed_eof()
+            assert await task == "1"
+            assert await frontend.read() is None
+
+    run(test)
+
+
+def test_history():
+    """The arrow key brings entries back, newest first, those of other sessions included."""
+
+    async def test():
+        async with editing(history=["old", "new"]) as (frontend, terminal, task):
+            # The very first key, which is there before the editor is.
+            await typed(frontend, terminal, "\x1b[A", ">>> new")
+            await typed(frontend, terminal, "\x1b[A", ">>> old")
+            frontend.feed("\r")
+            assert await task == "old"
+            frontend._host.history.append("typed_elsewhere")
+            frontend.feed("\x1b[A\r")
+            assert await frontend.read() == "typed_elsewhere"
+
+    run(test)
+
+
+def test_tab():
+    """Tab completes a name of the namespace."""
+
+    async def test():
+        async with editing(namespace={"unmistakable": 1}) as (frontend, terminal, task):
+            await typed(frontend, terminal, "unmis")
+            frontend.feed("\t")
+            await terminal.shows(lambda lines: ">>> unmistakable" in lines)
+            frontend.feed("\r")
+            assert await task == "unmistakable"
+
+    run(test)
+
+
+def test_resizing():
+    """After a resize the prompt is drawn for the new width, and what was typed is kept."""
+
+    async def test():
+        async with editing() as (frontend, terminal, task):
+            await typed(frontend, terminal, "x" * 30)
+            terminal.size = Size(24, 20)
+            terminal.screen.resize(24, 20)
+            frontend.resized()
+            await terminal.shows(lambda lines: max(map(len, lines)) <= 20)
+            frontend.feed("\r")
+            assert await task == "x" * 30
+
+    run(test)
+
+
+def test_two_sessions_type_at_once():
+    """What is typed in one session appears in that session only."""
+
+    async def test():
+        async with (
+            editing() as (one, terminal_of_one, task_of_one),
+            editing() as (two, terminal_of_two, task_of_two),
+        ):
+            for a, b in zip("aaaaa", "bbbbb", strict=True):
+                one.feed(a)
+                two.feed(b)
+                await turns()
+            one.feed("\r")
+            two.feed("\r")
+            assert await task_of_one == "aaaaa"
+            assert await task_of_two == "bbbbb"
+            assert "b" not in "".join(terminal_of_one.lines)
+            assert "a" not in "".join(terminal_of_two.lines)
+
+    run(test)
+
+
+def test_closing_ends_a_read():
+    """Closing ends a pending read with None, and a later one at once."""
+
+    async def test():
+        async with editing() as (frontend, terminal, task):
+            await typed(frontend, terminal, "x")
+            frontend.close()
+            assert await task is None
+            assert await frontend.read() is None
+
+    run(test)
+
+
+def test_nothing_of_the_process_is_changed():
+    """An editor leaves the process's hooks and prompt_toolkit's default session alone."""
+    before = sys.breakpointhook, sys.displayhook, list(sys.path)
+
+    async def test():
+        loop = asyncio.get_running_loop()
+        handler = loop.get_exception_handler()
+        async with editing() as (frontend, terminal, _):
+            await typed(frontend, terminal, "x")
+            assert (sys.breakpointhook, sys.displayhook, list(sys.path)) == before
+            assert loop.get_exception_handler() is handler
+            assert get_app_or_none() is None
+
+    run(test)
+    assert (sys.breakpointhook, sys.displayhook, list(sys.path)) == before
+
+
+def test_finished_editors_are_let_go():
+    """Of 200 finished sessions, no application is left alive."""
+
+    async def test():
+        applications = []
+        for _ in range(200):
+            frontend = FullscreenFrontend(FakeHost(CAPABLE))
+            frontend.feed("1\r")
+            assert await frontend.read() == "1"
+            applications.append(weakref.ref(frontend._editor._python.app))
+            frontend.close()
+            del frontend
+            await turns()
+        # A redraw that prompt_toolkit has put off may hold the last one for some milliseconds.
+        while [one for one in applications if one() is not None]:
+            await turns()
+            gc.collect()
+
+    run(test)
+
+
+def test_purging_the_filter_caches():
+    """After a session has ended, the global filters remember no combination of any session."""
+
+    async def test():
+        async with editing() as (frontend, terminal, _):
+            await typed(frontend, terminal, "x")
+            assert remembered() > 0
+        assert remembered() == 0
+
+    def remembered():
+        filters = [
+            value
+            for name, module in list(sys.modules.items())
+            if name.startswith(("prompt_toolkit", "ptpython"))
+            for value in list(vars(module).values())
+            if isinstance(value, Filter)
+        ]
+        return sum(len(one._and_cache) + len(one._or_cache) for one in filters)
+
+    run(test)
