@@ -38,7 +38,10 @@ from console.transports.peers import clamp_size, format_peer, terminal_name
 logger = logging.getLogger("console.ssh")
 
 # Modern and cheap: a finite-field exchange costs 16 ms of the loop for each stranger who knocks.
-KEY_EXCHANGES = ("mlkem768x25519-sha256", "curve25519-sha256", "curve25519-sha256@libssh.org")
+# The client's order decides (RFC 4253, 7.1), so that one that knows ML-KEM gets it. Ours matters
+# to Dropbear alone: it sends a first packet for its favourite, curve25519, and loses count of the
+# packets when that is not the first here.
+KEY_EXCHANGES = ("curve25519-sha256", "curve25519-sha256@libssh.org", "mlkem768x25519-sha256")
 CIPHERS = (
     "chacha20-poly1305@openssh.com",
     "aes256-gcm@openssh.com",
