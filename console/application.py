@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from console.auth.passwords import hash_password
+from console.auth.store import MemoryCredentials
 from console.auth.users_file import check_user_name
 from console.config import (
     DEFAULT_HOST,
@@ -25,17 +25,22 @@ from console.config import (
     TelnetSettings,
     is_loopback,
 )
-from console.console import Console
-from console.errors import ConfigurationError, ListenError
+from console.errors import ConfigurationError, CredentialError, StateError
 from console.interfaces import AuthorizedKey, CredentialStore
+from console.patches import SavedPatch
+from console.running import Port, Run, say, signals_put_back
+
+if TYPE_CHECKING:
+    from console.tap import Contents
 
 logger = logging.getLogger("console.application")
 
 DEFAULT_USER = "admin"
 DEFAULT_PASSWORD = "admin"  # noqa: S105 - the howto's default, which only loopback accepts
 
-Port = tuple[int, Any, int, str]
-"""A listening port, as the howto shows it: port, factory, backlog, interface."""
+_AT_RESTART = ("keep", "undo")
+
+_NEVER_SAVED = frozenset({"_lock", "_plain"})
 
 _current: Application | None = None
 
@@ -57,6 +62,22 @@ class ShellFactory:
         credentials: Another store of users, which replaces user name and password.
     """
 
+    credentials: CredentialStore | None
+    _lock: threading.Lock
+    _plain: str | None
+    _phc: str | None
+    _is_default_password: bool
+
+    def __new__(cls, *_arguments: Any, **_keywords: Any) -> Self:
+        """Make a shell that lets nobody in: one that is restored has not been through __init__."""
+        shell = super().__new__(cls)
+        shell._lock = threading.Lock()
+        shell._plain = None
+        shell._phc = None
+        shell._is_default_password = False
+        shell.credentials = MemoryCredentials()
+        return shell
+
     def __init__(
         self,
         username: str = DEFAULT_USER,
@@ -66,15 +87,17 @@ class ShellFactory:
     ) -> None:
         self.namespace: dict[str, Any] = {} if namespace is None else namespace
         self.credentials = credentials
-        self._lock = threading.Lock()
-        self._plain: str | None = None
-        self._phc: str | None = None
-        self._is_default_password = False
         self.username = username
         self.password = password
 
     def __repr__(self) -> str:
         return f"<{type(self).__module__}.{type(self).__qualname__} instance at {id(self):#x}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is saved: of the password the hash only."""
+        with contextlib.suppress(CredentialError):  # it lets nobody in, here as there
+            self.hashed()
+        return {name: value for name, value in vars(self).items() if name not in _NEVER_SAVED}
 
     @property
     def username(self) -> str:
@@ -134,9 +157,12 @@ class Application:
         keys: The directory of the SSH host key; see `Console`.
         history: The directory of the users' histories; see `Console`.
         evaluation: How statements run; see `Console`.
+        patches_at_restart: ``keep`` to apply the patches of its sessions again when a saved state
+            is restored, ``undo`` to restore what was there before them.
 
     Attributes:
         services: Whatever the application is made of beside its ports, by name.
+        not_restored: What `load` could not restore, a line each.
     """
 
     def __init__(
@@ -146,8 +172,10 @@ class Application:
         keys: Path | str | None = None,
         history: Path | str | None = None,
         evaluation: EvaluationSettings | None = None,
+        patches_at_restart: str = "keep",
     ) -> None:
-        global _current  # noqa: PLW0603 - the one application of a process, as the howto has it
+        if patches_at_restart not in _AT_RESTART:
+            raise ConfigurationError("patches_at_restart", patches_at_restart, "keep or undo")
         self.name = name
         self.services: dict[str, Any] = {}
         self._keys = keys
@@ -155,8 +183,11 @@ class Application:
         self._evaluation = evaluation
         self._tcp_ports: list[Port] = []
         self._ssh_ports: list[Port] = []
-        self._run: _Run | None = None
-        _current = self
+        self.patches_at_restart = patches_at_restart
+        self.not_restored: list[str] = []
+        self._patches: list[tuple[Any, SavedPatch]] = []
+        self._run: Run | None = None
+        _make_current(self)
 
     def __repr__(self) -> str:
         return f"<{self.name!r} app>"
@@ -207,18 +238,44 @@ class Application:
         SshSettings(port, interface, backlog)
         self._listen(self._ssh_ports, (port, shell, backlog, interface))
 
-    def run(self) -> None:
+    def run(self, *, save_at_shutdown: bool = True) -> None:
         """Open every port and serve until SIGINT, SIGTERM or `stop`. Blocks; main thread.
+
+        Args:
+            save_at_shutdown: Save the state to ``NAME-shutdown.tap`` in the current directory
+                when it has ended. If that fails, a line says so.
 
         Raises:
             StartError: If something cannot be opened. What had been is closed again.
+            ConfigurationError: If a shell has the default password by now, and can be reached
+                from other machines.
         """
-        running = _Run(self)
-        try:
-            asyncio.run(running.main())
-        finally:
-            self._run = None
-        _say("Main loop terminated.")
+        for _, factory, _, interface in [*self._tcp_ports, *self._ssh_ports]:
+            if isinstance(factory, ShellFactory):
+                _refuse_default_password(factory, interface)
+        running = Run(
+            self.name,
+            self._consoles(),
+            [one for one in self._tcp_ports if not isinstance(one[1], ShellFactory)],
+            {"keys": self._keys, "history": self._history, "evaluation": self._evaluation},
+            self._patches,
+        )
+
+        def on_open() -> None:
+            self._run = running
+
+        with signals_put_back():
+            try:
+                asyncio.run(running.main(on_open))
+            finally:
+                # The consoles have stopped; their journals say what was patched at the end.
+                if save_at_shutdown and self.patches_at_restart == "undo":
+                    running.undo_patches()
+                self._patches = running.patches()
+                self._run = None
+            say("Main loop terminated.")
+            if save_at_shutdown:
+                self._save_at_shutdown()
 
     def stop(self) -> None:
         """End `run` in order. Safe to call from any thread, and when nothing runs."""
@@ -226,140 +283,141 @@ class Application:
         if running is not None:
             running.request_stop()
 
-    def _listen(self, ports: list[Port], entry: Port) -> None:
-        running = self._run
-        if running is not None:
-            running.open_from_any_thread(entry, ssh=ports is self._ssh_ports)
-        ports.append(entry)
+    def save(self, path: Path | str | None = None) -> list[str]:
+        """Save ports, factories, services, shells and their namespaces, to restart from them.
 
+        May be called at any time and from any thread, a session's statement included. It blocks:
+        on the loop's thread the service waits, but nothing of the loop changes meanwhile.
 
-class _Run:
-    """One run of an application. Lives on its loop, but for what says otherwise."""
+        Passwords are saved as hashes. What cannot be saved (sockets, locks, tasks, open files) is
+        left out, alone: a name of a namespace, a service, an attribute of a factory.
 
-    def __init__(self, application: Application) -> None:
-        self._application = application
-        self._ended = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._open = contextlib.AsyncExitStack()
+        Args:
+            path: None for ``NAME.tap`` in the current directory.
 
-    async def main(self) -> None:
-        """Open every port, wait for the end, close every port."""
-        application = self._application
-        self._loop = asyncio.get_running_loop()
-        async with self._open:
-            for shell, telnet, ssh in _consoles(application):
-                await self._open_shell(shell, telnet, ssh)
-            for entry in application.tcp_ports:
-                if not isinstance(entry[1], ShellFactory):
-                    await self._open_factory(entry)
-            application._run = self  # noqa: SLF001 - its own inner half
-            with _signals(self._loop, self._ended):
-                await self._ended.wait()
-                _say("Starting Shutdown Sequence.")
-        _say("Stopping main loop.")
-
-    def request_stop(self) -> None:
-        """Begin to stop. Safe to call from any thread."""
-        if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # it has ended
-                self._loop.call_soon_threadsafe(self._ended.set)
-
-    def open_from_any_thread(self, entry: Port, *, ssh: bool) -> None:
-        """Open one more port while the application runs. Waits for it on other threads.
+        Returns:
+            What could not be saved, a line each: name, type, and the reason if that says more.
 
         Raises:
-            ListenError: If it cannot be opened; on the loop's own thread it is logged.
+            StateError: If the file cannot be written. What was there before is unchanged.
         """
-        _, factory, _, _ = entry
-        if isinstance(factory, ShellFactory):
-            opening = self._open_shell(factory, None if ssh else entry, entry if ssh else None)
-        else:
-            opening = self._open_factory(entry)
-        loop = self._loop
-        if loop is None:
-            opening.close()
-        elif asyncio._get_running_loop() is loop:  # noqa: SLF001 - get_running_loop() less the raise
-            loop.create_task(opening).add_done_callback(_log_failure)
-        else:
-            asyncio.run_coroutine_threadsafe(opening, loop).result()
+        from console import tap  # noqa: PLC0415 - only who saves or restores pays for cloudpickle
 
-    async def _open_shell(self, shell: ShellFactory, telnet: Port | None, ssh: Port | None) -> None:
-        application = self._application
-        console = Console(
-            application.name,
-            namespace=shell.namespace,
-            credentials=shell,
-            telnet=None if telnet is None else TelnetSettings(telnet[0], telnet[3], telnet[2]),
-            ssh=None if ssh is None else SshSettings(ssh[0], ssh[3], ssh[2]),
-            keys=application._keys,  # noqa: SLF001 - its own inner half
-            history=application._history,  # noqa: SLF001 - as above
-            evaluation=application._evaluation,  # noqa: SLF001 - as above
-            notice=_default_password_notice(shell),
-        )
-        await self._open.enter_async_context(console)
-        for listener in console.listeners:
-            kind = " (ssh)" if listener.transport == "ssh" else ""
-            _say(f"{_qualified(shell)} starting on {listener.port}{kind}")
-        if shell.has_default_password:
-            logger.warning(
-                "%s: anybody on this machine can enter as %s with the default password;"
-                " set ShellFactory.password",
-                application.name,
-                shell.username,
-            )
+        return tap.save(Path(f"{self._file_name()}.tap" if path is None else path), self._taken())
 
-    async def _open_factory(self, entry: Port) -> None:
-        port, factory, backlog, interface = entry
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """Restore a saved application; it is the current one then, and `run` starts it.
+
+        This runs code from the file, so only a file is taken that nobody but you or root can
+        have written. What cannot be restored is logged and named in `not_restored`.
+
+        Raises:
+            StateError: If the file cannot be read or trusted, is damaged, or was saved by another
+                version of the format or, with functions in it, of Python.
+        """
+        from console import tap  # noqa: PLC0415 - as in save()
+
+        before = _current
+        application = cls.__new__(cls)
+
+        def make_contents(name: str) -> Contents:
+            Application.__init__(application, name)
+            return tap.Contents(application, name, services=application.services)
+
         try:
-            server = await asyncio.get_running_loop().create_server(
-                factory, interface, port, backlog=backlog
-            )
-        except OSError as error:
-            raise ListenError(
-                "tcp",
-                f"{interface}:{port}",
-                error.strerror or str(error),
-                "stop what listens there, or use another port",
-            ) from error
-        self._open.callback(server.close)
-        for sock in server.sockets:
-            _say(f"{_qualified(factory)} starting on {sock.getsockname()[1]}")
+            contents = tap.load(Path(path), make_contents)
+        except BaseException:
+            _make_current(before)
+            raise
+        application._put_together(contents)  # noqa: SLF001 - of this class
+        return application
 
+    def _taken(self) -> Contents:
+        """Take the application apart, to be saved."""
+        from console import tap  # noqa: PLC0415 - as in save()
 
-def _consoles(application: Application) -> list[tuple[ShellFactory, Port | None, Port | None]]:
-    """Pair the telnet and the SSH ports of each shell: a console serves one of each."""
-    telnet = [entry for entry in application.tcp_ports if isinstance(entry[1], ShellFactory)]
-    shells = {id(entry[1]): entry[1] for entry in [*telnet, *application.ssh_ports]}
-    return [
-        (shell, one, other)
-        for shell in shells.values()
-        for one, other in zip_longest(
-            [entry for entry in telnet if entry[1] is shell],
-            [entry for entry in application.ssh_ports if entry[1] is shell],
+        ports = [*self._tcp_ports, *self._ssh_ports]
+        shells = {id(one[1]): one[1] for one in ports if isinstance(one[1], ShellFactory)}
+        running = self._run
+        return tap.Contents(
+            self,
+            self.name,
+            {name: value for name, value in vars(self).items() if name not in _SAVED_APART},
+            self.services,
+            list(self._tcp_ports),
+            list(self._ssh_ports),
+            list(shells.values()),
+            list(self._patches) if running is None else running.patches(),
         )
-    ]
+
+    def _put_together(self, contents: Contents) -> None:
+        self._tcp_ports[:] = contents.tcp_ports
+        self._ssh_ports[:] = contents.ssh_ports
+        if self.patches_at_restart == "keep":
+            self._patches = contents.patches
+        else:
+            contents.undo_patches()
+        self.not_restored = contents.losses
+        for line in contents.losses:
+            logger.warning("not restored: %s", line)
+
+    def _save_at_shutdown(self) -> None:
+        path = f"{self._file_name()}-shutdown.tap"
+        say(f"Saving {self.name} application to {path}...")
+        try:
+            not_saved = self.save(path)
+        except StateError as error:
+            say(f"Not saved: {error}")
+        else:
+            say("Saved.", *(f"not saved: {one}" for one in not_saved))
+
+    def _file_name(self) -> str:
+        return self.name.replace("/", "_").replace("\0", "_")
+
+    def _consoles(self) -> list[tuple[ShellFactory, Port | None, Port | None]]:
+        """Pair the telnet and the SSH ports of each shell: a console serves one of each."""
+        telnet = [entry for entry in self._tcp_ports if isinstance(entry[1], ShellFactory)]
+        shells = {id(entry[1]): entry[1] for entry in [*telnet, *self._ssh_ports]}
+        return [
+            (shell, one, other)
+            for shell in shells.values()
+            for one, other in zip_longest(
+                [entry for entry in telnet if entry[1] is shell],
+                [entry for entry in self._ssh_ports if entry[1] is shell],
+            )
+        ]
+
+    def _listen(self, ports: list[Port], entry: Port) -> None:
+        running = self._run
+        factory = entry[1]
+
+        def opening(running: Run) -> Coroutine[Any, Any, None]:
+            if not isinstance(factory, ShellFactory):
+                return running.open_factory(entry)
+            is_ssh = ports is self._ssh_ports
+            return running.open_shell(factory, None if is_ssh else entry, entry if is_ssh else None)
+
+        def forget() -> None:
+            ports[:] = [one for one in ports if one is not entry]
+
+        ports.append(entry)
+        if running is not None:
+            try:
+                running.open_from_any_thread(opening, forget)
+            except BaseException:
+                forget()
+                raise
 
 
-@contextlib.contextmanager
-def _signals(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> Iterator[None]:
-    """End at the first SIGINT or SIGTERM in order, at the second at once."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    previous = {number: signal.getsignal(number) for number in numbers}
+_SAVED_APART = frozenset(
+    {"name", "services", "not_restored", "_tcp_ports", "_ssh_ports", "_patches", "_run"}
+)
 
-    def end() -> None:
-        for number in numbers:
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
-        ended.set()
 
-    for number in numbers:
-        loop.add_signal_handler(number, end)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
-            signal.signal(number, previous[number])
+def _make_current(application: Application | None) -> None:
+    global _current  # noqa: PLW0603 - the one application of a process, as the howto has it
+    _current = application
 
 
 def _refuse_default_password(shell: ShellFactory, interface: str) -> None:
@@ -369,23 +427,3 @@ def _refuse_default_password(shell: ShellFactory, interface: str) -> None:
             interface,
             "with the default password only this machine may connect: set ShellFactory.password",
         )
-
-
-def _default_password_notice(shell: ShellFactory) -> str:
-    if not shell.has_default_password:
-        return ""
-    return f"WARNING: {shell.username} still has the default password.\n"
-
-
-def _log_failure(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        logger.error("a port could not be opened: %s", task.exception())
-
-
-def _qualified(factory: Any) -> str:
-    kind = factory if isinstance(factory, type) else type(factory)
-    return f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - what the howto's server says on its terminal

@@ -35,7 +35,13 @@ from console.config import (
     TelnetSettings,
     listen_settings,
 )
-from console.errors import AlreadyRunning, ConfigurationError, ListenError, StartError
+from console.errors import (
+    AlreadyRunning,
+    ConfigurationError,
+    ConsoleError,
+    ListenError,
+    StartError,
+)
 from console.evaluation.compiler import SourceCache
 from console.evaluation.evaluator import SessionEvaluator
 from console.evaluation.hooks import hooks
@@ -44,11 +50,10 @@ from console.evaluation.leftover import Statements
 from console.evaluation.names import private_names
 from console.events import EventBus
 from console.frontends.choice import choose_frontend
-from console.interfaces import CredentialStore, OutputSink, Principal
+from console.interfaces import CredentialStore, Principal
 from console.limits import STOP_SECONDS
 from console.namespace import Namespace
 from console.patches import PatchJournal
-from console.scope import Scope, current_scope
 from console.sessions.history import HistoryStore
 from console.sessions.manager import SessionManager
 from console.sessions.session import Session
@@ -191,6 +196,12 @@ class Console:
         running = self._running
         return None if running is None else running.fingerprint
 
+    @property
+    def patch_journal(self) -> PatchJournal | None:
+        """The patches that its sessions have made; None unless it runs."""
+        running = self._running
+        return None if running is None else running.journal
+
     def describe(self) -> str:
         """Say what listens where and what to type, for the start of a service's log."""
         lines = [f"{self.name}: console {__version__}"]
@@ -218,26 +229,27 @@ class Console:
             CredentialError: If the users file cannot be used.
         """
         running_loop = _running_loop()
+        started, ended = _future(), _future()
+        host = HostLoop(self._given_loop or running_loop)
+        here = running_loop is not None and self._given_loop in {None, running_loop}
+        host.learn_thread(threading.get_ident() if here else 0)
+        running = _Running(self, host)
         with self._state_lock:
             if self._state is not ConsoleState.STOPPED:
                 raise AlreadyRunning
             self._state = ConsoleState.STARTING
-        started: concurrent.futures.Future[None] = concurrent.futures.Future()
-        started.set_running_or_notify_cancel()  # a caller that is cancelled stops nothing
-        self._ended = concurrent.futures.Future()
-        self._ended.set_running_or_notify_cancel()
-        host = HostLoop(self._given_loop or running_loop)
-        here = running_loop is not None and self._given_loop in {None, running_loop}
-        host.learn_thread(threading.get_ident() if here else 0)
-        # A selector of ours, so that a forked child can find each descriptor.
-        self._running = _Running(self, host, selectors.DefaultSelector())
-        threading.Thread(
-            target=self._run_thread,
-            args=(self._running, started, self._ended),
-            name="console",
-            daemon=True,
-        ).start()
-        return _wait(started, running_loop)
+            self._running, self._ended = running, ended
+        _consoles.add(running)
+        thread = threading.Thread(
+            target=self._run_thread, args=(running, started, ended), name="console", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError as error:
+            self._is_over(running, ended)
+            message = f"the console cannot start: {error}"
+            raise StartError(message) from error
+        return _started(running, started, running_loop)
 
     def stop(self) -> Awaitable[None]:
         """Stop: tell the open sessions, end their prompts, close everything.
@@ -290,35 +302,45 @@ class Console:
         started: concurrent.futures.Future[None],
         ended: concurrent.futures.Future[None],
     ) -> None:
-        # asyncio's own loop class: the host's policy, if it has one, is not meant for us.
-        loop = asyncio.SelectorEventLoop(running.selector)
-        pool = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="console-pool")
-        loop.set_default_executor(pool)
+        loop: asyncio.AbstractEventLoop | None = None
+        pool: concurrent.futures.ThreadPoolExecutor | None = None
         error: BaseException | None = None
         try:
-            loop.run_until_complete(running.serve(lambda: self._has_started(running, started)))
+            # A selector of ours, so that a forked child can find each descriptor; and asyncio's
+            # own loop class, since the host's policy, if it has one, is not meant for us.
+            running.selector = selectors.DefaultSelector()
+            loop = asyncio.SelectorEventLoop(running.selector)
+            pool = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="console-pool")
+            loop.set_default_executor(pool)
+            loop.run_until_complete(running.serve(lambda: self._has_started(started)))
         except BaseException as caught:  # noqa: BLE001 - it travels to the caller of start()
             error = caught
         finally:
-            _consoles.discard(running)
-            with contextlib.suppress(Exception):
-                _finish_tasks(loop)
-            pool.shutdown(wait=False, cancel_futures=True)
-            loop.close()
-            with self._state_lock:
-                self._running = None
-                self._state = ConsoleState.STOPPED
-            if not started.done():
-                started.set_exception(error or StartError("the console ended while it started"))
-            elif error is not None:
+            if loop is not None:
+                with contextlib.suppress(Exception):
+                    _finish_tasks(loop)
+                loop.close()
+            if running.selector is not None:
+                running.selector.close()
+            if pool is not None:
+                pool.shutdown(wait=False, cancel_futures=True)
+            if started.done() and error is not None:
                 logger.error("the console ended unexpectedly", exc_info=error)
-            ended.set_result(None)
+            self._is_over(running, ended)
+            if not started.done():
+                started.set_exception(_start_error(error))
 
-    def _has_started(self, running: _Running, started: concurrent.futures.Future[None]) -> None:
+    def _is_over(self, running: _Running, ended: concurrent.futures.Future[None]) -> None:
+        _consoles.discard(running)
+        with self._state_lock:
+            self._running = None
+            self._state = ConsoleState.STOPPED
+        ended.set_result(None)
+
+    def _has_started(self, started: concurrent.futures.Future[None]) -> None:
         with self._state_lock:
             if self._state is ConsoleState.STARTING:  # else stop() has been called meanwhile
                 self._state = ConsoleState.RUNNING
-        _consoles.add(running)
         started.set_result(None)
 
     def _died_in_fork(self) -> None:
@@ -332,16 +354,17 @@ class Console:
 class _Running:
     """What exists while a console runs. Lives on its loop, except where it says otherwise."""
 
-    def __init__(self, console: Console, host: HostLoop, selector: selectors.BaseSelector) -> None:
+    def __init__(self, console: Console, host: HostLoop) -> None:
         self._console = console
         self.host = host
-        self.selector = selector
+        self.selector: selectors.BaseSelector | None = None
+        self._handler = FallbackHandler()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = threading.Event()
         self._stop_requested = asyncio.Event()
         self._sources = SourceCache()
         self._statements = Statements()
-        self._journal = PatchJournal(self._schedule, logger.warning)
+        self.journal = PatchJournal(self._schedule, logger.warning)
         self._namespace = Namespace(console.namespace)
         self._events = EventBus()
         self._events.subscribe(log_event)
@@ -360,9 +383,6 @@ class _Running:
     async def serve(self, on_started: Any) -> None:
         """Open everything, run until a stop is requested, close everything."""
         self._loop = asyncio.get_running_loop()
-        # What runs on this thread on behalf of a session (the editor's parser and highlighter)
-        # may warn; that is neither the host's output nor the session's.
-        current_scope.set(Scope(0, _Mute(), None, {}))
         async with self._closing:
             await self._open()
             on_started()
@@ -383,9 +403,8 @@ class _Running:
         self._closing.callback(authenticator.close)
         host_key = await self._load_host_key()
 
-        handler = FallbackHandler()
-        logging.getLogger("console").addHandler(handler)
-        self._closing.callback(logging.getLogger("console").removeHandler, handler)
+        logger.addHandler(self._handler)
+        self._closing.callback(logger.removeHandler, self._handler)
         hooks.install()
         self._closing.callback(hooks.uninstall)
         self._namespace.install()
@@ -502,7 +521,7 @@ class _Running:
         principal = session.principal
         who = f"{principal.user} over {principal.transport} from {principal.peer}"
         session.private_names.update(
-            private_names(evaluator, self.host, self._statements, self._journal, who)
+            private_names(evaluator, self.host, self._statements, self.journal, who)
         )
         return evaluator
 
@@ -518,7 +537,7 @@ class _Running:
                 loop.call_soon_threadsafe(loop.call_later, seconds, start)
 
     def _report_patches(self) -> None:
-        for patch in self._journal.patches():
+        for patch in self.journal.patches():
             logger.warning("still applied when the console stops: %r", patch)
 
     def _banner(self) -> str:
@@ -539,7 +558,9 @@ class _Running:
         """
         nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         try:
-            numbers = [key.fd for key in self.selector.get_map().values()]
+            numbers = []
+            if self.selector is not None:
+                numbers += [key.fd for key in (self.selector.get_map() or {}).values()]
             fileno = getattr(self.selector, "fileno", None)
             if fileno is not None:
                 numbers.append(fileno())
@@ -548,15 +569,9 @@ class _Running:
                     os.dup2(nowhere, number, inheritable=False)
         finally:
             os.close(nowhere)
+        logger.removeHandler(self._handler)
         self._namespace.uninstall()
         self._console._died_in_fork()  # noqa: SLF001 - its own inner half
-
-
-class _Mute(OutputSink):
-    """Takes what nobody asked for."""
-
-    def write(self, text: str, *, error: bool = False) -> bool:
-        return True
 
 
 class _Done(Awaitable[None]):
@@ -564,6 +579,39 @@ class _Done(Awaitable[None]):
 
     def __await__(self) -> Generator[Any, None, None]:
         yield from ()
+
+
+def _future() -> concurrent.futures.Future[None]:
+    """Make a future that nobody can cancel: what it stands for goes on."""
+    future: concurrent.futures.Future[None] = concurrent.futures.Future()
+    future.set_running_or_notify_cancel()
+    return future
+
+
+def _started(
+    running: _Running,
+    started: concurrent.futures.Future[None],
+    loop: asyncio.AbstractEventLoop | None,
+) -> Awaitable[None]:
+    """Wait for the start, or return an awaitable. Whoever gives up waiting stops the console."""
+    if loop is not None:
+        waiting = asyncio.wrap_future(started, loop=loop)
+        waiting.add_done_callback(lambda done: running.request_stop() if done.cancelled() else None)
+        return waiting
+    try:
+        started.result()
+    except BaseException:  # Ctrl-C, or the start's own error, after which there is nothing to stop
+        running.request_stop()
+        raise
+    return _Done()
+
+
+def _start_error(error: BaseException | None) -> BaseException:
+    if isinstance(error, ConsoleError):
+        return error
+    made = StartError(f"the console cannot start: {error or 'it was stopped'}")
+    made.__cause__ = error
+    return made
 
 
 def _wait(

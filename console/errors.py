@@ -7,6 +7,7 @@ The tree::
     ├── StartError              a console could not start; nothing of it is left
     │   ├── ListenError         an address could not be listened on
     │   └── AlreadyRunning      start() on a console that runs
+    ├── StateError              a saved application cannot be written or restored
     └── CredentialError         users, passwords, keys
         ├── KeyFileError        a private key is missing, unreadable or open to others
         ├── UnknownUser
@@ -29,6 +30,7 @@ __all__ = [
     "KeyFileError",
     "ListenError",
     "StartError",
+    "StateError",
     "UnknownUser",
 ]
 
@@ -73,6 +75,19 @@ class AlreadyRunning(StartError):
 
     def __str__(self) -> str:
         return "this console is already running; stop() it first, or make another Console"
+
+
+class StateError(ConsoleError):
+    """A saved application cannot be written, or a file of one must not or cannot be restored."""
+
+    def __init__(self, path: str, problem: str, remedy: str) -> None:
+        super().__init__(path, problem, remedy)
+        self.path = path
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}; {self.remedy}"
 
 
 class CredentialError(ConsoleError):

@@ -14,7 +14,7 @@ Threads: everything here lives on the console's own loop, except where a docstri
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -237,6 +237,9 @@ class InputSource(Protocol):
             io.UnsupportedOperation: On a thread that runs an event loop, which must not wait.
         """
 
+    rest: str
+    """What a read has left of a line, for the next read."""
+
     @property
     def page_rows(self) -> int:
         """Lines that fit the screen; 0 where nobody turns pages, as with a pipe."""
@@ -280,7 +283,7 @@ class FrontendHost(Protocol):
         """The user's history."""
 
     @property
-    def namespace(self) -> Mapping[str, Any]:
+    def namespace(self) -> dict[str, Any]:
         """The live names, for completion. Never written."""
 
     def names(self) -> Iterable[str]:

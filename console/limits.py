@@ -22,6 +22,19 @@ UNAUTHENTICATED_BYTES: Final = 64 * 1024
 LINE_CHARACTERS: Final = 64 * 1024
 """The longest line accepted by the line discipline; longer ones are cut, with a bell."""
 
+STATEMENT_CHARACTERS: Final = 1024 * 1024
+"""The longest statement that is read line by line; more is no statement but a mistake."""
+
+UNAUTHENTICATED_CONNECTIONS: Final = 64
+"""Connections of a listener that have not logged in yet; beyond them the oldest is ended, so that
+a flood does not lock out who comes next (sshd: MaxStartups, where 100 refuses everybody)."""
+
+CHANNELS: Final = 10
+"""Sessions on one SSH connection (sshd: MaxSessions)."""
+
+KEY_OFFERS: Final = 20
+"""Public keys that one connection may offer: an agent holds some, a guesser many."""
+
 TYPEAHEAD_CHARACTERS: Final = 64 * 1024
 """Input kept while a statement runs; beyond it reading stops, so TCP holds the peer back."""
 

@@ -38,14 +38,25 @@ class PatchError(ConsoleError):
         return f"{self.target}: {self.problem}; {self.remedy}"
 
 
-class _Absent:
-    """Stands for "there was nothing": undoing deletes."""
+class _Mark:
+    """Stands where a value would."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self._name = name
+        self._text = text
 
     def __repr__(self) -> str:
-        return "nothing"
+        return self._text
+
+    def __reduce__(self) -> str:
+        return self._name  # it stays the only one of its kind in a saved state too
 
 
-ABSENT = _Absent()
+ABSENT = _Mark("ABSENT", "nothing")
+"""There was nothing: undoing deletes."""
+
+UNKNOWN = _Mark("UNKNOWN", "what is there after the restart")
+"""For the old value of a `SavedPatch`."""
 
 
 class PatchState(enum.Enum):
@@ -58,6 +69,10 @@ class PatchState(enum.Enum):
 class _Target(Protocol):
     """Where a patch is: an attribute or an item."""
 
+    @property
+    def owner(self) -> Any:
+        """Whose attribute or item it is."""
+
     def describe(self) -> str:
         """Name it as one would type it."""
 
@@ -69,6 +84,28 @@ class _Target(Protocol):
 
     def same(self, other: object) -> bool:
         """Whether another target is this place."""
+
+
+@dataclass(frozen=True, eq=False)
+class SavedPatch:
+    """A patch on its way to another journal: of the next run, or of the next process.
+
+    Attributes:
+        old: `UNKNOWN` if it is what the restarted process has there by itself.
+        seconds_left: Until it undoes itself; None if it stays.
+        covered: Whether another patch of its target lies above it.
+        in_place: Whether the value of the target's newest patch still stands there.
+    """
+
+    number: int
+    target: _Target
+    old: Any
+    new: Any
+    who: str
+    made_at: float
+    seconds_left: float | None
+    covered: bool
+    in_place: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -290,6 +327,68 @@ class PatchJournal:
             made.ends_at = None
             return made
 
+    def saved(self) -> list[SavedPatch]:
+        """Return the patches that are applied, oldest first, for another journal's `restore`."""
+        with self._lock:
+            applied = self.patches()
+            return [self._saved(one, applied) for one in applied]
+
+    def _saved(self, made: Patch, applied: list[Patch]) -> SavedPatch:
+        newest = [one for one in applied if one.target.same(made.target)][-1]
+        return SavedPatch(
+            number=made.number,
+            target=made.target,
+            old=made.old,
+            new=made.new,
+            who=made.who,
+            made_at=made.made_at,
+            seconds_left=None if made.ends_at is None else max(0.0, made.ends_at - time.time()),
+            covered=newest is not made,
+            in_place=_stands(newest),
+        )
+
+    def restore(self, saved: SavedPatch) -> Patch:
+        """Take over a patch: put its value there again if it is not there, and list it.
+
+        Raises:
+            PatchError: If the target does not take the value.
+        """
+        target, old, new = saved.target, saved.old, saved.new
+        with self._lock:
+            try:
+                now = target.read()
+                # What travelled with its owner is there already. A module's attribute is not: the
+                # module was imported anew, and what it has there now is what undoing brings back.
+                if old is UNKNOWN:
+                    old = now
+                if not saved.covered and saved.in_place:
+                    if _is_same(now, new):
+                        new = now
+                    else:
+                        target.write(new)
+            except Exception as error:
+                raise PatchError(
+                    target.describe(),
+                    f"it cannot be set again ({type(error).__name__}: {escape_line(str(error))})",
+                    "the patch is dropped",
+                ) from error
+            self._count = max(self._count + 1, saved.number)
+            seconds = saved.seconds_left
+            made = Patch(
+                number=self._count,
+                old=old,
+                new=new,
+                who=saved.who,
+                made_at=saved.made_at,
+                ends_at=None if seconds is None else time.time() + seconds,
+                target=target,
+                journal=self,
+            )
+            self._patches.append(made)
+        if seconds is not None:
+            self._schedule(seconds, lambda: self._end(made))
+        return made
+
     def _find(self, number: int) -> Patch:
         for made in self.patches():
             if made.number == number:
@@ -334,6 +433,19 @@ class PatchJournal:
                 self._report(f"a patch was not undone when its time was over: {error}")
             else:
                 self._report(f"undone, since nobody kept it: {made!r}")
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether two values are one. A number that was saved comes back as another object."""
+    kind = type(one)
+    return one is other or (kind is type(other) and kind in {int, float} and one == other)
+
+
+def _stands(made: Patch) -> bool:
+    try:
+        return _is_same(made.target.read(), made.new)
+    except Exception:  # noqa: BLE001 - the service's own code; undoing it would fail as well
+        return False
 
 
 def _name_of(owner: Any) -> str:

@@ -6,7 +6,8 @@ themselves (PEP 567); threads get it from ``evaluation/threads.py``. Code of the
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -21,7 +22,7 @@ class Scope:
     keeps nothing else alive.
     """
 
-    __slots__ = ("names", "session", "sink", "source")
+    __slots__ = ("names", "reader", "session", "sink", "source")
 
     def __init__(
         self,
@@ -34,6 +35,26 @@ class Scope:
         self.sink = sink
         self.source = source
         self.names = names
+        self.reader = 0
+        """The thread that may read input: the statement's own, while it runs."""
+
+
+class _Mute:
+    """An `OutputSink` that takes what nobody asked for."""
+
+    def write(self, text: str, *, error: bool = False) -> bool:
+        """Drop it."""
+        return True
+
+
+@contextmanager
+def muted() -> Iterator[None]:
+    """Drop what is printed within: warnings of a parser that looks at half-typed statements."""
+    token = current_scope.set(Scope(0, _Mute(), None, {}))
+    try:
+        yield
+    finally:
+        current_scope.reset(token)
 
 
 current_scope: ContextVar[Scope | None] = ContextVar("console_scope", default=None)

@@ -14,7 +14,7 @@ import pytest
 
 from servers import clean_environment
 
-DEADLINE_SECONDS = 6
+DEADLINE_SECONDS = 20
 ROWS, COLUMNS = 50, 120
 
 FULLSCREEN = ("telnet", "ssh", "plink", "dbclient")

@@ -1,6 +1,5 @@
 """The examples as processes, on free ports, with keys of their own."""
 
-import re
 import shutil
 import socket
 import sys

@@ -8,6 +8,7 @@ import os
 import pty
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from console._version import __version__
 from console.auth.passwords import verify
 from console.auth.store import FileCredentials
 from console.cli import main
+from console.config_file import read_settings
 
 
 def ed25519_line(seed, comment):
@@ -55,7 +57,7 @@ def test_the_version_is_ours(console):
 def test_the_script_is_installed():
     """The command of the package runs, and tells how it is used."""
     done = subprocess.run(
-        [sys.executable, "-c", "from console.cli import main; main()", "--help"],
+        [str(Path(sys.executable).parent / "console"), "--help"],
         capture_output=True,
         text=True,
         check=True,
@@ -66,14 +68,17 @@ def test_the_script_is_installed():
 
 @pytest.mark.parametrize(
     "command",
-    ["user add", "user passwd", "user remove", "key add", "key remove"],
+    [
+        *("user add", "user passwd", "user remove", "key add", "key remove"),
+        *("init", "run", "check", "completion"),
+    ],
 )
 def test_help_has_an_example(console, command):
-    """Each command that changes something shows how, in a line of its own."""
+    """Each command that does something shows how, in a line of its own."""
     code, out, _ = console(*command.split(), "--help")
     assert code == 0
     assert any(line.startswith(f"    console {command} ") for line in out.splitlines())
-    assert "CONSOLE_KEYS" in out
+    assert ("CONSOLE_KEYS" in out) == (" " in command)
 
 
 def test_a_user_comes_changes_and_goes(console, keys):
@@ -157,12 +162,38 @@ def test_an_error_is_one_line_and_status_2(console, keys, arguments, stdin, prob
     assert (keys / "users").read_bytes() == before
 
 
-def test_a_wrong_use_is_status_2(console, tmp_path):
-    """A missing file and an unknown command are told by the usage."""
-    for arguments in (("key", "add", "boss", tmp_path / "nothing"), ("no-such-command",)):
-        code, out, err = console(*arguments)
-        assert (code, out) == (2, "")
-        assert "Usage: console" in err
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("no-such-command", "no such command 'no-such-command' (see: console --help)"),
+        ("usr list", "no such command 'usr'. Did you mean 'user'? (see: console --help)"),
+        ("user add", "missing argument 'NAME' (see: console user add --help)"),
+        ("user add x --kays y", "no such option: --kays Did you mean --keys?"),
+        ("key add boss nothing.pub", "invalid value for 'FILE': File 'nothing.pub' does not exist"),
+        ("completion tcsh", "invalid value for '{bash|zsh|fish}': 'tcsh' is not one of"),
+        ("init -p 70000", "invalid value for '-p' / '--port': 70000 is not in the range"),
+        ("init -w x --stdin", "give -w or --stdin, not both (see: console init --help)"),
+        ("user list --keys x --config y.toml", "give --keys or --config, not both"),
+        ("run", "missing argument 'TARGET' (see: console run --help)"),
+    ],
+)
+def test_a_wrong_use_is_one_line_and_status_2(console, tmp_path, monkeypatch, arguments, told):
+    """It says what is wrong, and which help to read."""
+    monkeypatch.chdir(tmp_path)
+    code, out, err = console(*arguments.split())
+    assert (code, out) == (2, "")
+    assert err.startswith("console: ")
+    assert err.count("\n") == 1
+    assert told in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_command_the_help_is_shown(console):
+    """It lists the commands."""
+    code, out, err = console()
+    assert (code, out) == (2, "")
+    for name in ("init", "run", "check", "user", "key", "completion"):
+        assert f"\n  {name} " in err
 
 
 def test_the_option_wins_over_the_environment(console, keys, tmp_path):
@@ -222,8 +253,283 @@ def test_the_password_is_asked_for_twice_and_not_shown(keys):
     assert verify(FileCredentials(keys).password_hash("boss"), "sekrit")
 
 
+def test_help_imports_little():
+    """The help and completion need no part that reads keys or serves."""
+    code = """
+import sys
+from console.cli import main
+try:
+    main(["--help"])
+except SystemExit:
+    heavy = {"asyncio", "asyncssh", "argon2", "daemon", "ptpython", "console.auth.store"}
+    print(heavy & set(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
 def test_importing_the_package_does_not_import_click():
     """A service that embeds a console does not pay for the command line."""
     code = "import sys, console, console.auth.store, console.cli; print('click' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+# ---------------------------------------------------------------- init
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """Work in a directory of its own, without any of our variables."""
+    for name in [name for name in os.environ if name.startswith("CONSOLE_")]:
+        monkeypatch.delenv(name)
+    place = tmp_path / "here"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    return place
+
+
+@pytest.fixture
+def command(console, here):
+    """Run the command in that directory."""
+    return console
+
+
+def test_init_as_in_the_howto(command, here):
+    """One command writes the file, a private host key and the user, and says what to do next."""
+    code, out, err = command(*"init --name telnet -p 4040 -u admin -w admin".split())
+    assert code == 0
+    assert [line.split(" (")[0] for line in out.splitlines()] == [
+        "wrote telnet.toml",
+        "wrote keys/host_key",
+        "added admin to keys",
+        "start it with: console run telnet.toml",
+    ]
+    assert err.startswith("console: warning: a password on the command line shows in the process")
+    settings = read_settings("telnet.toml")
+    assert (settings.name, settings.keys) == ("telnet", Path("keys"))
+    assert (settings.telnet.port, settings.ssh, settings.default_user) == (4040, None, False)
+    assert verify(FileCredentials("keys").password_hash("admin"), "admin")
+    assert (here / "keys").stat().st_mode & 0o777 == 0o700
+    assert (here / "keys" / "host_key").stat().st_mode & 0o777 == 0o600
+    assert "*" in (here / "keys" / ".gitignore").read_text().splitlines()
+
+
+def test_init_without_a_user_says_who_may_enter(command, here):
+    """No user is written, both transports get a port, and the file says what that means."""
+    code, out, err = command("init")
+    assert (code, err) == (0, "")
+    assert "no user written: admin may enter with the password admin, from here only" in out
+    text = (here / "console.toml").read_text()
+    assert "user admin, password admin, loopback only" in text
+    assert "console user add NAME --config console.toml" in text
+    settings = read_settings("console.toml")
+    assert settings.default_user
+    assert (settings.telnet.port, settings.ssh.port) == (4040, 8022)
+    assert FileCredentials("keys").users() == []
+
+
+def test_init_takes_the_password_from_stdin(command):
+    """The first line is the password of the user, who is admin if nothing is said."""
+    code, out, err = command(*"init --ssh-port 0 --stdin".split(), stdin="sekrit\n")
+    assert (code, err) == (0, "")
+    assert "sekrit" not in out
+    assert read_settings("console.toml").telnet is None
+    assert verify(FileCredentials("keys").password_hash("admin"), "sekrit")
+
+
+def test_init_beside_another_keeps_its_keys(command, here):
+    """A second configuration in a directory has the same host key and users."""
+    assert command("init", "--name", "one", "-u", "boss", "--stdin", stdin="sekrit\n")[0] == 0
+    before = {path: path.read_bytes() for path in (here / "keys").rglob("*") if path.is_file()}
+    code, out, _ = command("init", "--name", "two")
+    assert code == 0
+    assert "kept keys/host_key" in out
+    assert not read_settings("two.toml").default_user
+    assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("--name old", "old.toml: exists already; remove it, or give another --name"),
+        ("--name ../x", "1 to 64 of a-z A-Z 0-9 _ . -"),
+        ("--name new -u boss --stdin", "there is a user 'boss' already"),
+        ("--name new -u a/b --stdin", "'a/b' is no user name"),
+        ("--name new -u ann --stdin", "password: is empty"),
+    ],
+)
+def test_init_changes_nothing_if_it_fails(command, here, arguments, told):
+    """What exists is kept, and nothing is half written."""
+    assert command("init", "--name", "old", "-u", "boss", "--stdin", stdin="sekrit\n")[0] == 0
+    before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
+    code, out, err = command("init", *arguments.split(), stdin="\n")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert told in err
+    assert {path: path.read_bytes() for path in here.rglob("*") if path.is_file()} == before
+
+
+def test_init_where_nothing_can_be_written(command, here):
+    """A file in the way of the keys directory is told in one line."""
+    (here / "keys").write_text("")
+    code, _, err = command("init")
+    assert code == 2
+    assert err.startswith("console: keys")
+    assert err.count("\n") == 1
+
+
+def test_the_users_of_a_configuration(command, here):
+    """--config names the directory as the file does."""
+    (here / "sub").mkdir()
+    (here / "sub" / "demo.toml").write_text('keys = "own"\n')
+    config = ("--config", "sub/demo.toml")
+    assert command("user", "add", "boss", "--stdin", *config, stdin="sekrit\n")[0] == 0
+    assert FileCredentials(here / "sub" / "own").users() == ["boss"]
+    assert command("user", "list", *config) == (0, "boss\n", "")
+    code, _, err = command("key", "list", "ann", *config)
+    assert (code, err.count("\n")) == (2, 1)
+    code, _, err = command("user", "list", "--config", "none.toml")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "none.toml: there is no such file" in err
+
+
+# ---------------------------------------------------------------- check
+
+
+def test_check_has_nothing_to_say_of_a_good_one(command):
+    """A configuration with a user and a real password is fine, and stays as it is."""
+    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
+    assert command("check", "demo.toml") == (0, "demo.toml: no errors, no warnings\n", "")
+
+
+def test_check_without_a_file(command):
+    """It takes console.toml, and says what to do if there is none."""
+    code, out, _ = command("check")
+    assert code == 2
+    assert out.startswith("error: console.toml: there is no such file; make one with: console init")
+    command("init", "-u", "boss", "--stdin", stdin="sekrit\n")
+    assert command("check")[0] == 0
+
+
+def test_check_names_each_fault(command, here, monkeypatch):
+    """Faults of the file and of the environment are told with line, key and remedy."""
+    (here / "bad.toml").write_text("[telnet]\nprot = 1\nport = 0\n[evaluation]\nmode = 'x'\n")
+    monkeypatch.setenv("CONSOLE_SSH_PORT", "ssh")
+    monkeypatch.setenv("CONSOLE_TELNET_PROT", "1")
+    code, out, err = command("check", "bad.toml")
+    assert (code, err) == (2, "")
+    assert out.splitlines() == [
+        "error: bad.toml:2: telnet.prot: is no setting; did you mean telnet.port?",
+        'error: CONSOLE_SSH_PORT: ssh.port = "ssh": must be a whole number, 0 to 65535',
+        'error: bad.toml:5: evaluation.mode = "x": must be thread or loop',
+        "warning: CONSOLE_TELNET_PROT: is without effect; did you mean CONSOLE_TELNET_PORT?",
+        "bad.toml: 3 errors, 1 warning",
+    ]
+
+
+def found(command, *needles, file="demo.toml", status=0):
+    """Check a file; each needle has to stand in a line of its own, and there are no others."""
+    code, out, err = command("check", file)
+    lines = out.splitlines()[:-1]
+    assert (code, err) == (status, "")
+    assert len(lines) == len(needles), out
+    for needle in needles:
+        assert any(needle in line for line in lines), (needle, out)
+
+
+def test_check_warns_of_passwords_that_everybody_knows(command):
+    """Those are the default one, and a name that is its own password."""
+    command("init", "--name", "demo", "-w", "admin")
+    command("user", "add", "boss", "--stdin", "--keys", "keys", stdin="boss\n")
+    found(
+        command,
+        "with the default password; set another with: console user passwd admin --config demo.toml",
+        "the password of boss is the name; set another with: console user passwd boss",
+    )
+
+
+def test_check_warns_of_the_default_user(command):
+    """The line that lets it in is named, with the command that adds a user."""
+    command("init", "--name", "demo")
+    found(command, "demo.toml:7: anybody on this machine can enter as admin with the default")
+
+
+def test_check_refuses_the_default_password_for_other_machines(command, here):
+    """Where others could enter with it, a start would be refused, and so says the check."""
+    (here / "demo.toml").write_text('keys = "keys"\n[ssh]\nport = 0\nhost = "0.0.0.0"\n')
+    command("user", "add", "admin", "--stdin", "--keys", "keys", stdin="admin\n")
+    found(
+        command,
+        "warning: ",
+        'error: demo.toml:4: ssh.host = "0.0.0.0": with the default password only this machine',
+        status=2,
+    )
+
+
+def test_check_warns_if_nobody_can_log_in(command, here):
+    """No users and no default user: the command that adds one is named."""
+    (here / "demo.toml").write_text('keys = "keys"\n[ssh]\nport = 0\n')
+    found(command, "no users, so nobody can log in; add one with: console user add NAME --config")
+
+
+def test_check_finds_what_is_wrong_with_keys(command, here):
+    """Lines of the users file and of authorized keys, permissions, and the host key."""
+    command("init", "--name", "demo", "--ssh-port", "0", "-u", "boss", "--stdin", stdin="sekrit\n")
+    with (here / "keys" / "users").open("a") as users:
+        users.write("ann:sekrit\n")
+    granted = here / "keys" / "authorized_keys"
+    (granted / "boss").write_text(f"{ed25519_line(1, 'good')}\nnonsense\n")
+    (granted / "gone").write_text(ed25519_line(1, "good"))
+    (here / "keys" / "host_key").chmod(0o644)
+    (here / "keys").chmod(0o755)
+    found(
+        command,
+        "warning: keys: holds keys and passwords, and can be read by other users (mode 0755)",
+        "keys/users:2: has no argon2 hash",
+        "keys/authorized_keys/boss:2: the line does not begin with a kind of key",
+        "keys/authorized_keys/gone: lets nobody in, because there is no user 'gone'",
+        "keys/host_key: can be read by other users (mode 0644); chmod 600",
+        status=2,
+    )
+
+
+def test_check_finds_a_users_file_that_is_not_trusted(command, here):
+    """One that others can write lets nobody in."""
+    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
+    (here / "keys" / "users").chmod(0o666)
+    found(command, "nobody gets in by it, because it can be changed by other users", status=2)
+
+
+def test_check_finds_that_nothing_listens(command, here):
+    """A file without a port starts nothing."""
+    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
+    (here / "demo.toml").write_text('keys = "keys"\n')
+    found(command, "nothing listens; add [telnet] or [ssh] with a port", status=2)
+
+
+# ---------------------------------------------------------------- completion
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts(console, shell):
+    """Each shell gets a script that asks our command."""
+    code, out, _ = console("completion", shell)
+    assert code == 0
+    assert "_CONSOLE_COMPLETE" in out
+
+
+def test_completion_completes():
+    """What the script asks for is answered: the commands that begin so."""
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "console")],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={
+            **os.environ,
+            "_CONSOLE_COMPLETE": "bash_complete",
+            "COMP_WORDS": "console us",
+            "COMP_CWORD": "1",
+        },
+    )
+    assert done.stdout == "plain,user\n"

@@ -112,15 +112,20 @@ class FallbackHandler(logging.StreamHandler[TextIO]):
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, unless another handler has it."""
         # The host's stderr of this moment: it may be redirected while we run, or be missing.
-        if sys.stderr is not None and not self._has_another(record.name):
+        if sys.stderr is not None and self._is_first() and not self._has_another(record.name):
             self.stream = sys.stderr
             super().emit(record)
+
+    def _is_first(self) -> bool:
+        """Whether this is the one of several consoles' that writes."""
+        handlers = logging.getLogger("console").handlers
+        return self is next((one for one in handlers if isinstance(one, FallbackHandler)), self)
 
     def _has_another(self, name: str) -> bool:
         """Whether a handler of the host gets the records of a logger."""
         logger: logging.Logger | None = logging.getLogger(name)
         while logger is not None:
-            if any(handler is not self for handler in logger.handlers):
+            if not all(isinstance(handler, FallbackHandler) for handler in logger.handlers):
                 return True
             logger = logger.parent if logger.propagate else None
         return False

@@ -47,6 +47,13 @@ def is_quit(error: BaseException) -> bool:
     return bdb is not None and issubclass(type(error), bdb.BdbQuit)
 
 
+def _forget(frame: FrameType, name: str) -> None:
+    # The dict of a module, which a statement's frame has. That of a function is a copy, or from
+    # Python 3.13 on a view that takes nothing away.
+    if isinstance(frame.f_locals, dict):
+        frame.f_locals.pop(name, None)
+
+
 def _make() -> pdb.Pdb:
     if asyncio._get_running_loop() is not None:  # noqa: SLF001 - get_running_loop() without a raise
         raise io.UnsupportedOperation(_REFUSAL)
@@ -65,13 +72,14 @@ def _make() -> pdb.Pdb:
             try:
                 super().user_return(frame, return_value)
             finally:
-                frame.f_locals.pop("__return__", None)
+                _forget(frame, "__return__")
 
         def user_exception(self, frame: FrameType, exc_info: Any) -> None:
             try:
                 super().user_exception(frame, exc_info)
             finally:
-                frame.f_locals.pop("__exception__", None)
+                _forget(frame, "__exception__")
 
     streams: Any = {"stdin": sys.stdin, "stdout": sys.stdout}
-    return SessionPdb(nosigint=True, readrc=False, **streams)
+    # Stepping off the end of a statement does not step into us.
+    return SessionPdb(nosigint=True, readrc=False, skip=["console.*"], **streams)

@@ -126,6 +126,7 @@ class SessionEvaluator:
         if execution is not None and not execution.done.done():
             # Its session is gone. It is asked to stop, or left running, as the settings say.
             execution.scope.sink = LateOutput(execution.name)
+            execution.given_up = True
             if not self._settings.keep_running:
                 self._statements.wind_down(execution)
         if self._worker is not None:

@@ -16,6 +16,9 @@ import contextlib
 import contextvars
 import inspect
 import logging
+import os
+import sys
+import threading
 import time
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
@@ -55,6 +58,7 @@ class Execution:
         done: Has the outcome, on the console's loop; given up on, it has one before the end.
         changed: Set when there is news: the statement is done, or moved to the host's loop.
         busy_since: While it holds the host's loop: since when. None between its steps.
+        given_up: Nobody waits for it any more.
     """
 
     def __init__(
@@ -74,6 +78,8 @@ class Execution:
         self.source = source
         self.began_at = time.time()
         self.busy_since: float | None = None
+        self.given_up = False
+        self._process = os.getpid()
         self.future_flags = future_flags
         self.last_error: BaseException | None = None
         self.scope = scope
@@ -97,8 +103,13 @@ class Execution:
 
     def run(self) -> None:
         """Compile, then run here or hand over to the host's loop."""
+        trace = sys.gettrace()
+        self.scope.reader = threading.get_ident()
         # The context is left before the host's loop enters it: one thread at a time may.
         step = self._worker.guard.run(self, self._context.run, self._compile_or_execute)
+        self.scope.reader = 0
+        # A debugger that was left in mid-step would go on with us, and with the next statement.
+        sys.settrace(trace)
         if step.error is not None:
             self._finish(self._failed_at_last(step.error, self._worker.guard))
         elif isinstance(step.value, Outcome):
@@ -225,6 +236,10 @@ class Execution:
         )
 
     def _finish(self, outcome: Outcome) -> None:
+        if os.getpid() != self._process:
+            # The statement has forked, and this is the child: it was the statement's alone. It
+            # must not go on as a second service on the first one's sockets.
+            os._exit(outcome.status)
         self._tell(self._resolve, outcome)
 
     def _tell(self, callback: Any, *arguments: Any) -> None:
@@ -261,6 +276,7 @@ class Execution:
 
     def give_up(self, outcome: Outcome) -> None:
         """Let the session go on with this outcome; the statement ends when it can."""
+        self.given_up = True
         if not self.done.done():
             self.done.set_result(outcome)
         self.changed.set()

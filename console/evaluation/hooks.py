@@ -22,6 +22,7 @@ from typing import Any
 
 from console.evaluation import debugger
 from console.evaluation.interrupts import is_stray
+from console.evaluation.printer import drop_own_frames
 from console.evaluation.streams import RoutedInput, RoutedOutput, read_line
 from console.scope import current_scope
 
@@ -79,12 +80,29 @@ def _inheriting(start: Callable[[threading.Thread], None]) -> Callable[[threadin
     def start_in_context(thread: threading.Thread) -> None:
         """Start a thread; in the caller's context if a session's code starts it."""
         if current_scope.get() is not None and not _belongs_to_a_pool(thread):
-            run = thread.run
             context = contextvars.copy_context()
-            thread.run = lambda: context.run(run)  # type: ignore[method-assign]  # this one only
+            run = thread.run
+
+            def run_in_context() -> None:
+                del thread.run  # it holds the thread, which would hold it
+                context.run(_run_reporting, thread, run)
+
+            thread.run = run_in_context  # type: ignore[method-assign]  # this one only
         start(thread)
 
     return start_in_context
+
+
+def _run_reporting(thread: threading.Thread, run: Callable[[], None]) -> None:
+    """Run a thread's code, and report what it raises in its context: to the session."""
+    try:
+        run()
+    except SystemExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 - as threading does, but in the context
+        drop_own_frames(error)
+        report = (type(error), error, error.__traceback__, thread)
+        threading.excepthook(threading.ExceptHookArgs(report))
 
 
 def _debugging(hook: Callable[..., Any]) -> Callable[..., Any]:

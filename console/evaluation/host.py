@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from console.evaluation.interrupts import AsyncExceptionGuard, Guard, SignalGuard
+from console.evaluation.interrupts import AsyncExceptionGuard, Guard, SignalGuard, main_guard
 
 logger = logging.getLogger("console.host")
 
@@ -28,6 +28,7 @@ class HostLoop:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._guard: SignalGuard | AsyncExceptionGuard | None = None
+        self._holds_signal = False
         self.ident = 0
         """The identifier of the loop's thread; 0 until the loop has run something for us."""
 
@@ -76,22 +77,24 @@ class HostLoop:
         if self._guard is None:
             self._note_thread()
             if threading.current_thread() is threading.main_thread():
-                self._guard = SignalGuard()
+                self._guard = main_guard
             else:
                 self._guard = AsyncExceptionGuard()
-        if isinstance(self._guard, SignalGuard):
-            self._guard.install()
+        if self._guard is main_guard and not self._holds_signal:
+            self._holds_signal = True
+            main_guard.install()
         return self._guard
 
     def give_back_signal(self) -> None:
         """Undo what `guard` changed, at once if this is the main thread, else on the loop."""
-        if not isinstance(self._guard, SignalGuard):
+        if not self._holds_signal:
             return
         if threading.current_thread() is threading.main_thread():
-            self._guard.uninstall()
+            self._holds_signal = False
+            main_guard.uninstall()
         elif self._given is not None:
             with contextlib.suppress(RuntimeError):  # closed: whoever stops us on main does it
-                self._given.call_soon_threadsafe(self._guard.uninstall)
+                self._given.call_soon_threadsafe(self.give_back_signal)
 
     def leave_behind(self) -> None:
         """Go on with a new loop, if the loop is ours: a statement holds it and does not stop.

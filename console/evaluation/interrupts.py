@@ -95,6 +95,9 @@ class Token(Protocol):
     busy_since: float | None
     """When the step that runs now began (time.monotonic); None between steps."""
 
+    given_up: bool
+    """Nobody waits for the statement any more: who cancels its task may end it at once."""
+
 
 class Guard(Protocol):
     """Runs calls of a statement, and interrupts the one that is asked for."""
@@ -120,26 +123,29 @@ def is_stray(error: BaseException | None) -> bool:
 
 
 class SignalGuard:
-    """For statements on the main thread. Install and uninstall it there."""
+    """For statements on the main thread. Install and uninstall it there.
+
+    Installing is counted: `main_guard` serves every console of the process.
+    """
 
     def __init__(self) -> None:
         self._current: object | None = None
         self._requested: object | None = None
         self._vetoes = 0
         self._previous: Any = None
-        self._installed = False
+        self._users = 0
 
     def install(self) -> None:
-        """Take the signal, if it is not taken yet. Main thread only."""
-        if not self._installed:
+        """Take the signal, or count one more user of it. Main thread only."""
+        self._users += 1
+        if self._users == 1:
             self._previous = signal.signal(SIGNAL, self._handle)
-            self._installed = True
 
     def uninstall(self) -> None:
-        """Give the signal back, unless somebody has taken it since. Main thread only."""
-        if self._installed and signal.getsignal(SIGNAL) == self._handle:
+        """Give the signal back after its last user, unless somebody has taken it since."""
+        self._users -= 1
+        if self._users == 0 and signal.getsignal(SIGNAL) == self._handle:
             signal.signal(SIGNAL, self._previous or signal.SIG_DFL)
-        self._installed = False
 
     def run(self, token: object, function: Callable[..., Any], *arguments: Any) -> Step:
         """Call a function. See `Guard.run`."""
@@ -187,6 +193,10 @@ class SignalGuard:
             self._vetoes += 1
             return True
         return False
+
+
+main_guard: Final = SignalGuard()
+"""There is one main thread, and one handler of its signal."""
 
 
 class AsyncExceptionGuard:
@@ -271,6 +281,12 @@ class GuardedCoroutine(collections.abc.Coroutine[Any, Any, Step]):
         error = kind if value is None else value
         if isinstance(error, type):
             error = error()
+        if self._token.given_up:
+            # A statement that swallows every cancellation must not keep a service from leaving,
+            # which cancels what runs on its loop and waits for it.
+            ended = Step()
+            ended.error = error
+            raise StopIteration(ended)
         return self._drive(self._coroutine.throw, error)
 
     def close(self) -> None:

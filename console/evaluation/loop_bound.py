@@ -52,11 +52,19 @@ def needs_loop(tree: ast.Module, namespace: Mapping[str, Any]) -> bool:
 
 def _own_code(tree: ast.AST) -> Iterator[ast.AST]:
     """Walk in the order of the source, past what runs later or never."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
-            continue
+    # Not recursive: the tree of a long sum is as deep as the sum is long.
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
         yield node
-        yield from _own_code(node)
+        waiting += [
+            child
+            for child in reversed(list(ast.iter_child_nodes(node)))
+            if not isinstance(child, _LATER)
+        ]
+
+
+_LATER = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
 
 class _Names:

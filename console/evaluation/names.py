@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from console.evaluation import debugger
 from console.evaluation.evaluator import SessionEvaluator
 from console.evaluation.host import HostLoop
+from console.evaluation.interrupts import GuardedCoroutine
 from console.evaluation.leftover import Statements
 from console.introspect.stacks import describe_thread
 from console.patches import Patch, PatchJournal
@@ -51,7 +52,17 @@ class Exit:
         return "Use exit() or Ctrl-D (end of input) to leave; the service goes on"
 
     def __call__(self, status: object = None) -> NoReturn:
-        """End the session. With ``ssh host 'statement'``, the status is the command's."""
+        """End the session. With ``ssh host 'statement'``, the status is the command's.
+
+        Raises:
+            RuntimeError: In a task or callback of the service's loop. SystemExit there would go
+                through the loop, and end the service.
+        """
+        if asyncio._get_running_loop() is not None:  # noqa: SLF001 - the cheap way to ask
+            task = asyncio.current_task()
+            if task is None or not isinstance(task.get_coro(), GuardedCoroutine):
+                message = "exit() ends a session from one of its statements only"
+                raise RuntimeError(message)
         raise SystemExit(status)
 
 

@@ -9,15 +9,21 @@ moment to the operator, and loses that of tasks which print later.
 
 from __future__ import annotations
 
+import asyncio
 import io
 import logging
 import sys
+import threading
 from collections.abc import Iterable
+from types import FrameType
 from typing import Any, TextIO
 
 from console.scope import Scope, current_scope
 
 _LOGGING_FILE = logging.__file__
+
+_LOOK_BACK_FRAMES = 30
+"""As deep as a handler that renders before it writes; a statement's own stack ends before that."""
 
 
 class RoutedOutput(io.TextIOBase):
@@ -34,7 +40,7 @@ class RoutedOutput(io.TextIOBase):
         scope = current_scope.get()
         if (
             scope is not None
-            and not _called_by_logging(sys._getframe(1).f_code.co_filename)  # noqa: SLF001
+            and not _called_by_logging(sys._getframe(1))  # noqa: SLF001
             # Checked here, as a real stream does it, before the text travels to another thread.
             and scope.sink.write(_checked(text), error=self._error)
         ):
@@ -144,14 +150,17 @@ class RoutedInput(io.TextIOBase):
         if scope is None:
             return self._host().read(-1 if size is None else size)
         if size is not None and size >= 0:
-            return self.readline()[:size]
+            return self.readline(size)
         return "".join(iter(self.readline, ""))
 
     def readline(self, size: int | None = -1, /) -> str:  # type: ignore[override]  # str, as TextIO
         """Read a line from the session's terminal, or from the host's stdin."""
         scope = current_scope.get()
-        if scope is not None:
-            return read_line(scope)
+        if scope is not None and scope.source is not None:
+            line = scope.source.rest or read_line(scope)
+            end = len(line) if size is None or size < 0 else size
+            scope.source.rest = line[end:]
+            return line[:end]
         return self._host().readline(-1 if size is None else size)
 
     def fileno(self) -> int:
@@ -175,7 +184,10 @@ class RoutedInput(io.TextIOBase):
         return self._real is not None and self._real.closed
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._host(), name)
+        if current_scope.get() is not None:
+            message = f"a session's stdin has no attribute {name!r}"
+            raise AttributeError(message)
+        return getattr(self._real, name)
 
 
 def read_line(scope: Scope, *, secret: bool = False) -> str:
@@ -187,6 +199,9 @@ def read_line(scope: Scope, *, secret: bool = False) -> str:
     if scope.source is None:
         message = "there is no input to read here"
         raise io.UnsupportedOperation(message)
+    if scope.reader != threading.get_ident() and asyncio._get_running_loop() is None:  # noqa: SLF001
+        message = "only a statement's own thread can read the session's input, and while it runs"
+        raise io.UnsupportedOperation(message)
     return scope.source.read_line(secret=secret)
 
 
@@ -197,10 +212,15 @@ def _checked(text: Any) -> str:
     raise TypeError(message)
 
 
-def _called_by_logging(filename: str) -> bool:
-    """Whether a log handler writes.
+def _called_by_logging(frame: FrameType | None) -> bool:
+    """Whether a log handler writes, by itself or through the likes of ``print`` and rich.
 
-    One made by a statement holds our proxy, and the records that it handles from then on are the
-    host's, from whichever context they come.
+    Its records are the host's, from whichever context they come.
     """
-    return filename == _LOGGING_FILE
+    for _ in range(_LOOK_BACK_FRAMES):
+        if frame is None:
+            return False
+        if frame.f_code.co_filename == _LOGGING_FILE:
+            return True
+        frame = frame.f_back
+    return False

@@ -8,6 +8,8 @@ dictionaries, in slots. A value behind a property is not completed further.
 from __future__ import annotations
 
 import builtins
+import heapq
+import itertools
 import keyword
 import re
 import sys
@@ -23,6 +25,9 @@ from typing import Any, Final
 
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
+
+_LOOK_AT: Final = 50_000
+"""Keys of a dict that are looked at: all of a large one would take the console's loop seconds."""
 
 _LIMIT: Final = 500
 """More entries than this help nobody, and cost the client a screen of output each."""
@@ -42,7 +47,7 @@ class StaticCompleter(Completer):
     """Completes names, attributes, string keys of plain dicts, and loaded modules."""
 
     def __init__(
-        self, namespace: Mapping[str, Any], private_names: Callable[[], Iterable[str]]
+        self, namespace: dict[str, Any], private_names: Callable[[], Iterable[str]]
     ) -> None:
         self._namespace = namespace
         self._private_names = private_names
@@ -55,13 +60,13 @@ class StaticCompleter(Completer):
         """Yield what fits the text before the cursor."""
         line = document.current_line_before_cursor[-_LOOK_BACK_CHARACTERS:]
         typed, entries = self._candidates(line)
-        found = 0
-        for name, meta in sorted(entries.items(), key=lambda item: _rank(item[0])):
-            if name.startswith(typed) and (typed or not name.startswith("_")):
-                yield Completion(name, start_position=-len(typed), display_meta=meta)
-                found += 1
-                if found >= _LIMIT:
-                    return
+        fitting = (
+            name
+            for name in entries
+            if name.startswith(typed) and (typed or not name.startswith("_"))
+        )
+        for name in heapq.nsmallest(_LIMIT, fitting, key=_rank):
+            yield Completion(name, start_position=-len(typed), display_meta=entries[name])
 
     def _candidates(self, line: str) -> tuple[str, dict[str, str]]:  # noqa: PLR0911 - a table
         if match := _FROM.match(line):
@@ -72,7 +77,8 @@ class StaticCompleter(Completer):
         if match := _KEY.search(line):
             value = self._resolve(match[1].split("."))
             keys = value if type(value) is dict else {}
-            return match[3], {key: "key" for key in list(keys) if type(key) is str}
+            looked_at = itertools.islice(list(keys), _LOOK_AT)
+            return match[3], {key: "key" for key in looked_at if type(key) is str}
         match = _DOTTED.search(line)
         if match is None:
             return "", {}
@@ -93,13 +99,14 @@ class StaticCompleter(Completer):
         entries |= dict.fromkeys(self._private_names(), "console")
         entries |= {
             name: _meta(value)
-            for name, value in list(self._namespace.items())
+            # A subclass of dict may have methods of its own.
+            for name, value in list(dict.items(self._namespace))
             if type(name) is str and name != "__builtins__"
         }
         return entries
 
     def _resolve(self, path: list[str]) -> Any:
-        value = self._namespace.get(path[0], _ABSENT)
+        value = dict.get(self._namespace, path[0], _ABSENT)
         if value is _ABSENT:
             value = vars(builtins).get(path[0], _ABSENT)
         for name in path[1:]:

@@ -20,6 +20,7 @@ from console.evaluation.compiler import normalise, split_mode
 from console.frontends.channel import ChannelInput, color_depth, make_output
 from console.frontends.completion import StaticCompleter
 from console.interfaces import FrontendHost, HistoryLog
+from console.scope import muted
 
 _HISTORY_ENTRIES = 1000
 """As many as the arrow keys reach: they are laid out anew for each prompt."""
@@ -158,8 +159,9 @@ class _StatementValidator(Validator):
         """Raise a ValidationError where the text cannot be compiled."""
         _, source = split_mode(document.text)
         try:
-            # Only parsed: the rest of compiling would say its warnings twice.
-            ast.parse(normalise(source), "<input>")
+            # Only parsed, and muted: warnings are said when the statement runs.
+            with muted():
+                ast.parse(normalise(source), "<input>")
         except SyntaxError as error:
             within = Document(source).translate_row_col_to_index(
                 (error.lineno or 1) - 1, (error.offset or 1) - 1

@@ -32,6 +32,10 @@ _COALESCE_SECONDS = 0.05
 """Text that comes while a prompt is up is gathered this long: each time costs a redraw."""
 
 
+_ABOVE_CHARACTERS = 64 * 1024
+"""More than this is not gathered but written at once, so that it is paused with the output."""
+
+
 class FullscreenFrontend:
     """Reads statements with an editor. Follows `Frontend`."""
 
@@ -49,6 +53,8 @@ class FullscreenFrontend:
         self._waiting_at_literal = False
         self._at_line_start = True
         self._above: list[str] = []
+        self._above_size = 0
+        self._resize_timer: asyncio.TimerHandle | None = None
         self._above_timer: asyncio.TimerHandle | None = None
 
     async def read(self) -> str | None:
@@ -141,7 +147,10 @@ class FullscreenFrontend:
             self._send("\r\x1b[K" + _whole_lines(text) + _PROMPT)
         elif self._editor is not None and self._editor.is_reading:
             self._above.append(text)
-            if self._above_timer is None:
+            self._above_size += len(text)
+            if self._above_size > _ABOVE_CHARACTERS:
+                self._flush_above()
+            elif self._above_timer is None:
                 self._above_timer = asyncio.get_running_loop().call_later(
                     _COALESCE_SECONDS, self._flush_above
                 )
@@ -155,6 +164,7 @@ class FullscreenFrontend:
             self._above_timer = None
         text = "".join(self._above)
         self._above.clear()
+        self._above_size = 0
         if not text:
             return
         if self._editor is not None and self._editor.is_reading:
@@ -164,13 +174,23 @@ class FullscreenFrontend:
             self._at_line_start = text.endswith("\n")
 
     def resized(self) -> None:
-        """Draw anew for the new size."""
+        """Draw anew for the new size, once for a window that is being dragged."""
+        if self._resize_timer is None:
+            self._resize_timer = asyncio.get_running_loop().call_later(
+                _COALESCE_SECONDS, self._draw_resized
+            )
+
+    def _draw_resized(self) -> None:
+        self._resize_timer = None
         if self._editor is not None:
             self._editor.resized()
 
     def close(self) -> None:
         """End a pending read; once none is pending, release the editor. Can be called twice."""
         self._flush_above()
+        if self._resize_timer is not None:
+            self._resize_timer.cancel()
+            self._resize_timer = None
         self._closed = True
         self._arrived.set()
         if self._editor is not None:

@@ -6,18 +6,26 @@ No escape sequence is ever written. Echo is ours only if the client leaves it to
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable
 
 from console.evaluation.compiler import is_complete
 from console.frontends.rendering import render_outcome, terminal_bytes
 from console.interfaces import FrontendHost, Outcome
+from console.limits import STATEMENT_CHARACTERS
 from console.line_discipline import EndOfFile, Interrupt, LineDiscipline
+from console.scope import muted
 
 _FIRST_PROMPT = ">>> "
 _NEXT_PROMPT = "... "
 
 _LONG_LINES = 64
 """A statement of more lines was pasted, not typed."""
+
+_COMPOUND = re.compile(
+    r"\s*(%\w+\s+)?(@|(async|class|def|for|if|match|try|while|with)\b(?!\s*[=.(,\[]))"
+)
+"""How a statement begins that goes on until an empty line; ``match = 1`` is none."""
 
 
 class LineFrontend:
@@ -31,6 +39,8 @@ class LineFrontend:
         self._history = host.history
         self._interactive = kind.interactive
         self._lines: list[str] = []
+        self._size = 0
+        self._next_try = 0
         self._discipline = LineDiscipline(echo=kind.server_echo)
         self._arrived = asyncio.Event()
         self._closed = False
@@ -40,6 +50,7 @@ class LineFrontend:
     async def read(self) -> str | None:
         """Return the next complete statement; None at the end of input."""
         self._lines.clear()
+        self._size = 0
         self._show_prompt(_FIRST_PROMPT)
         while not self._closed:
             event = self._discipline.next()
@@ -107,8 +118,17 @@ class LineFrontend:
             self._show_prompt(_FIRST_PROMPT)
             return False
         self._lines.append(line)
+        self._size += len(line) + 1
+        if self._size > STATEMENT_CHARACTERS:
+            self._drop_lines(f"this statement is longer than {STATEMENT_CHARACTERS} characters")
+            return False
         source = "\n".join(self._lines)
-        if not self._may_be_complete(line) or not is_complete(source):
+        if not self._may_be_complete(line):
+            self._show_prompt(_NEXT_PROMPT)
+            return False
+        with muted():  # what the parser warns of is said when the statement runs
+            complete = is_complete(source)
+        if not complete:
             self._show_prompt(_NEXT_PROMPT)
             return False
         if self._interactive:
@@ -118,10 +138,17 @@ class LineFrontend:
     def _may_be_complete(self, line: str) -> bool:
         """Whether it is worth to compile everything after this line.
 
-        For each line of a long block that would take minutes, on the loop that serves the others.
-        A long statement can only end with an empty line, a bracket or a quote.
+        After each line of a long block that would take minutes, on the loop that serves the
+        others. A compound statement ends with an empty line. Others are tried after each line at
+        first, then each time that they have grown by half.
         """
-        return len(self._lines) < _LONG_LINES or line.rstrip()[-1:] in ("", *")]}\"'")
+        if not line.strip() or len(self._lines) == 1:
+            self._next_try = len(self._lines) + 1
+            return True
+        if _COMPOUND.match(self._lines[0]) or len(self._lines) < self._next_try:
+            return False
+        self._next_try = max(len(self._lines) + 1, len(self._lines) * 3 // 2 - _LONG_LINES)
+        return True
 
     def _last_lines(self) -> str | None:
         """At the end of input, what has been typed is the last statement."""
@@ -133,11 +160,12 @@ class LineFrontend:
             self._send("\n")
         return None
 
-    def _drop_lines(self) -> None:
+    def _drop_lines(self, reason: str = "KeyboardInterrupt") -> None:
         self._lines.clear()
+        self._size = 0
         self._prompt = ""
         if self._interactive:
-            self._send("KeyboardInterrupt\n")
+            self._send(f"{reason}\n")
         self._at_line_start = True
         self._show_prompt(_FIRST_PROMPT)
 

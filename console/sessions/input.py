@@ -28,6 +28,10 @@ def _nothing() -> None:
     """Nobody is there any more who could be told."""
 
 
+def _nowhere(text: str) -> None:
+    """Nobody sees it any more."""
+
+
 class _Request:
     """A line that is waited for. ``answer`` is None until it is there."""
 
@@ -46,7 +50,11 @@ class SessionInput:
         echo: Callable[[str], object],
         on_wanted: Callable[[], None],
     ) -> None:
-        self._terminal = terminal
+        self._terminal: Terminal | None = terminal
+        self._raw = not terminal.kind.interactive
+        self._piped: list[str] = []
+        self._ended = False
+        self.rest = ""
         self._echo = echo
         self._on_wanted = on_wanted
         self._loop = asyncio.get_running_loop()
@@ -58,7 +66,9 @@ class SessionInput:
     def page_rows(self) -> int:
         """See `InputSource.page_rows`."""
         terminal = self._terminal
-        return terminal.size.rows if terminal.kind.interactive and not terminal.command else 0
+        if terminal is None or self._raw or terminal.command is not None:
+            return 0
+        return terminal.size.rows
 
     def read_line(self, *, secret: bool = False) -> str:
         """See `InputSource.read_line`."""
@@ -84,13 +94,20 @@ class SessionInput:
 
     def feed(self, text: str) -> str:
         """Take typed text. Returns what is left over once nobody waits for a line any more."""
+        if self._raw:
+            self._piped.append(text)
+            return self._answer_from_pipe()
         self._discipline.feed(text)
         return self._answer()
 
     def feed_eof(self) -> None:
         """No more input comes: whoever waits gets an empty line."""
-        self._discipline.feed_eof()
-        self._answer()
+        if self._raw:
+            self._ended = True
+            self._answer_from_pipe()
+        else:
+            self._discipline.feed_eof()
+            self._answer()
 
     def drop(self) -> None:
         """Ctrl-C: drop the line that is being typed, and let nobody wait for it."""
@@ -104,6 +121,8 @@ class SessionInput:
         self._closed = True
         # Whoever keeps the scope of a statement must not keep the session.
         self._on_wanted = _nothing
+        self._echo = _nowhere
+        self._terminal = None
         for request in self._requests:
             request.answered.set()
         self._requests.clear()
@@ -133,6 +152,21 @@ class SessionInput:
             self._requests.popleft()
             request.answered.set()
         return self._discipline.take_pending()
+
+    def _answer_from_pipe(self) -> str:
+        """As `_answer`, for data that nobody types: nothing in it is a key."""
+        data = "".join(self._piped)
+        self._piped.clear()
+        while self._requests:
+            end = data.find("\n") + 1
+            if not end and not self._ended:
+                self._piped.append(data)
+                return ""
+            end = end or len(data)
+            request = self._requests.popleft()
+            request.answer, data = data[:end], data[end:]
+            request.answered.set()
+        return data
 
     def _show(self) -> None:
         echo = self._discipline.take_output()

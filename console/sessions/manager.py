@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from console.events import EventBus
@@ -27,7 +27,7 @@ class SessionManager:
     def __init__(
         self,
         *,
-        namespace: Mapping[str, Any],
+        namespace: dict[str, Any],
         history: HistoryStore,
         events: EventBus,
         make_frontend: MakeFrontend,

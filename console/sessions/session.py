@@ -10,7 +10,7 @@ import asyncio
 import enum
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from console.events import (
@@ -56,7 +56,7 @@ class Session:
         number: int,
         principal: Principal,
         terminal: Terminal,
-        namespace: Mapping[str, Any],
+        namespace: dict[str, Any],
         history: HistoryLog,
         events: EventBus,
         greeting: str,
@@ -208,7 +208,7 @@ class Session:
         self._publish(StatementStarted, statement=count, source=source)
         began = time.monotonic()
         # Ctrl-C that was typed right behind the statement is meant for it.
-        if _INTERRUPT in "".join(self._typeahead):
+        if self.terminal.kind.interactive and _INTERRUPT in "".join(self._typeahead):
             asyncio.get_running_loop().call_soon(self.interrupt_received)
         outcome = await evaluator.evaluate(source)
         self._publish(
@@ -250,7 +250,7 @@ class Session:
             self._frontend.feed(text)
             return
         _, interrupt, after = text.rpartition(_INTERRUPT)
-        if interrupt:
+        if interrupt and self.terminal.kind.interactive:  # in a pipe it is a byte like others
             # As a tty does it: what was typed before Ctrl-C goes with it.
             self._forget_typeahead()
             self.interrupt_received()
@@ -316,6 +316,13 @@ class Session:
             self.input.feed_eof()
 
     def _keep(self, text: str) -> None:
+        if self.terminal.kind.server_echo:
+            # Somebody types, or pastes: reading goes on, or Ctrl-C would not be seen any more,
+            # and neither would the end of the connection.
+            room = TYPEAHEAD_CHARACTERS - self._typeahead_size
+            if len(text) > room:
+                text = text[:room]
+                self.terminal.write(b"\a")
         self._typeahead.append(text)
         self._typeahead_size += len(text)
         if self._typeahead_size > TYPEAHEAD_CHARACTERS:

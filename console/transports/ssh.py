@@ -12,6 +12,7 @@ import codecs
 import contextlib
 import logging
 import socket
+import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -28,9 +29,12 @@ from console.interfaces import (
     TerminalReceiver,
 )
 from console.limits import (
+    CHANNELS,
+    KEY_OFFERS,
     LOGIN_GRACE_SECONDS,
     LOGIN_TRIES,
     TERMINAL_BUFFER_BYTES,
+    UNAUTHENTICATED_CONNECTIONS,
 )
 from console.text import escape_line
 from console.transports.peers import clamp_size, format_peer, terminal_name
@@ -80,6 +84,8 @@ class SshListener:
         self.admit = admit
         self.events = events
         self.connections: set[asyncssh.SSHServerConnection] = set()
+        # A dict, because it keeps the order of arrival.
+        self._strangers: dict[asyncssh.SSHServerConnection, str] = {}
         self._acceptor: asyncssh.SSHAcceptor | None = None
         self._idle = asyncio.Event()
 
@@ -118,9 +124,30 @@ class SshListener:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), seconds)
 
+    def connected(self, connection: asyncssh.SSHServerConnection, peer: str) -> None:
+        """Take a new connection in. May end the oldest of those that have not logged in."""
+        self.connections.add(connection)
+        self._strangers[connection] = peer
+        if len(self._strangers) > UNAUTHENTICATED_CONNECTIONS:
+            oldest = next(iter(self._strangers))
+            self.drop(
+                self._strangers.pop(oldest),
+                f"more than {UNAUTHENTICATED_CONNECTIONS} connections before login",
+            )
+            oldest.abort()
+
+    def logged_in(self, connection: asyncssh.SSHServerConnection) -> None:
+        """Count a connection no more among those that may be ended for a new one."""
+        self._strangers.pop(connection, None)
+
+    def drop(self, peer: str, reason: str) -> None:
+        """Tell that a connection is ended for breaking a rule."""
+        self.events.publish(ConnectionDropped(transport="ssh", peer=peer, reason=reason))
+
     def lost(self, connection: asyncssh.SSHServerConnection) -> None:
         """Forget a connection that has ended."""
         self.connections.discard(connection)
+        self._strangers.pop(connection, None)
         if not self.connections:
             self._idle.set()
 
@@ -133,6 +160,8 @@ class _Connection(asyncssh.SSHServer):
         self._connection: asyncssh.SSHServerConnection | None = None
         self._peer = "unknown"
         self._tries = 0
+        self._offers = 0
+        self._terminals: weakref.WeakSet[SshTerminal] = weakref.WeakSet()
         self._candidate: tuple[str, Callable[[], Principal]] | None = None
         self._principal: Principal | None = None
 
@@ -141,7 +170,7 @@ class _Connection(asyncssh.SSHServer):
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
         self._peer = format_peer(conn.get_extra_info("peername"))
-        self._listener.connections.add(conn)
+        self._listener.connected(conn, self._peer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._connection is not None:
@@ -161,6 +190,13 @@ class _Connection(asyncssh.SSHServer):
     async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         """Tell whether a key opens this account. The signature is checked by asyncssh."""
         authenticator = self._listener.authenticator
+        self._offers += 1
+        if self._offers > KEY_OFFERS and self._connection is not None:
+            self._listener.drop(self._peer, f"more than {KEY_OFFERS} keys offered")
+            self._connection.disconnect(
+                asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "too many keys"
+            )
+            return False
         found = await authenticator.authorized_key(username, key.public_data)
         if found is None:
             return False
@@ -200,6 +236,7 @@ class _Connection(asyncssh.SSHServer):
             connection.abort()
             return
         self._principal = self._candidate[1]()
+        self._listener.logged_in(connection)
 
     # ---- what it asks for
 
@@ -207,8 +244,12 @@ class _Connection(asyncssh.SSHServer):
         """Open a channel for a shell or a command, in bytes."""
         if self._connection is None or self._principal is None:
             return False
-        channel = self._connection.create_server_channel(encoding=None)
-        return channel, SshTerminal(self._principal, self._listener)
+        if sum(terminal.is_open for terminal in self._terminals) >= CHANNELS:
+            logger.info("%s: more than %d sessions on one connection", self._peer, CHANNELS)
+            return False
+        terminal = SshTerminal(self._principal, self._listener)
+        self._terminals.add(terminal)
+        return self._connection.create_server_channel(encoding=None), terminal
 
 
 class SshTerminal(asyncssh.SSHServerSession[bytes]):
@@ -230,6 +271,11 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
         self._ended = False
 
     # ---- what the session sees (Terminal)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the channel is there, or is just being opened."""
+        return not self._ended
 
     @property
     def kind(self) -> TerminalKind:
@@ -255,16 +301,14 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
         if channel is None or self._ended:
             return
         # A terminal has one stream; only a pipe tells stdout from stderr.
-        if error and not self._kind.interactive:
-            channel.write_stderr(data)
-        else:
-            channel.write(data)
+        # asyncssh raises once the client has closed its end; we are told of that next.
+        with contextlib.suppress(BrokenPipeError):
+            if error and not self._kind.interactive:
+                channel.write_stderr(data)
+            else:
+                channel.write(data)
         if channel.get_write_buffer_size() > TERMINAL_BUFFER_BYTES:
-            self._listener.events.publish(
-                ConnectionDropped(
-                    transport="ssh", peer=self._principal.peer, reason="does not read its output"
-                )
-            )
+            self._listener.drop(self._principal.peer, "does not read its output")
             self.abort()
 
     def pause_reading(self) -> None:

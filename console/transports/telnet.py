@@ -45,10 +45,6 @@ LINGER_SECONDS: Final = 1.0
 TERMINAL_TYPE_SECONDS: Final = 0.5
 """How long a login waits for the terminal type that the client has promised."""
 
-UNAUTHENTICATED_CONNECTIONS: Final = 100
-"""Connections that have not logged in yet; beyond them the oldest is ended, so that a flood does
-not lock out who comes next (sshd: MaxStartups, where 100 refuses everybody)."""
-
 
 class _State(enum.Enum):
     """The life of a connection; it only goes down, but for VERIFYING back to LOGIN."""
@@ -461,10 +457,10 @@ class TelnetServer:
         self._connections[connection] = None
         self._strangers[connection] = None
         self._empty.clear()
-        if len(self._strangers) > UNAUTHENTICATED_CONNECTIONS:
+        if len(self._strangers) > limits.UNAUTHENTICATED_CONNECTIONS:
             oldest = next(iter(self._strangers))
             del self._strangers[oldest]
-            oldest.drop(f"more than {UNAUTHENTICATED_CONNECTIONS} connections before login")
+            oldest.drop(f"more than {limits.UNAUTHENTICATED_CONNECTIONS} connections before login")
 
     def logged_in(self, connection: TelnetConnection) -> None:
         """Count a connection no more among those that may be ended for a new one."""

@@ -1,0 +1,179 @@
+"""What ``console check`` finds: faults of a configuration and its keys, and weak spots."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from console.application import DEFAULT_USER
+from console.auth.keys import load_host_key, read_authorized_keys
+from console.auth.passwords import verify
+from console.auth.store import KEYS_DIRECTORY, FileCredentials
+from console.auth.users_file import parse_users
+from console.cli.configured import (
+    default_password_remedy,
+    keys_directory,
+    refuse_default_password,
+    refuse_unsupported,
+    refuse_without_listeners,
+)
+from console.config import ServerSettings, declarations, is_loopback
+from console.config_file import examine, place, tables, variable
+from console.errors import ConsoleError
+from console.state import exposure
+
+_PASSWORDS_CHECKED = 50
+"""Users whose password is tried; each try costs 20 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A line of the report. What is not a fault is a weak spot."""
+
+    text: str
+    is_fault: bool
+
+    def __str__(self) -> str:
+        return f"{'error' if self.is_fault else 'warning'}: {self.text}"
+
+
+def examine_all(file: str, environment: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield all there is to say, in the order in which somebody would put it right."""
+    settings, faults = examine(file, environment)
+    for fault in faults:
+        yield Finding(str(fault), is_fault=True)
+    yield from _environment(environment)
+    if settings is None:
+        return
+    yield from _exposed(Path(file), "says what code runs in the service", secret=False)
+    yield from _refused(refuse_without_listeners, file, settings)
+    yield from _refused(refuse_unsupported, file, settings)
+    store = FileCredentials(keys_directory(settings))
+    yield from _exposed(store.directory, "holds keys and passwords", secret=True)
+    try:
+        names = store.users()
+    except ConsoleError as error:
+        yield Finding(str(error), is_fault=True)
+    else:
+        with _without_log():  # the store tells there what is found here
+            yield from _users(file, settings, store, names)
+        yield from _authorized_keys(store.directory, names)
+    yield from _host_key(settings, store.directory)
+    yield from _plain_text(file, settings)
+
+
+def _refused(rule: Callable[..., None], *arguments: object) -> Iterator[Finding]:
+    """Yield what a start would be refused for."""
+    try:
+        rule(*arguments)
+    except ConsoleError as error:
+        yield Finding(str(error), is_fault=True)
+
+
+@contextlib.contextmanager
+def _without_log() -> Iterator[None]:
+    logger = logging.getLogger("console.auth")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
+
+
+def _environment(environment: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield what looks like a variable of ours, misspelled: it would be without effect."""
+    known = [
+        variable(table, one.name) for table, kind in tables().items() for one in declarations(kind)
+    ]
+    for name in sorted(environment):
+        nearest = difflib.get_close_matches(name, known, 1, cutoff=0.85)
+        if name.startswith("CONSOLE_") and name not in known and nearest:
+            yield Finding(f"{name}: is without effect; did you mean {nearest[0]}?", is_fault=False)
+
+
+def _exposed(path: Path, why: str, *, secret: bool) -> Iterator[Finding]:
+    try:
+        problem = exposure(path, path.stat(), secret=secret)
+    except OSError:
+        return  # told elsewhere, or not there yet
+    if problem:
+        yield Finding(f"{path}: {why}, and {problem}", is_fault=False)
+
+
+def _users(
+    file: str, settings: ServerSettings, store: FileCredentials, names: list[str]
+) -> Iterator[Finding]:
+    path = store.directory / "users"
+    if path.exists():
+        text = path.read_bytes().decode("utf-8", "surrogateescape")
+        for problem in parse_users(text, str(path)).problems:
+            yield Finding(problem, is_fault=True)
+    remedy = default_password_remedy(file, settings, store)
+    if remedy is not None:
+        where = path if names else place(file, "default_user")
+        yield Finding(
+            f"{where}: anybody on this machine can enter as {DEFAULT_USER} with the default"
+            f" password; set another with: {remedy}",
+            is_fault=False,
+        )
+        yield from _refused(refuse_default_password, file, settings, remedy)
+    elif not names:
+        yield Finding(
+            f"{path}: no users, so nobody can log in;"
+            f" add one with: console user add NAME --config {file}",
+            is_fault=False,
+        )
+    for name in names[:_PASSWORDS_CHECKED]:
+        phc = store.password_hash(name)
+        if name != DEFAULT_USER and phc is not None and verify(phc, name):
+            yield Finding(
+                f"{path}: the password of {name} is the name;"
+                f" set another with: console user passwd {name} --config {file}",
+                is_fault=False,
+            )
+
+
+def _authorized_keys(keys: Path, users: list[str]) -> Iterator[Finding]:
+    try:
+        paths = sorted((keys / KEYS_DIRECTORY).iterdir())
+    except OSError:  # there are none
+        return
+    for path in paths:
+        if path.name.startswith("."):  # a file that was being written when its writer was killed
+            continue
+        if path.name not in users:
+            text = f"{path}: lets nobody in, because there is no user {path.name!r}; remove it"
+            yield Finding(text, is_fault=False)
+            continue
+        problems: list[ConsoleError] = []
+        try:
+            read_authorized_keys(path, refused=problems.append)
+        except ConsoleError as error:
+            problems.append(error)
+        for problem in problems:
+            yield Finding(str(problem), is_fault=True)
+
+
+def _host_key(settings: ServerSettings, keys: Path) -> Iterator[Finding]:
+    if settings.ssh is None:
+        return
+    path = Path(settings.ssh.host_key or keys / "host_key")
+    if settings.ssh.host_key is None and not path.exists():
+        return  # made at the first start
+    try:
+        load_host_key(path)
+    except ConsoleError as error:
+        yield Finding(str(error), is_fault=True)
+
+
+def _plain_text(file: str, settings: ServerSettings) -> Iterator[Finding]:
+    if settings.telnet is not None and not is_loopback(settings.telnet.host):
+        yield Finding(
+            f"{place(file, 'telnet.host')}: telnet.host: {settings.telnet.host} can be reached by"
+            " others, and telnet shows passwords to the network; use [ssh] there",
+            is_fault=False,
+        )

@@ -1,0 +1,67 @@
+"""``console key``: who may enter, by public key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from console.cli.common import examples, with_store
+from console.errors import CredentialError
+
+if TYPE_CHECKING:
+    from console.auth.store import FileCredentials
+
+KEY_FILE_CHARACTERS = 1024 * 1024
+"""More than that is no file of public keys."""
+
+
+@click.group()
+def key() -> None:
+    """Public keys that let users in over SSH."""
+
+
+@key.command(
+    epilog=examples(
+        "console key add boss ~/.ssh/id_ed25519.pub",
+        "curl -s https://github.com/boss.keys | console key add boss -",
+    )
+)
+@click.argument("name")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@with_store
+def add(name: str, file: str, store: FileCredentials) -> None:
+    """Let user NAME in by the public keys in FILE; - is stdin."""
+    from console.auth.keys import parse_authorized_key  # noqa: PLC0415 - --help saves it
+
+    with click.open_file(file, encoding="utf-8", errors="replace") as stream:
+        lines = stream.read(KEY_FILE_CHARACTERS).split("\n")
+    place = "stdin" if file == "-" else file
+    # All are read before the first is granted: a file is taken whole or not at all.
+    keys = [parse_authorized_key(line, f"{place}:{at}") for at, line in enumerate(lines, 1)]
+    granted = [line for line, one in zip(lines, keys, strict=True) if one is not None]
+    if not granted:
+        raise CredentialError(place, "there is no public key in it")
+    for line in granted:
+        click.echo(f"{store.grant_key(name, line)} lets {name} in")
+
+
+@key.command(name="list")
+@click.argument("name")
+@with_store
+def list_keys(name: str, store: FileCredentials) -> None:
+    """List the keys of user NAME: fingerprint, kind, comment."""
+    for one in store.keys(name):
+        click.echo(f"{one.fingerprint} {one.algorithm} {one.comment}".rstrip())
+
+
+@key.command(
+    epilog=examples("console key remove boss SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU")
+)
+@click.argument("name")
+@click.argument("fingerprint")
+@with_store
+def remove(name: str, fingerprint: str, store: FileCredentials) -> None:
+    """Take a key from user NAME. Open sessions stay open."""
+    store.revoke_key(name, fingerprint)
+    click.echo(f"{fingerprint} no longer lets {name} in")

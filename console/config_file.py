@@ -1,0 +1,374 @@
+"""The configuration file: TOML, overridden by environment variables, read into settings.
+
+What settings there are is declared in ``config.py``; nothing here names one. Every fault is found
+in one reading, with its place: ``console check`` shows all of them, a start the first.
+
+``python -m console.config_file`` writes docs/configuration.md.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import sys
+import tomllib
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from console.config import Declaration, ServerSettings, declarations
+from console.errors import ConfigurationError
+from console.state import read_with_status
+
+_VALUE_CHARACTERS = 60
+"""A value is shown in an error so far."""
+
+_LINES = 2000
+"""In a longer file faults have no line numbers: finding one takes the square of the lines."""
+
+_SYNTAX_PLACE = re.compile(r"(.*) \(at line (\d+), column (\d+)\)")
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
+
+
+class ConfigurationFileError(ConfigurationError):
+    """A fault of a configuration file, or of an environment variable in its place."""
+
+    def __init__(self, place: str, setting: str, value: object, problem: str) -> None:
+        super().__init__(setting, value, problem)
+        self.args = (place, setting, value, problem)
+        self.place = place
+
+    def __str__(self) -> str:
+        setting = self.setting
+        if self.value is not None:
+            shown = _as_toml(self.value)
+            cut = "..." if len(shown) > _VALUE_CHARACTERS else ""
+            setting += f" = {shown[:_VALUE_CHARACTERS]}{cut}"
+        return ": ".join(part for part in (self.place, setting, self.problem) if part)
+
+
+def read_settings(
+    path: str | os.PathLike[str] | None, environment: Mapping[str, str] | None = None
+) -> ServerSettings:
+    """Read a configuration file.
+
+    Args:
+        path: The file. None for the environment alone. Paths in it are taken from its directory.
+        environment: None for that of the process. Paths in it are taken from where we are.
+
+    Raises:
+        ConfigurationFileError: With the first fault.
+    """
+    settings, faults = examine(path, environment)
+    if settings is None:
+        raise faults[0]
+    return settings
+
+
+def examine(
+    path: str | os.PathLike[str] | None, environment: Mapping[str, str] | None = None
+) -> tuple[ServerSettings | None, list[ConfigurationFileError]]:
+    """Read a configuration file, and find all that is wrong with it.
+
+    Returns:
+        The settings, None if there is a fault, and the faults.
+    """
+    reader = _Reader(
+        None if path is None else Path(path), os.environ if environment is None else environment
+    )
+    settings = reader.read()
+    return (None if reader.faults else settings), reader.faults
+
+
+def place(
+    path: str | os.PathLike[str], setting: str, environment: Mapping[str, str] | None = None
+) -> str:
+    """Return where a setting is given: a variable, or the file and if possible the line."""
+    reader = _Reader(Path(path), os.environ if environment is None else environment)
+    reader.read()
+    return reader.place(setting)
+
+
+@cache
+def tables() -> dict[str, type]:
+    """Return the file's tables and the settings in each. The empty name is the file's top."""
+    hints = typing.get_type_hints(ServerSettings)
+    found: dict[str, type] = {"": ServerSettings}
+    for one in fields(ServerSettings):
+        for kind in typing.get_args(hints[one.name]) or (hints[one.name],):
+            if isinstance(kind, type) and is_dataclass(kind):
+                found[one.name] = kind
+    return found
+
+
+def variable(table: str, name: str) -> str:
+    """Return the environment variable that overrides a setting."""
+    return "_".join(filter(None, ("console", table, name))).upper()
+
+
+class _Reader:
+    """Reads one file, once."""
+
+    def __init__(self, path: Path | None, environment: Mapping[str, str]) -> None:
+        self.faults: list[ConfigurationFileError] = []
+        self._path = path
+        self._environment = environment
+        self._text = ""
+        self._places: dict[str, str] = {}
+
+    def read(self) -> ServerSettings | None:
+        data = self._parse()
+        if data is None:
+            return None
+        made: dict[str, Any] = {}
+        for table, kind in tables().items():
+            if table:
+                content = data.pop(table, None)
+                if content is not None and not isinstance(content, dict):
+                    self._fault(table, content, f"must be a table: [{table}] and its settings")
+                elif self._wanted(table, kind, content):
+                    made[table] = self._make(table, kind, content or {})
+        return typing.cast("ServerSettings | None", self._make("", ServerSettings, data, made))
+
+    def _parse(self) -> dict[str, Any] | None:
+        """Return what the file holds; None if it cannot be read."""
+        if self._path is None:
+            return {}
+        try:
+            self._text = read_with_status(self._path)[0].decode()
+            return tomllib.loads(self._text)
+        except FileNotFoundError:
+            problem = "there is no such file; make one with: console init --name NAME"
+        except OSError as error:
+            problem = f"cannot be read: {error.strerror}"
+        except UnicodeDecodeError:
+            problem = "is not UTF-8; save it as such"
+        except tomllib.TOMLDecodeError as error:
+            problem = f"is no TOML: {error}"
+            match = _SYNTAX_PLACE.fullmatch(str(error))
+            if match is not None:
+                problem = f"is no TOML: {match[1]} at column {match[3]}; texts need quotes"
+                self._add(f"{self._path}:{match[2]}", "", None, problem)
+                return None
+        self._add(str(self._path), "", None, problem)
+        return None
+
+    def _wanted(self, table: str, kind: type, content: object) -> bool:
+        """Whether a table counts: a listener without a port anywhere does not listen."""
+        return content is not None or all(
+            self._from_environment(table, one) is not None
+            for one in declarations(kind)
+            if one.required
+        )
+
+    def _make(
+        self, table: str, kind: type, content: dict[str, Any], made: dict[str, Any] | None = None
+    ) -> object:
+        """Make the settings of a table; None after a fault."""
+        before = len(self.faults)
+        declared = declarations(kind)
+        names = [one.name for one in declared]
+        for key in content:
+            if key not in names:
+                self._unknown(table, key, names)
+        values = dict(made or {})
+        for one in declared:
+            values.update(self._values(table, one, content))
+        if len(self.faults) > before:
+            return None
+        try:
+            return kind(**values)
+        except ConfigurationError as error:
+            self._fault(error.setting, error.value, error.problem)
+            return None
+
+    def _values(
+        self, table: str, one: Declaration, content: dict[str, Any]
+    ) -> Iterator[tuple[str, Any]]:
+        """Yield a setting's name and value, if it is given."""
+        setting = f"{table}.{one.name}" if table else one.name
+        text = self._from_environment(table, one)
+        if text is not None:
+            self._places[setting] = variable(table, one.name)
+            value = _from_text(text, one)
+        elif one.name in content:
+            value = content[one.name]
+        elif one.required:
+            self._fault(setting, None, f"is missing; it is {one.expected()}", at=table)
+            return
+        else:
+            return
+        word = one.facts.none_word
+        if word and value == word:
+            yield one.name, None
+        elif value is None or not one.accepts(value):
+            self._fault(setting, value, f"must be {one.expected(_as_toml(word))}")
+        else:
+            yield one.name, self._path_from_here(value, text) if one.kind is Path else value
+
+    def _from_environment(self, table: str, one: Declaration) -> str | None:
+        """Return a variable's text. An empty one counts as none: so shells switch one off."""
+        return self._environment.get(variable(table, one.name)) or None
+
+    def _path_from_here(self, value: str, text: str | None) -> Path:
+        path = Path(value).expanduser()
+        return path if text is not None or self._path is None else self._path.parent / path
+
+    # ---- faults
+
+    def _unknown(self, table: str, key: str, names: list[str]) -> None:
+        setting = f"{table}.{key}" if table else key
+        nearest = difflib.get_close_matches(key, names if table else [*names, *tables()], 1)
+        elsewhere = [
+            f"{other}.{key}".lstrip(".")
+            for other, kind in tables().items()
+            if key in {one.name for one in declarations(kind)}
+        ]
+        if nearest:
+            remedy = f"did you mean {f'{table}.{nearest[0]}' if table else nearest[0]}?"
+        elif elsewhere:
+            remedy = f"did you mean {' or '.join(elsewhere)}?"
+        else:
+            known = names if table else [*names, *(f"[{name}]" for name in tables() if name)]
+            remedy = f"there are {', '.join(known)}"
+        # Without its value: it may be a password that was thought to belong here.
+        self._fault(setting, None, f"is no setting; {remedy}")
+
+    def _fault(self, setting: str, value: object, problem: str, *, at: str | None = None) -> None:
+        self._add(self.place(setting if at is None else at), setting, value, problem)
+
+    def place(self, setting: str) -> str:
+        """Return where a setting was found, or should have been."""
+        if setting in self._places:
+            return self._places[setting]
+        line = self._line(tuple(setting.split(".")))
+        file = "environment" if self._path is None else str(self._path)
+        return f"{file}:{line}" if line else file
+
+    def _add(self, place: str, setting: str, value: object, problem: str) -> None:
+        self.faults.append(ConfigurationFileError(place, setting, value, problem))
+
+    def _line(self, keys: tuple[str, ...]) -> int:
+        """Return the line on which a setting begins, 0 if it is not there.
+
+        tomllib tells no lines. The first lines of the file that are TOML and have the setting end
+        with it; it begins where the lines before that were TOML last.
+        """
+        lines = self._text.split("\n")
+        whole = 0
+        for number in range(1, len(lines) + 1 if len(lines) <= _LINES else 0):
+            try:
+                content: Any = tomllib.loads("\n".join(lines[:number]))
+            except tomllib.TOMLDecodeError:
+                continue
+            for key in keys:
+                content = content.get(key) if isinstance(content, dict) else None
+            if content is not None:
+                return whole + 1
+            whole = number
+        return 0
+
+
+def _from_text(text: str, one: Declaration) -> Any:
+    """Read a variable's text as a value; one that cannot be read stays text, and is refused."""
+    text = text.strip()
+    if one.kind is bool:
+        return {"true": True, "false": False}.get(text.lower(), text)
+    if one.kind is int and _WHOLE_NUMBER.fullmatch(text):
+        return int(text)
+    if one.kind is float:
+        try:
+            return float(text)
+        except ValueError:
+            return text
+    return text
+
+
+# ---------------------------------------------------------------- the page
+
+_INTRODUCTION = """\
+# Configuration
+
+<!-- Made by: python -m console.config_file > docs/configuration.md -->
+
+`console run NAME.toml` reads one TOML file; `console init` writes one, and `console check` says
+what is wrong with it. A service that makes its own `Console` or `Application` gives the same
+settings in code: `TelnetSettings`, `SshSettings` and `EvaluationSettings` have these names.
+
+```toml
+name = "demo"
+keys = "keys"
+
+[telnet]
+port = 4040
+
+[ssh]
+port = 8022
+```
+
+- A transport listens when it has a port. At least one is needed.
+- An environment variable that is set and not empty wins over the file.
+- Paths in the file are taken from the file's directory, those in variables from the current one.
+- A key that does not exist and a value out of its range are errors.
+"""
+
+
+def page() -> str:
+    """Write docs/configuration.md."""
+    parts = [_INTRODUCTION]
+    for table, kind in tables().items():
+        about = (kind.__doc__ or "").split("\n", maxsplit=1)[0]
+        heading = f"`[{table}]`" if table else "Top of the file"
+        rows = [
+            f"| {' | '.join(cells)} |"
+            for cells in (
+                ("key", "type", "unit", "default", "environment variable", "meaning"),
+                ("---",) * 6,
+                *(_cells(table, one) for one in declarations(kind)),
+            )
+        ]
+        parts.append(f"## {heading}\n\n{about}\n\n" + "\n".join(rows) + "\n")
+    return "\n".join(parts)
+
+
+def _cells(table: str, one: Declaration) -> tuple[str, ...]:
+    facts = one.facts
+    kind = {bool: "true, false", int: "whole number", float: "number", str: "text", Path: "path"}
+    words = kind[one.kind]
+    if facts.choices:
+        words = ", ".join(f'`"{choice}"`' for choice in facts.choices)
+    if facts.positive:
+        words += " over 0"
+    if facts.least is not None:
+        words += f", {facts.least} to {facts.most}" if facts.most else f", at least {facts.least}"
+    if facts.none_word:
+        words += f', or `"{facts.none_word}"`'
+    if one.required:
+        default = "none, it must be given"
+    elif facts.default_words:
+        default = facts.default_words
+    else:
+        default = f"`{_as_toml(one.default)}`"
+    return (
+        f"`{one.name}`",
+        words,
+        facts.unit,
+        default,
+        f"`{variable(table, one.name)}`",
+        facts.meaning,
+    )
+
+
+def _as_toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return json.dumps(str(value)) if isinstance(value, (str, Path)) else str(value)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

@@ -1,0 +1,158 @@
+"""The pid file: says which process serves, and keeps a second one from doing the same.
+
+The number in it is for people and for ``kill $(cat console.pid)``. Whether its process lives is
+told by a lock on the file (flock(2)), never by the number: after a crash or a reboot that may
+belong to any other process. The kernel lets go of the lock when the process ends, however it ends.
+
+Taking over a file and removing it can meet: the file that was opened may have been unlinked before
+it was locked, and another process may have made a new one. So the path is looked at again once the
+lock is held, and the whole is tried again if it names another file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import shlex
+import stat
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from console.errors import StartError
+
+_PID_BYTES = 32
+"""A pid has at most 7 digits on Linux, 5 on macOS; more is another kind of file."""
+
+_PID = re.compile(rb"\s*[0-9]{1,19}\s*")
+
+
+class PidFileError(StartError):
+    """A pid file belongs to a process that lives, or cannot be written."""
+
+    def __init__(self, place: str, problem: str, remedy: str) -> None:
+        super().__init__(place, problem, remedy)
+        self.place = place
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.problem}; {self.remedy}"
+
+
+class PidFile:
+    """A pid file, held while the block runs.
+
+    So::
+
+        with PidFile("console.pid"):
+            serve()
+
+    Enter it in the process that serves, after any fork. A child that is forked later lets go of
+    the file, so that it does not keep the lock when its parent has ended.
+
+    Raises:
+        PidFileError: If a process that lives holds the file, it is no pid file, or it cannot be
+            written.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path).absolute()  # the process may change its directory meanwhile
+        self._shown = os.fspath(path)
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            descriptor = self._lock()
+            try:
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            except BaseException:
+                os.close(descriptor)
+                raise
+        except OSError as error:
+            raise PidFileError(
+                self._shown,
+                f"cannot be written: {error.strerror}",
+                "name another: --pid-file FILE",
+            ) from error
+        self._descriptor = descriptor
+        _held.add(descriptor)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is None or descriptor not in _held:  # a forked child: not ours
+            return
+        _held.discard(descriptor)
+        try:
+            # Removed before it is unlocked, and only if it is still the one that was written.
+            if _is_same(descriptor, self.path):
+                with contextlib.suppress(OSError):
+                    self.path.unlink()
+        finally:
+            os.close(descriptor)
+
+    def _lock(self) -> int:
+        """Open and lock the file that the path names; return its descriptor."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        while True:
+            descriptor = os.open(self.path, flags, 0o644)
+            try:
+                self._refuse_others(descriptor)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                owner = os.pread(descriptor, _PID_BYTES, 0).decode("ascii", "replace").strip()
+                os.close(descriptor)
+                who = f"process {owner}" if owner else "a process that has just started"
+                raise PidFileError(
+                    self._shown,
+                    f"{who} is running with it",
+                    f"end that: kill {owner or 'PID'}, or name another: --pid-file FILE",
+                ) from None
+            except BaseException:
+                os.close(descriptor)
+                raise
+            if _is_same(descriptor, self.path):
+                return descriptor
+            os.close(descriptor)
+
+    def _refuse_others(self, descriptor: int) -> None:
+        """Refuse to write over a file that is no pid file."""
+        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        content = os.pread(descriptor, _PID_BYTES + 1, 0) if regular else b"?"
+        if content.strip() and not _PID.fullmatch(content):
+            raise PidFileError(
+                self._shown,
+                "holds something other than a process number",
+                f"name another: --pid-file FILE, or remove it: rm {shlex.quote(self._shown)}",
+            )
+
+
+def _is_same(descriptor: int, path: Path) -> bool:
+    """Whether a path still names the file that was opened by it."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
+_held: set[int] = set()
+"""Descriptors of this process's pid files, for a forked child to let go of."""
+
+
+def _after_fork() -> None:
+    for descriptor in _held:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
