@@ -22,7 +22,7 @@ class Scope:
     keeps nothing else alive.
     """
 
-    __slots__ = ("names", "reader", "session", "sink", "source")
+    __slots__ = ("may_read", "names", "session", "sink", "source")
 
     def __init__(
         self,
@@ -35,8 +35,8 @@ class Scope:
         self.sink = sink
         self.source = source
         self.names = names
-        self.reader = 0
-        """The thread that may read input: the statement's own, while it runs."""
+        self.may_read = True
+        """Whether its statement runs: once the prompt is back, what is typed is for the prompt."""
 
 
 class _Mute:

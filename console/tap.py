@@ -37,11 +37,11 @@ from console.pickling import (
 from console.tap_file import Header
 from console.text import escape_line
 
-_CALM_PASSES: Final = 3
-"""With the other threads held off, before something that changes all the time is given up."""
+_PASSES: Final = 4
+"""Before what changes all the time while it is read is given up."""
 
-_CALM_SECONDS: Final = 1.0
-"""How long other threads wait at most, each time, while a pass must not be disturbed."""
+_CALM_SECONDS: Final = 0.5
+"""How long other threads wait at most, each time, for us to read a state that holds still."""
 
 
 @dataclass(slots=True)
@@ -109,8 +109,8 @@ class _Record:
 def save(path: Path, contents: Contents) -> list[str]:
     """Write a file: the whole state, or what was there before stays. Blocks; any thread.
 
-    Other threads may go on changing the state: what cannot be read between two changes is read
-    again while they are held off, for as long as it takes but no longer than a second each time.
+    Other threads are held off while the state is read, so that it is that of one moment; but for
+    no longer than half a second each time. If it takes longer, what they change then is read again.
 
     Returns:
         What could not be saved, a line each: name, type, reason.
@@ -227,11 +227,12 @@ def _dump(
 ) -> tuple[bytes, list[str], bool]:
     """Pickle what can be pickled. Returns the bytes, what failed, and whether code is in them."""
     failures: dict[int, str] = {}
-    calm_passes = 0
+    passes = 0
     while True:
+        passes += 1
         output = io.BytesIO()
         pickler = make_pickler(output)
-        with _undisturbed() if calm_passes else contextlib.nullcontext():
+        with _undisturbed():
             failed, disturbed = _pass(
                 records, failures, pickler, lambda: make_pickler(io.BytesIO())
             )
@@ -239,8 +240,7 @@ def _dump(
             pickler.dump(("sources", "sources", (pickler.sources,)))
             pickler.dump(("the end", "end", ()))
             return output.getvalue(), [failures[one] for one in sorted(failures)], pickler.has_code
-        if disturbed and calm_passes < _CALM_PASSES:
-            calm_passes += 1
+        if disturbed and passes < _PASSES:
             failures.update({one: text for one, text in failed.items() if one not in disturbed})
         else:
             failures.update(failed)
@@ -285,11 +285,18 @@ _switch_interval_lock = threading.Lock()
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Let the interpreter switch to other threads rarely."""
+    """Keep the other threads of the interpreter waiting.
+
+    A dict that changes while it is pickled is not always noticed: only its size is looked at.
+    """
     with _switch_interval_lock:
         before = sys.getswitchinterval()
         sys.setswitchinterval(_CALM_SECONDS)
         try:
+            # Those who wait already do so by the old interval: they have their turn now.
+            begun = time.perf_counter()
+            while time.perf_counter() < begun + 1.5 * before:
+                pass
             yield
         finally:
             sys.setswitchinterval(before)

@@ -58,6 +58,7 @@ class Source:
     page_rows = 0
 
     def __init__(self):
+        self.rest = ""
         self.lines = []
 
     def read_line(self, *, secret=False):

@@ -738,7 +738,7 @@ def test_window_sizes_are_clamped(sent, size):
 
 def test_the_oldest_stranger_makes_room(monkeypatch):
     """A flood of connections ends the oldest that has not logged in, and nobody who has."""
-    monkeypatch.setattr(telnet, "UNAUTHENTICATED_CONNECTIONS", 3)
+    monkeypatch.setattr(limits, "UNAUTHENTICATED_CONNECTIONS", 3)
 
     async def scenario(site):
         boss = await site.connect()

@@ -126,7 +126,7 @@ def _toml(path: Path, port: int | None, ssh_port: int | None, *, users: list[str
         parts.append(
             "# No user has been written: user admin, password admin, loopback only.\n"
             f"# Add one with: console user add NAME --config {file}\n"
-            "# Then this counts no longer.\n"
+            "# From the next start on this counts no longer.\n"
             "default_user = true\n"
         )
     if port is not None:

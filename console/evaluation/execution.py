@@ -18,7 +18,6 @@ import inspect
 import logging
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
@@ -104,10 +103,8 @@ class Execution:
     def run(self) -> None:
         """Compile, then run here or hand over to the host's loop."""
         trace = sys.gettrace()
-        self.scope.reader = threading.get_ident()
         # The context is left before the host's loop enters it: one thread at a time may.
         step = self._worker.guard.run(self, self._context.run, self._compile_or_execute)
-        self.scope.reader = 0
         # A debugger that was left in mid-step would go on with us, and with the next statement.
         sys.settrace(trace)
         if step.error is not None:
@@ -240,6 +237,7 @@ class Execution:
             # The statement has forked, and this is the child: it was the statement's alone. It
             # must not go on as a second service on the first one's sockets.
             os._exit(outcome.status)
+        self.scope.may_read = False
         self._tell(self._resolve, outcome)
 
     def _tell(self, callback: Any, *arguments: Any) -> None:
@@ -277,6 +275,7 @@ class Execution:
     def give_up(self, outcome: Outcome) -> None:
         """Let the session go on with this outcome; the statement ends when it can."""
         self.given_up = True
+        self.scope.may_read = False
         if not self.done.done():
             self.done.set_result(outcome)
         self.changed.set()

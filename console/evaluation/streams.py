@@ -9,11 +9,9 @@ moment to the operator, and loses that of tasks which print later.
 
 from __future__ import annotations
 
-import asyncio
 import io
 import logging
 import sys
-import threading
 from collections.abc import Iterable
 from types import FrameType
 from typing import Any, TextIO
@@ -199,8 +197,8 @@ def read_line(scope: Scope, *, secret: bool = False) -> str:
     if scope.source is None:
         message = "there is no input to read here"
         raise io.UnsupportedOperation(message)
-    if scope.reader != threading.get_ident() and asyncio._get_running_loop() is None:  # noqa: SLF001
-        message = "only a statement's own thread can read the session's input, and while it runs"
+    if not scope.may_read:
+        message = "the statement that started this has ended, and the prompt reads the input now"
         raise io.UnsupportedOperation(message)
     return scope.source.read_line(secret=secret)
 

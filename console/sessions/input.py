@@ -38,6 +38,7 @@ class _Request:
     def __init__(self, *, secret: bool) -> None:
         self.secret = secret
         self.answer: str | None = None
+        self.dropped = False
         self.answered = threading.Event()
 
 
@@ -71,7 +72,7 @@ class SessionInput:
         return terminal.size.rows
 
     def read_line(self, *, secret: bool = False) -> str:
-        """See `InputSource.read_line`."""
+        """See `InputSource.read_line`. Ctrl-C raises KeyboardInterrupt on the waiting thread."""
         if asyncio._get_running_loop() is not None:  # noqa: SLF001 - the cheap way to ask
             raise io.UnsupportedOperation(_REFUSAL)
         request = _Request(secret=secret)
@@ -85,6 +86,8 @@ class SessionInput:
             if request.answer is None:  # interrupted
                 with contextlib.suppress(RuntimeError):
                     self._loop.call_soon_threadsafe(self._forget, request)
+        if request.dropped:
+            raise KeyboardInterrupt
         return request.answer or ""
 
     @property
@@ -111,9 +114,12 @@ class SessionInput:
 
     def drop(self) -> None:
         """Ctrl-C: drop the line that is being typed, and let nobody wait for it."""
-        if self._requests:
+        if self._requests and not self._raw:
             self._discipline.discard()
             self._show()
+        for request in self._requests:
+            request.dropped = True
+            request.answered.set()
         self._requests.clear()
 
     def close(self) -> None:
