@@ -157,6 +157,8 @@ class Application:
         keys: The directory of the SSH host key; see `Console`.
         history: The directory of the users' histories; see `Console`.
         evaluation: How statements run; see `Console`.
+        host_key: File of the SSH host key; see `SshSettings`.
+        allow_plain_text: Let telnet shells listen beyond loopback; see `TelnetSettings`.
         patches_at_restart: ``keep`` to apply the patches of its sessions again when a saved state
             is restored, ``undo`` to restore what was there before them.
 
@@ -173,6 +175,8 @@ class Application:
         history: Path | str | None = None,
         evaluation: EvaluationSettings | None = None,
         patches_at_restart: str = "keep",
+        host_key: Path | str | None = None,
+        allow_plain_text: bool = False,
     ) -> None:
         if patches_at_restart not in _AT_RESTART:
             raise ConfigurationError("patches_at_restart", patches_at_restart, "keep or undo")
@@ -181,6 +185,8 @@ class Application:
         self._keys = keys
         self._history = history
         self._evaluation = evaluation
+        self._host_key = host_key
+        self._allow_plain_text = allow_plain_text
         self._tcp_ports: list[Port] = []
         self._ssh_ports: list[Port] = []
         self.patches_at_restart = patches_at_restart
@@ -215,7 +221,7 @@ class Application:
         entry = (port, factory, backlog, interface)
         if isinstance(factory, ShellFactory):
             _refuse_default_password(factory, interface)
-            TelnetSettings(port, interface, backlog)
+            TelnetSettings(port, interface, backlog, self._allow_plain_text)
         elif not callable(factory):
             raise ConfigurationError(
                 "factory", type(factory).__name__, "give a Factory, a ShellFactory or a callable"
@@ -257,7 +263,13 @@ class Application:
             self.name,
             self._consoles(),
             [one for one in self._tcp_ports if not isinstance(one[1], ShellFactory)],
-            {"keys": self._keys, "history": self._history, "evaluation": self._evaluation},
+            {
+                "keys": self._keys,
+                "history": self._history,
+                "evaluation": self._evaluation,
+                "host_key": self._host_key,
+                "allow_plain_text": self._allow_plain_text,
+            },
             self._patches,
         )
 
@@ -340,6 +352,8 @@ class Application:
         ports = [*self._tcp_ports, *self._ssh_ports]
         shells = {id(one[1]): one[1] for one in ports if isinstance(one[1], ShellFactory)}
         running = self._run
+        patches = list(self._patches) if running is None else running.patches()
+        secret = [one for _, one in patches if _sets_password(one)]
         return tap.Contents(
             self,
             self.name,
@@ -348,7 +362,8 @@ class Application:
             list(self._tcp_ports),
             list(self._ssh_ports),
             list(shells.values()),
-            list(self._patches) if running is None else running.patches(),
+            [entry for entry in patches if entry[1] not in secret],
+            [f"patch {one.number}, {one.target.describe()} (a password)" for one in secret],
         )
 
     def _put_together(self, contents: Contents) -> None:
@@ -418,6 +433,12 @@ _SAVED_APART = frozenset(
 def _make_current(application: Application | None) -> None:
     global _current  # noqa: PLW0603 - the one application of a process, as the howto has it
     _current = application
+
+
+def _sets_password(saved: SavedPatch) -> bool:
+    """Whether a patch holds a password in plain text."""
+    target = saved.target
+    return isinstance(target.owner, ShellFactory) and target.describe().endswith(".password")
 
 
 def _refuse_default_password(shell: ShellFactory, interface: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import signal
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -44,7 +45,7 @@ class Run:
         name: The application's.
         shells: Each shell with a telnet port, an SSH port, or one of each.
         factories: The ports of all others.
-        settings: Of every console: keys, history, evaluation.
+        settings: Of every console: keys, history, evaluation, host_key, allow_plain_text.
         patches: Those of earlier runs; each is taken over when its shell opens.
     """
 
@@ -64,6 +65,7 @@ class Run:
         self._journals: list[tuple[Shell, PatchJournal]] = []
         self._ended = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._context = contextvars.Context()
         self._open = contextlib.AsyncExitStack()
 
     async def main(self, on_open: Callable[[], None]) -> None:
@@ -73,6 +75,7 @@ class Run:
             StartError: If something cannot be opened. What had been is closed again.
         """
         self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()
         async with self._open:
             for shell, telnet, ssh in self._shells:
                 await self.open_shell(shell, telnet, ssh)
@@ -130,10 +133,13 @@ class Run:
                 on_failure()
                 logger.error("a port could not be opened: %s", task.exception())
 
+        # A port is the application's: what its connections print is not for the session that opened
+        # it, whose context they would have.
+        begin = self._context.copy().run
         if asyncio._get_running_loop() is loop:  # noqa: SLF001 - get_running_loop() less the raise
-            loop.create_task(opening(self)).add_done_callback(report)
+            begin(loop.create_task, opening(self)).add_done_callback(report)
             return
-        opened = asyncio.run_coroutine_threadsafe(opening(self), loop)
+        opened = begin(asyncio.run_coroutine_threadsafe, opening(self), loop)
         try:
             opened.result()
         except BaseException:  # Ctrl-C, while a session waits for it
@@ -151,8 +157,14 @@ class Run:
             self._name,
             namespace=shell.namespace,
             credentials=shell,
-            telnet=None if telnet is None else TelnetSettings(telnet[0], telnet[3], telnet[2]),
-            ssh=None if ssh is None else SshSettings(ssh[0], ssh[3], ssh[2]),
+            telnet=None
+            if telnet is None
+            else TelnetSettings(
+                telnet[0], telnet[3], telnet[2], self._settings["allow_plain_text"]
+            ),
+            ssh=None
+            if ssh is None
+            else SshSettings(ssh[0], ssh[3], ssh[2], self._settings["host_key"]),
             keys=self._settings["keys"],
             history=self._settings["history"],
             evaluation=evaluation,

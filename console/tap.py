@@ -52,6 +52,7 @@ class Contents:
         owner: The application itself, which is not saved as an object.
         attributes: The application's attributes.
         shells: The shells among the factories of the ports.
+        not_saved: What is left out from the beginning, a line each.
         losses: What could not be restored.
     """
 
@@ -63,6 +64,7 @@ class Contents:
     ssh_ports: list[tuple[Any, ...]] = field(default_factory=list)
     shells: list[Any] = field(default_factory=list)
     patches: list[tuple[Any, SavedPatch]] = field(default_factory=list)
+    not_saved: list[str] = field(default_factory=list)
     losses: list[str] = field(default_factory=list)
 
     def undo_patches(self) -> None:
@@ -119,7 +121,7 @@ def save(path: Path, contents: Contents) -> list[str]:
         StateError: If the file cannot be written.
     """
     now = time.localtime()
-    dropped: list[str] = []
+    dropped = list(contents.not_saved)
     records, known, skeletons = _records(contents, dropped)
     stamp = time.strftime("%Y-%m-%d %H:%M:%S", now)
     payload, failed, has_code = _dump(
@@ -280,7 +282,7 @@ def _pass(
     return failed, disturbed
 
 
-_switch_interval_lock = threading.Lock()
+_switch_interval_lock = threading.RLock()  # a __reduce__ of the service may save in its turn
 
 
 @contextlib.contextmanager
@@ -291,11 +293,11 @@ def _undisturbed() -> Iterator[None]:
     """
     with _switch_interval_lock:
         before = sys.getswitchinterval()
-        sys.setswitchinterval(_CALM_SECONDS)
         try:
+            sys.setswitchinterval(_CALM_SECONDS)
             # Those who wait already do so by the old interval: they have their turn now.
             begun = time.perf_counter()
-            while time.perf_counter() < begun + 1.5 * before:
+            while threading.active_count() > 1 and time.perf_counter() < begun + 1.5 * before:
                 pass
             yield
         finally:

@@ -168,7 +168,7 @@ def test_an_error_is_one_line_and_status_2(console, keys, arguments, stdin, prob
         ("no-such-command", "no such command 'no-such-command' (see: console --help)"),
         ("usr list", "no such command 'usr'. Did you mean 'user'? (see: console --help)"),
         ("user add", "missing argument 'NAME' (see: console user add --help)"),
-        ("user add x --kays y", "no such option: --kays Did you mean --keys?"),
+        ("user add x --kays y", "--keys"),
         ("key add boss nothing.pub", "invalid value for 'FILE': File 'nothing.pub' does not exist"),
         ("completion tcsh", "invalid value for '{bash|zsh|fish}': 'tcsh' is not one of"),
         ("init -p 70000", "invalid value for '-p' / '--port': 70000 is not in the range"),
@@ -212,13 +212,13 @@ def test_without_either_the_users_own_directory_is_used(console, tmp_path, monke
     assert FileCredentials(tmp_path / "data" / "console" / "keys").users() == ["boss"]
 
 
-def ask(keys, answers):
-    """Run ``console user add boss`` on a terminal, answer its questions, return what it showed."""
+def ask(keys, answers, *arguments):
+    """Run the command on a terminal, answer its questions, return what it showed."""
     child, terminal = pty.fork()
     if child == 0:
         os.environ["CONSOLE_KEYS"] = str(keys)
         code = "from console.cli import main; main()"
-        os.execv(sys.executable, [sys.executable, "-c", code, "user", "add", "boss"])
+        os.execv(sys.executable, [sys.executable, "-c", code, *arguments])
     shown = b""
     try:
         while True:
@@ -246,6 +246,7 @@ def test_the_password_is_asked_for_twice_and_not_shown(keys):
             (b"new password for boss:", b"sekrit"),
             (b"again:", b"sekrit"),
         ],
+        *("user", "add", "boss"),
     )
     assert code == 0
     assert b"sekr" not in shown
@@ -297,7 +298,7 @@ def command(console, here):
 
 def test_init_as_in_the_howto(command, here):
     """One command writes the file, a private host key and the user, and says what to do next."""
-    code, out, err = command(*"init --name telnet -p 4040 -u admin -w admin".split())
+    code, out, err = command("init", "--name", "telnet", "-p", "4040", "-u", "admin", "-w", "admin")
     assert code == 0
     assert [line.split(" (")[0] for line in out.splitlines()] == [
         "wrote telnet.toml",
@@ -331,11 +332,29 @@ def test_init_without_a_user_says_who_may_enter(command, here):
 
 def test_init_takes_the_password_from_stdin(command):
     """The first line is the password of the user, who is admin if nothing is said."""
-    code, out, err = command(*"init --ssh-port 0 --stdin".split(), stdin="sekrit\n")
+    code, out, err = command("init", "--ssh-port", "0", "--stdin", stdin="sekrit\n")
     assert (code, err) == (0, "")
     assert "sekrit" not in out
     assert read_settings("console.toml").telnet is None
     assert verify(FileCredentials("keys").password_hash("admin"), "sekrit")
+
+
+def test_init_asks_for_the_password(here):
+    """With a user and no password it is typed hidden, on the terminal."""
+    answers = [(b"new password for boss:", b"sekrit"), (b"again:", b"sekrit")]
+    code, shown = ask(here, answers, "init", "-u", "boss")
+    assert code == 0
+    assert b"sekrit" not in shown
+    assert b"warning" not in shown
+    assert verify(FileCredentials("keys").password_hash("boss"), "sekrit")
+
+
+def test_ctrl_c_at_the_question_leaves_nothing(here):
+    """Who gives up at the prompt finds nothing written, and the status of an interrupt."""
+    code, shown = ask(here, [(b"new password for boss:", b"\x03")], "init", "-u", "boss")
+    assert code == 130
+    assert b"console: interrupted" in shown
+    assert list(here.iterdir()) == []
 
 
 def test_init_beside_another_keeps_its_keys(command, here):

@@ -24,6 +24,7 @@ keys = "keys"
 history = "/var/lib/demo"
 namespace = "service:names"
 default_user = true
+patches_at_restart = "undo"
 
 [telnet]
 port = 4040
@@ -70,6 +71,7 @@ def test_everything_is_read(write, tmp_path):
         history=Path("/var/lib/demo"),
         namespace="service:names",
         default_user=True,
+        patches_at_restart="undo",
         telnet=TelnetSettings(4040, "127.0.0.1", 7),
         ssh=SshSettings(8022, "::1", host_key=tmp_path / "own" / "key"),
         evaluation=EvaluationSettings(
@@ -153,13 +155,17 @@ def test_a_variable_of_a_transport_without_a_port_does_not_switch_it_on(write):
         ),
         (
             "[evaluation]\ninterrupt_seconds = 'x'",
-            'demo.toml:2: evaluation.interrupt_seconds = "x": must be a number of seconds,'
-            ' more than 0, or "never"',
+            (
+                'demo.toml:2: evaluation.interrupt_seconds = "x": must be a number of seconds,'
+                ' more than 0, or "never"'
+            ),
         ),
         (
             "[evaluation]\nresult_characters = 10",
-            "demo.toml:2: evaluation.result_characters = 10:"
-            " must be a whole number of characters, at least 1024",
+            (
+                "demo.toml:2: evaluation.result_characters = 10:"
+                " must be a whole number of characters, at least 1024"
+            ),
         ),
         (
             f"[evaluation]\nresult_characters = {10**400}",

@@ -120,7 +120,7 @@ def test_a_file_that_somebody_else_made_is_not_removed(path):
 
 
 def test_a_file_that_was_removed_before_it_was_locked(path, monkeypatch):
-    """Between open and lock the old owner removes the file: the lock ends on the file that stays."""
+    """If the old owner removes the file between open and lock, a new one is made and locked."""
     real, calls = fcntl.flock, []
 
     def flock(descriptor, operation):

@@ -8,7 +8,6 @@ import linecache
 import logging
 import re
 import signal
-import socket
 import sys
 import threading
 import time
@@ -18,7 +17,8 @@ import pytest
 
 from clients import run_once
 from console import Console
-from servers import DEADLINE_SECONDS, wait_until
+from rawsession import Raw
+from servers import wait_until
 
 # How a session comes in, and the kind of service behind it.
 PLACES = (("telnet", "asyncio"), ("ssh", "uvloop"), ("ssh", "threaded"))
@@ -33,38 +33,6 @@ def session(request, get_host, login):
     client = login(way, get_host(kind))
     client.run(IMPORTS)
     return client
-
-
-class Raw:
-    """A telnet connection without a client program: a socket that reads only when told to."""
-
-    def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), DEADLINE_SECONDS)
-        self.received = b""
-        self.wait_for(b"username: ")
-        self.send("boss\n")
-        self.wait_for(b"password: ")
-        self.send("sekrit\n")
-        self.wait_for(b">>> ")
-
-    def send(self, text):
-        self.socket.sendall(text.encode())
-
-    def wait_for(self, wanted):
-        """Read until something has come; return what stood before it."""
-        while wanted not in self.received:
-            data = self.socket.recv(65536)
-            assert data, f"the connection ended before {wanted!r}: {self.received[-500:]!r}"
-            self.received += data
-        before, _, self.received = self.received.partition(wanted)
-        return before.decode(errors="replace")
-
-    def run(self, statement):
-        self.send(statement + "\n")
-        return self.wait_for(b">>> ").replace("\r\n", "\n")
-
-    def close(self):
-        self.socket.close()
 
 
 @pytest.fixture

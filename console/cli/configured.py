@@ -22,7 +22,6 @@ def configured_application(file: str) -> Application:
     """
     settings = read_settings(file)
     refuse_without_listeners(file, settings)
-    refuse_unsupported(file, settings)
     # Absolute paths, because saved state may be restored from another directory.
     store = FileCredentials(keys_directory(settings).absolute())
     warn_of_users(file, settings, store)
@@ -35,6 +34,8 @@ def configured_application(file: str) -> Application:
         history=None if settings.history is None else Path(settings.history).absolute(),
         evaluation=settings.evaluation,
         patches_at_restart=settings.patches_at_restart,
+        host_key=_host_key(settings),
+        allow_plain_text=settings.telnet is not None and settings.telnet.allow_plain_text,
     )
     if settings.telnet is not None:
         telnet = settings.telnet
@@ -122,26 +123,9 @@ def refuse_without_listeners(file: str, settings: ServerSettings) -> None:
         )
 
 
-def refuse_unsupported(file: str, settings: ServerSettings) -> None:
-    """Refuse settings that an `Application` has no place for, rather than ignore them.
-
-    Raises:
-        ConfigurationError: Says what to do instead.
-    """
-    if settings.telnet is not None and settings.telnet.allow_plain_text:
-        raise ConfigurationFileError(
-            place(file, "telnet.allow_plain_text"),
-            "telnet.allow_plain_text",
-            None,
-            "only a Console in code can do so; use [ssh]",
-        )
-    if settings.ssh is not None and settings.ssh.host_key is not None:
-        raise ConfigurationFileError(
-            place(file, "ssh.host_key"),
-            "ssh.host_key",
-            settings.ssh.host_key,
-            "only a Console in code can name it; put the key into the keys directory as host_key",
-        )
+def _host_key(settings: ServerSettings) -> Path | None:
+    named = None if settings.ssh is None else settings.ssh.host_key
+    return None if named is None else Path(named).absolute()
 
 
 def _namespace(file: str, target: str) -> dict[str, object]:

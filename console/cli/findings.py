@@ -18,7 +18,6 @@ from console.cli.configured import (
     default_password_remedy,
     keys_directory,
     refuse_default_password,
-    refuse_unsupported,
     refuse_without_listeners,
 )
 from console.config import ServerSettings, declarations, is_loopback
@@ -51,7 +50,6 @@ def examine_all(file: str, environment: Mapping[str, str]) -> Iterator[Finding]:
         return
     yield from _exposed(Path(file), "says what code runs in the service", secret=False)
     yield from _refused(refuse_without_listeners, file, settings)
-    yield from _refused(refuse_unsupported, file, settings)
     store = FileCredentials(keys_directory(settings))
     yield from _exposed(store.directory, "holds keys and passwords", secret=True)
     try:

@@ -117,12 +117,18 @@ def _log_to(file: str) -> None:
         handlers.append(logging.FileHandler(file, encoding="utf-8"))
     except OSError as error:
         raise log_error(file, error) from error
-    logging.basicConfig(level=logging.INFO, format=_FORMAT, handlers=handlers)
+    _configure(handlers)
 
 
 def log_to_stderr() -> None:
     """Log all to stderr: in the background it is the log file."""
-    logging.basicConfig(level=logging.INFO, format=_FORMAT)
+    _configure([logging.StreamHandler()])
+
+
+def _configure(handlers: list[logging.Handler]) -> None:
+    logging.basicConfig(level=logging.INFO, format=_FORMAT, handlers=handlers)
+    # It tells each channel; who came and went is told by our audit log.
+    logging.getLogger("asyncssh").setLevel(logging.WARNING)
 
 
 def open_log(file: str) -> int:
