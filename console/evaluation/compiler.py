@@ -99,6 +99,29 @@ def compile_statement(
         SyntaxError: And what else ``compile`` raises: ValueError (a null byte), OverflowError,
             MemoryError, RecursionError.
     """
+    try:
+        return _compile_apart(source, filename, namespace, future_flags)
+    except RecursionError:
+        return _compile_whole(source, filename, future_flags)
+
+
+def _compile_whole(source: str, filename: str, future_flags: int) -> Statement:
+    """Compile what is too deep for a syntax tree in Python, as an expression of 2,000 terms is.
+
+    The compiler itself goes deeper. A cell of one expression has a value then; another has none.
+    """
+    flags = future_flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    try:
+        expression = compile(source, filename, "eval", flags, dont_inherit=True)
+    except SyntaxError:
+        body = compile(source, filename, "exec", flags, dont_inherit=True)
+        return Statement(body, None, calls_loop=False)
+    return Statement(None, expression, calls_loop=False)
+
+
+def _compile_apart(
+    source: str, filename: str, namespace: Mapping[str, Any], future_flags: int
+) -> Statement:
     flags = future_flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     tree = compile(source, filename, "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True)
     calls_loop = needs_loop(tree, namespace)

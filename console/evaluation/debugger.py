@@ -9,11 +9,14 @@ from __future__ import annotations
 import asyncio
 import io
 import sys
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pdb  # noqa: T100 - offering a debugger is what this module does
+
+_OWN = str(Path(__file__).parent)
 
 _REFUSAL = (
     "a debugger cannot wait for you on a thread that runs an event loop, which would stop the"
@@ -73,6 +76,9 @@ def _make() -> pdb.Pdb:
                 super().user_return(frame, return_value)
             finally:
                 _forget(frame, "__return__")
+                # Stepping off the end of a statement must not step into us.
+                if frame.f_back is None or frame.f_back.f_code.co_filename.startswith(_OWN):
+                    self.set_continue()
 
         def user_exception(self, frame: FrameType, exc_info: Any) -> None:
             try:
@@ -81,5 +87,4 @@ def _make() -> pdb.Pdb:
                 _forget(frame, "__exception__")
 
     streams: Any = {"stdin": sys.stdin, "stdout": sys.stdout}
-    # Stepping off the end of a statement does not step into us.
     return SessionPdb(nosigint=True, readrc=False, skip=["console.*"], **streams)

@@ -75,6 +75,11 @@ _clear_exception.argtypes = [ctypes.c_ulong, ctypes.c_void_p]
 _clear_exception.restype = ctypes.c_int
 
 
+_keep_for_ever = ctypes.pythonapi.Py_IncRef
+_keep_for_ever.argtypes = [ctypes.py_object]
+_keep_for_ever.restype = None
+
+
 class Step:
     """What came of one guarded call: a value, or an exception, never raised.
 
@@ -283,7 +288,9 @@ class GuardedCoroutine(collections.abc.Coroutine[Any, Any, Step]):
             error = error()
         if self._token.given_up:
             # A statement that swallows every cancellation must not keep a service from leaving,
-            # which cancels what runs on its loop and waits for it.
+            # which cancels what runs on its loop and waits for it. Nor may its coroutine ever be
+            # finalised: it would swallow GeneratorExit as well, and go on without a loop, for ever.
+            _keep_for_ever(ctypes.py_object(self._coroutine))
             ended = Step()
             ended.error = error
             raise StopIteration(ended)
