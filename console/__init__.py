@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         KeyFileError,
         ListenError,
         StartError,
+        StateError,
         UnknownUser,
     )
     from console.interfaces import AuthorizedKey, CredentialStore, Principal
@@ -65,6 +66,7 @@ _HOMES = {
     "ShellFactory": "application",
     "SshSettings": "config",
     "StartError": "errors",
+    "StateError": "errors",
     "TelnetSettings": "config",
     "UnknownUser": "errors",
     "current": "application",
@@ -94,6 +96,7 @@ __all__ = [
     "ShellFactory",
     "SshSettings",
     "StartError",
+    "StateError",
     "TelnetSettings",
     "UnknownUser",
     "__version__",

@@ -4,9 +4,12 @@ The tree::
 
     ConsoleError
     ├── ConfigurationError      a setting has a value that cannot work
+    │   └── ConfigurationFileError  the same in a file, with its line (config_file.py)
     ├── StartError              a console could not start; nothing of it is left
     │   ├── ListenError         an address could not be listened on
+    │   ├── PidFileError        another process owns the pid file (pidfile.py)
     │   └── AlreadyRunning      start() on a console that runs
+    ├── PatchError              a hot patch cannot be made or undone (patches.py)
     ├── StateError              a saved application cannot be written or restored
     └── CredentialError         users, passwords, keys
         ├── KeyFileError        a private key is missing, unreadable or open to others

@@ -14,6 +14,7 @@ run, never on the console's thread. All of it may be called from any thread.
 from __future__ import annotations
 
 import enum
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -57,6 +58,10 @@ ABSENT = _Mark("ABSENT", "nothing")
 
 UNKNOWN = _Mark("UNKNOWN", "what is there after the restart")
 """For the old value of a `SavedPatch`."""
+
+
+_SECRET = re.compile("passw|secret|token|credential|private", re.IGNORECASE)
+"""Names of attributes whose values must not stand in a log."""
 
 
 class PatchState(enum.Enum):
@@ -199,10 +204,16 @@ class Patch:
             ends = f", undone{self.reason}"
         return (
             f"<patch {self.number}: {self.target.describe()}"
-            f" = {_short(self.new)}, was {_short(self.old)};"
+            f" = {self.shown(self.new)}, was {self.shown(self.old)};"
             f" {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(self.made_at))}"
             f" by {self.who}{ends}>"
         )
+
+    def shown(self, value: Any) -> str:
+        """Return a value's repr, short; stars where the target's name says that it is a secret."""
+        if value is not ABSENT and _SECRET.search(self.target.describe()):
+            return "********"
+        return _short(value)
 
     def __enter__(self) -> Self:
         return self
@@ -412,8 +423,8 @@ class PatchJournal:
             if now is not made.new:
                 raise PatchError(
                     f"patch {made.number}, {made.target.describe()}",
-                    f"somebody has changed it since, to {_short(now)}",
-                    f"set it by hand; it was {_short(made.old)} before",
+                    f"somebody has changed it since, to {made.shown(now)}",
+                    f"set it by hand; it was {made.shown(made.old)} before",
                 )
             made.target.write(made.old)
         made.state = PatchState.UNDONE

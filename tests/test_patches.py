@@ -219,3 +219,16 @@ def test_an_undone_patch_holds_nothing_in_the_journal(journal):
     journal.patch(service, "_rate", 2)
     journal.revert()
     assert journal._patches == []
+
+
+def test_secrets_are_not_shown(journal):
+    """What is patched into an attribute called a password stands in no repr and no error."""
+
+    class Shell:
+        password = "old words"
+
+    made = journal.patch(Shell, "password", "new words")
+    Shell.password = "other words"
+    with pytest.raises(PatchError) as raised:
+        journal.revert()
+    assert "words" not in repr(made) + str(raised.value)
