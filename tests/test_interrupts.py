@@ -31,6 +31,7 @@ class Token:
     """Stands for a statement."""
 
     busy_since = None
+    given_up = False
 
 
 @pytest.mark.timeout(60 + EVALUATIONS // 20)

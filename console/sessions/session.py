@@ -255,7 +255,7 @@ class Session:
             self._forget_typeahead()
             self.interrupt_received()
             text = after
-        if text and self.input.wanted:
+        if text and self.input.wanted and not self._typeahead:
             text = self.input.feed(text)
         if text:
             self._keep(text)
@@ -308,10 +308,13 @@ class Session:
     def _input_wanted(self) -> None:
         """A statement reads a line: give it what has been typed ahead."""
         text = "".join(self._typeahead)
-        self._forget_typeahead()
+        self._typeahead.clear()
+        self._typeahead_size = 0
         rest = self.input.feed(text)
         if rest:
             self._keep(rest)
+        else:
+            self.terminal.resume_reading()  # which may bring more before it returns
         if self._eof:
             self.input.feed_eof()
 
