@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from console.application import Application, ShellFactory, current
     from console.auth.store import FileCredentials, MemoryCredentials
     from console.config import EvaluationSettings, SshSettings, TelnetSettings
-    from console.console import Console, Listener
+    from console.console import Console
     from console.errors import (
         AlreadyRunning,
         ConfigurationError,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     )
     from console.interfaces import AuthorizedKey, CredentialStore, Principal
     from console.protocols import QOTD, Daytime, Factory
+    from console.serving import Listener
 
 # Where each public name lives. They are imported at first use: `import console` must cost a host
 # next to nothing, and a process that only reads the version should not load asyncio.
@@ -60,7 +61,7 @@ _HOMES = {
     "InvalidUserName": "errors",
     "KeyFileError": "errors",
     "ListenError": "errors",
-    "Listener": "console",
+    "Listener": "serving",
     "MemoryCredentials": "auth.store",
     "Principal": "interfaces",
     "ShellFactory": "application",

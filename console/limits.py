@@ -35,6 +35,9 @@ CHANNELS: Final = 10
 KEY_OFFERS: Final = 20
 """Public keys that one connection may offer: an agent holds some, a guesser many."""
 
+PASTE_CHARACTERS: Final = 1024 * 1024
+"""Kept of what is typed or pasted while a statement runs; what is more is dropped, with a bell."""
+
 TYPEAHEAD_CHARACTERS: Final = 64 * 1024
 """Input kept while a statement runs; beyond it reading stops, so TCP holds the peer back."""
 

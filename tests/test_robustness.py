@@ -100,7 +100,7 @@ def test_ctrl_c_behind_much_typing(host, login):
     client.expect_prompt()
     client.line("print('be' + 'gins'); time.sleep(0.2); exec('while True: pass')")
     client.wait_for("begins")
-    client.type("typed ahead " * 10_000)
+    client.type("typed ahead " * 100_000)
     client.type("\x03")
     client.expect_prompt()
     assert client.run("foo") == ["12"]

@@ -30,7 +30,7 @@ from console.interfaces import (
     Principal,
     Terminal,
 )
-from console.limits import TYPEAHEAD_CHARACTERS
+from console.limits import PASTE_CHARACTERS, TYPEAHEAD_CHARACTERS
 from console.sessions.input import SessionInput
 from console.sessions.output import SessionOutput
 
@@ -322,14 +322,14 @@ class Session:
         if self.terminal.kind.server_echo:
             # Somebody types, or pastes: reading goes on, or Ctrl-C would not be seen any more,
             # and neither would the end of the connection.
-            room = TYPEAHEAD_CHARACTERS - self._typeahead_size
+            room = PASTE_CHARACTERS - self._typeahead_size
             if len(text) > room:
                 text = text[:room]
                 self.terminal.write(b"\a")
+        elif self._typeahead_size + len(text) > TYPEAHEAD_CHARACTERS:
+            self.terminal.pause_reading()
         self._typeahead.append(text)
         self._typeahead_size += len(text)
-        if self._typeahead_size > TYPEAHEAD_CHARACTERS:
-            self.terminal.pause_reading()
 
     def _forget_typeahead(self) -> None:
         self._typeahead.clear()
