@@ -20,6 +20,14 @@ PLACES = (
     ("telnet", "threaded"),
 )
 
+# The same behaviour where statements run on the service's loop.
+LOOP_PLACES = (
+    ("telnet", "uvloop", "loop"),
+    ("nc", "asyncio", "loop"),
+    ("ssh", "asyncio", "loop"),
+    ("ssh", "threaded", "loop"),
+)
+
 
 @pytest.fixture(scope="session")
 def _hosts(tmp_path_factory):
@@ -90,11 +98,14 @@ def login(connect):
     return login
 
 
-@pytest.fixture(params=PLACES, ids="-".join)
+@pytest.fixture(params=PLACES + LOOP_PLACES, ids="-".join)
 def client(request, get_host, login):
-    """A client that is logged in, by each of the ways in."""
-    way, kind = request.param
-    return login(way, get_host(kind))
+    """A client that is logged in, by each of the ways in, in each mode."""
+    way, kind, *mode = request.param
+    client = login(way, get_host(kind))
+    if mode:
+        client.run(f"%{mode[0]}")
+    return client
 
 
 @pytest.fixture(
