@@ -76,13 +76,14 @@ class Run:
         """
         self._loop = asyncio.get_running_loop()
         self._context = contextvars.copy_context()
-        async with self._open:
-            for shell, telnet, ssh in self._shells:
-                await self.open_shell(shell, telnet, ssh)
-            for entry in self._factories:
-                await self.open_factory(entry)
-            on_open()
-            with _ended_by_signals(self._loop, self._ended):
+        # From before the first line that says that something serves: who reads it may end us.
+        with _ended_by_signals(self._loop, self._ended):
+            async with self._open:
+                for shell, telnet, ssh in self._shells:
+                    await self.open_shell(shell, telnet, ssh)
+                for entry in self._factories:
+                    await self.open_factory(entry)
+                on_open()
                 await self._ended.wait()
                 say("Starting Shutdown Sequence.")
         say("Stopping main loop.")
