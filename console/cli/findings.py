@@ -20,7 +20,7 @@ from console.cli.configured import (
     refuse_default_password,
     refuse_without_listeners,
 )
-from console.config import ServerSettings, declarations, is_loopback
+from console.config import ServerSettings, declarations
 from console.config_file import examine, place, tables, variable
 from console.errors import ConsoleError
 from console.state import exposure
@@ -169,9 +169,9 @@ def _host_key(settings: ServerSettings, keys: Path) -> Iterator[Finding]:
 
 
 def _plain_text(file: str, settings: ServerSettings) -> Iterator[Finding]:
-    if settings.telnet is not None and not is_loopback(settings.telnet.host):
+    if settings.telnet is not None and not settings.telnet.is_local:
         yield Finding(
             f"{place(file, 'telnet.host')}: telnet.host: {settings.telnet.host} can be reached by"
-            " others, and telnet shows passwords to the network; use [ssh] there",
+            " others, and telnet shows passwords to the network; use [ssh] or [telnets] there",
             is_fault=False,
         )

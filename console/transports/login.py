@@ -16,7 +16,6 @@ Text that arrives while an attempt is being verified waits: `next` returns None 
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -31,9 +30,6 @@ PASSWORD_PROMPT: Final = "password: "  # noqa: S105 - the words, not a password
 
 EMPTY_USER_NAMES: Final = 10
 """Enter at the user prompt costs no try; a client that sends nothing else is ended after these."""
-
-# A web page can make a browser on this machine post to a loopback port, with a login in the body.
-_HTTP_REQUEST = re.compile(r"[A-Z]+ \S* ?HTTP/\d(\.\d)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +149,6 @@ class LoginDialogue:
         return output
 
     def _user_given(self, name: str) -> Ended | None:
-        if _HTTP_REQUEST.fullmatch(name):
-            return self._end("an HTTP request, not a login", broken_rule=True)
         if not name.strip():
             self._empty_left -= 1
             if self._empty_left <= 0:

@@ -141,6 +141,9 @@ class Output(asyncio.Transport):
         self.held = False
         self.flush()
         self._finished = True
+        if not self._transport.can_write_eof():  # TLS ends as a whole
+            self._transport.close()
+            return
         with contextlib.suppress(OSError):  # the peer has reset the connection already
             self._transport.write_eof()
 
