@@ -8,8 +8,8 @@ Start with `Console`::
         await service.run()
 
 `ConsoleError` is the base of each error raised. The settings of the listeners are
-`TelnetSettings`, `TelnetsSettings` and `SshSettings`; users are kept by `FileCredentials` or `MemoryCredentials`, or
-by any object that follows the `CredentialStore` protocol.
+`TelnetSettings`, `TelnetsSettings` and `SshSettings`; users are kept by `FileCredentials` or
+`MemoryCredentials`, or by any object that follows the `CredentialStore` protocol.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from console.auth.authenticator import Authenticator
+from console.auth.public_keys import fingerprint
 from console.config import ListenSettings, LoginSettings, SshSettings, TelnetsSettings
 from console.errors import ConfigurationError, ListenError
 from console.events import EventBus
@@ -159,10 +160,8 @@ class Door:
         return listener
 
     def _use_host_keys(self, listener: SshListener, keys: list[asyncssh.SSHKey]) -> None:
-        from console.auth.ssh_keys import fingerprint  # noqa: PLC0415 - as above
-
         listener.use_host_keys(keys)
-        self.fingerprint = fingerprint(keys[0])
+        self.fingerprint = fingerprint(keys[0].public_data)
 
     def _telnet(self, tls: ssl.SSLContext | None) -> TelnetListener:
         from console.transports.telnet_listener import TelnetListener  # noqa: PLC0415 - as above
@@ -181,12 +180,15 @@ class Door:
 
 
 def _load_host_keys(settings: SshSettings, directory: Path) -> list[asyncssh.SSHKey]:
-    """Load the host key and the next one; make the one in the keys directory on first use."""
-    from console.auth import ssh_keys  # noqa: PLC0415 - asyncssh is heavy, and not everybody's
+    """Load the host keys; make the one in the keys directory on first use. Blocks."""
+    from console.auth import host_key  # noqa: PLC0415 - asyncssh is heavy, and not everybody's
 
+    path = directory / "host_key"
     if settings.host_key is not None:
-        return [ssh_keys.load_host_key(Path(settings.host_key))]
-    return ssh_keys.load_host_keys(directory)
+        path = Path(settings.host_key)
+    elif not path.exists():
+        host_key.make_host_key(path)
+    return host_key.load_host_keys(path)
 
 
 def _load_certificate(settings: TelnetsSettings) -> ssl.SSLContext:

@@ -189,14 +189,6 @@ def test_long_answers_are_cut():
     assert event == Attempt("u" * limit, "p" * limit)
 
 
-@pytest.mark.parametrize("line", ["GET / HTTP/1.1", "POST /x HTTP/1.0", "PRI * HTTP/2.0"])
-def test_a_web_request_is_no_login(line):
-    """A browser that is made to post to the port is turned away, whatever its body says."""
-    event, output = answer(dialogue_of(), f"{line}\r\nboss\r\nsekrit\r\n")
-    assert event == Ended("an HTTP request, not a login", broken_rule=True)
-    assert "password" not in output
-
-
 @given(text=st.text(), echo=st.booleans(), telnet=st.booleans(), ask_code=st.booleans())
 def test_any_text_ends_somewhere(text, echo, telnet, ask_code):
     """Arbitrary text and the end of input always end the dialogue, without an exception."""
