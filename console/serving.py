@@ -130,7 +130,7 @@ class Server:
         sockets = [(settings, self._bind(settings)) for settings in wanted if settings is not None]
         authenticator = Authenticator(plan.credentials, self._events)
         self._closing.callback(authenticator.close)
-        host_key = await self._load_host_key()
+        host_keys = await self._load_host_keys()
 
         logger.addHandler(self._handler)
         self._closing.callback(logger.removeHandler, self._handler)
@@ -156,7 +156,7 @@ class Server:
             if isinstance(settings, TelnetSettings):
                 await self._listen_telnet(sock, settings.backlog, authenticator, manager)
             else:
-                await self._listen_ssh(sock, settings.backlog, authenticator, manager, host_key)
+                await self._listen_ssh(sock, settings.backlog, authenticator, manager, host_keys)
             host, port = sock.getsockname()[:2]
             listeners.append(Listener(settings.name, host, port))
         self.listeners = tuple(listeners)
@@ -187,15 +187,15 @@ class Server:
         self._closing.callback(sock.close)
         return sock
 
-    async def _load_host_key(self) -> Any:
+    async def _load_host_keys(self) -> list[Any]:
         settings = self._plan.ssh
         if settings is None:
-            return None
+            return []
         loop = asyncio.get_running_loop()
-        key, self.fingerprint = await loop.run_in_executor(
-            None, _load_or_make_host_key, settings, self._plan.keys
+        keys, self.fingerprint = await loop.run_in_executor(
+            None, _load_or_make_host_keys, settings, self._plan.keys
         )
-        return key
+        return keys
 
     async def _listen_telnet(
         self,
@@ -226,12 +226,12 @@ class Server:
         backlog: int,
         authenticator: Authenticator,
         manager: SessionManager,
-        host_key: Any,
+        host_keys: list[Any],
     ) -> None:
         from console.transports.ssh import SshListener  # noqa: PLC0415 - heavy, see above
 
         listener = SshListener(authenticator, manager.admit, self._events)
-        await listener.listen(sock, host_key, backlog)
+        await listener.listen(sock, host_keys, backlog)
         self._closing.push_async_callback(_close_connections, listener)
         self._closing.callback(listener.close)
 
@@ -334,18 +334,17 @@ async def _close_connections(server: Any) -> None:
     await server.wait_closed(0.3)
 
 
-def _load_or_make_host_key(settings: SshSettings, directory: Path) -> tuple[Any, str]:
-    """Load the host key; make the one in the keys directory on first use. Blocks."""
-    from console.auth import keys  # noqa: PLC0415 - asyncssh is heavy, and not everybody's
+def _load_or_make_host_keys(settings: SshSettings, directory: Path) -> tuple[list[Any], str]:
+    """Load the host keys; make the one in the keys directory on first use. Blocks."""
+    from console.auth import host_key, public_keys  # noqa: PLC0415 - not everybody's
 
+    path = directory / "host_key"
     if settings.host_key is not None:
-        key = keys.load_host_key(Path(settings.host_key))
-    else:
-        path = directory / "host_key"
-        if not path.exists():
-            keys.make_host_key(path)
-        key = keys.load_host_key(path)
-    return key, keys.fingerprint(key)
+        path = Path(settings.host_key)
+    elif not path.exists():
+        host_key.make_host_key(path)
+    keys = host_key.load_host_keys(path)
+    return keys, public_keys.fingerprint(keys[0].public_data)
 
 
 def _explain(error: OSError, settings: ListenSettings) -> tuple[str, str]:

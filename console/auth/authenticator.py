@@ -22,7 +22,7 @@ from typing import Any, Final, TypeVar
 from console.auth.passwords import verify
 from console.errors import ConsoleError
 from console.events import EventBus, LoginFailed, LoginSucceeded
-from console.interfaces import AuthorizedKey, CredentialStore, Principal
+from console.interfaces import AuthorizedKey, CredentialStore, KeyOptions, Principal
 from console.limits import LOGIN_LINE_CHARACTERS
 from console.text import escape_line
 
@@ -146,7 +146,7 @@ class Authenticator:
         found = None
         try:
             for key in self._store.authorized_keys(user):
-                if hmac.compare_digest(key.blob, blob):
+                if key.options == KeyOptions() and hmac.compare_digest(key.blob, blob):
                     found = key
         except (Exception, SystemExit) as error:  # noqa: BLE001 - as in _check_password()
             self._log_store_error(user, error)

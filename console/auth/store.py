@@ -6,6 +6,9 @@ The directory holds
   ``*`` is what we write for a user with keys only.
 * ``authorized_keys/NAME``: that user's public keys, as for sshd(8). They count only while
   ``users`` has the name, so that taking out one line there turns somebody away altogether.
+* ``authorities``: public keys whose certificates open the accounts that they name, one a line,
+  as ``TrustedUserCAKeys`` of sshd_config(5). They too count only for names in ``users``.
+* ``revoked_keys``: keys and certificates that open nothing any more (see `revocation`).
 * ``.lock``: held while a file is changed, so that two writers lose none of each other's work.
 
 The files are read again at each login. That costs a tenth of a millisecond beside the 20 of a
@@ -19,11 +22,16 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from console.auth.keys import authorized_key_line, parse_authorized_key, read_authorized_keys
+from console.auth.authorized_keys import (
+    clean_line,
+    parse_authorized_key,
+    read_authorities,
+    read_authorized_keys,
+)
 from console.auth.passwords import check_password, hash_password, is_usable_hash
 from console.auth.users_file import Users, check_user_name, parse_users, replace_user
 from console.errors import ConfigurationError, CredentialError, InvalidKey, UnknownUser
@@ -40,6 +48,9 @@ logger = logging.getLogger("console.auth")
 
 KEYS_DIRECTORY: Final = "authorized_keys"
 """Within the keys directory: a file for each user, in OpenSSH's format."""
+
+AUTHORITIES_FILE: Final = "authorities"
+"""Within the keys directory: who may sign certificates for any user."""
 
 LOCK_SECONDS: Final = 10.0
 """How long a change waits for another process to finish its own, which takes milliseconds."""
@@ -113,14 +124,11 @@ class FileCredentials:
         """Return the public keys that open exactly this user's account. Never raises."""
         if name not in self._users_for_login().hashes:
             return ()
-        path, problems = self._keys_file(name), list[str]()
-        keys: Sequence[AuthorizedKey] = ()
-        try:
-            keys = read_authorized_keys(path, refused=lambda error: problems.append(str(error)))
-        except CredentialError as error:
-            problems = [str(error)]
-        self._tell(path, problems)
-        return keys
+        # The user's own first: where both name an authority, the options are those of this line.
+        return (
+            *self._lines(self._keys_file(name), read_authorized_keys),
+            *self._lines(self.directory / AUTHORITIES_FILE, read_authorities),
+        )
 
     # Administration
 
@@ -204,29 +212,41 @@ class FileCredentials:
 
         Args:
             name: An existing user.
-            line: One ``authorized_keys`` line (sshd(8)) without options: kind, key, comment.
+            line: One ``authorized_keys`` line (sshd(8)): options, kind, key, comment. It is kept
+                as it is, options included.
 
         Returns:
             The key's SHA-256 fingerprint, as ``ssh-keygen -l`` prints it.
 
         Raises:
             UnknownUser: If there is no such user.
-            InvalidKey: If the line cannot be parsed, or has an option.
-            CredentialError: If the file cannot be written; it is then unchanged.
+            InvalidKey: If the line cannot be parsed, or has an option that is not enforced.
+            CredentialError: If the user has the key already, with other options, or the file
+                cannot be written; it is then unchanged.
         """
-        key = parse_authorized_key(line, f"key for {name!r}")
+        place = f"key for {name!r}"
+        key, line = parse_authorized_key(line, place), clean_line(line, place)
         if key is None:
-            raise InvalidKey(f"key for {name!r}", "there is no key on this line")
+            raise InvalidKey(place, "there is no key on this line")
         self._write_initial()
         with self._changing():
             self._text_with(name)
             path = self._keys_file(name)
             make_private_directory(path.parent)
             present = read_authorized_keys(path, refused=lambda _error: None)
-            if all(key.blob != other.blob for other in present):
-                data = path.read_bytes() if path.exists() else b""
-                newline = b"\n" if data and not data.endswith(b"\n") else b""
-                write_atomically(path, data + newline + authorized_key_line(key).encode() + b"\n")
+            same = [other for other in present if other.blob == key.blob]
+            if any(other.options == key.options for other in same):
+                return key.fingerprint
+            if same:
+                # Added beside the other, the laxer of the two would count.
+                raise CredentialError(
+                    same[0].place,
+                    "has this key already, with other options; first remove it:"
+                    f" console key remove {name} {key.fingerprint}",
+                )
+            data = path.read_bytes() if path.exists() else b""
+            newline = b"\n" if data and not data.endswith(b"\n") else b""
+            write_atomically(path, data + newline + line.encode() + b"\n")
         return key.fingerprint
 
     def revoke_key(self, name: str, fingerprint: str) -> None:
@@ -259,6 +279,16 @@ class FileCredentials:
             write_atomically(path, b"\n".join(line for at, line in lines if at not in numbers))
 
     # Inside
+
+    def _lines(self, path: Path, read: Callable[..., list[AuthorizedKey]]) -> list[AuthorizedKey]:
+        """Read a file of keys for a login: what is wrong with it is logged, and opens nothing."""
+        problems, keys = list[str](), list[AuthorizedKey]()
+        try:
+            keys = read(path, refused=lambda error: problems.append(str(error)))
+        except CredentialError as error:
+            problems = [str(error)]
+        self._tell(path, problems)
+        return keys
 
     def _keys_file(self, name: str) -> Path:
         return self.directory / KEYS_DIRECTORY / name

@@ -89,13 +89,19 @@ class SshListener:
         self._acceptor: asyncssh.SSHAcceptor | None = None
         self._idle = asyncio.Event()
 
-    async def listen(self, sock: socket.socket, host_key: asyncssh.SSHKey, backlog: int) -> None:
-        """Accept connections on a socket that is already bound."""
+    async def listen(
+        self, sock: socket.socket, host_keys: list[asyncssh.SSHKey], backlog: int
+    ) -> None:
+        """Accept connections on a socket that is already bound.
+
+        Of several host keys of a kind the first is used, and the others are announced.
+        """
         self._acceptor = await asyncssh.listen(
             sock=sock,
             backlog=backlog,
             server_factory=lambda: _Connection(self),
-            server_host_keys=[host_key],
+            server_host_keys=host_keys,
+            send_server_host_keys=True,
             kex_algs=KEY_EXCHANGES,
             encryption_algs=CIPHERS,
             mac_algs=MACS,
