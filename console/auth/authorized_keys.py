@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from console.auth.key_options import QUOTED, name_of, parse_options
 from console.auth.public_keys import KINDS, WireError, decode_base64, fingerprint, key_problem
 from console.errors import CredentialError, InvalidKey
 from console.interfaces import AuthorizedKey
-from console.state import exposure, read_with_status
+from console.state import exposure, exposure_above, read_with_status
 from console.text import escape_line
 
 logger = logging.getLogger("console.auth")
@@ -89,18 +90,8 @@ def read_authorized_keys(path: Path, *, refused: Refused | None = None) -> list[
     Raises:
         CredentialError: If the file cannot be read, or others can change it or its directory.
     """
-    try:
-        data, status = read_with_status(path)
-        open_to_others = exposure(path, status, secret=False) or exposure(
-            path.parent, path.parent.stat(), secret=False
-        )
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise CredentialError(str(path), f"cannot be read: {error.strerror}") from error
-    if open_to_others:
-        raise CredentialError(str(path), f"nobody gets in by it, because it {open_to_others}")
     keys = []
+    data = read_trusted(path)
     for number, line in enumerate(data.decode("utf-8", "surrogateescape").split("\n"), 1):
         try:
             key = parse_authorized_key(line, f"{path}:{number}")
@@ -110,6 +101,25 @@ def read_authorized_keys(path: Path, *, refused: Refused | None = None) -> list[
             if key is not None:
                 keys.append(key)
     return keys
+
+
+def read_trusted(path: Path, *, limit_bytes: int = 1024 * 1024) -> bytes:
+    """Read a file that decides who gets in; empty if it does not exist.
+
+    Raises:
+        CredentialError: If it cannot be read, or others can change it, or put another file in its
+            place.
+    """
+    try:
+        if not os.path.lexists(path):  # a link to nothing is no missing file: it is an error
+            return b""
+        data, status = read_with_status(path, limit_bytes=limit_bytes)
+        open_to_others = exposure(path, status, secret=False) or exposure_above(path)
+    except OSError as error:
+        raise CredentialError(str(path), f"cannot be read: {error.strerror}") from error
+    if open_to_others:
+        raise CredentialError(str(path), f"nobody gets in by it, because it {open_to_others}")
+    return data
 
 
 def read_authorities(path: Path, *, refused: Refused | None = None) -> list[AuthorizedKey]:

@@ -31,13 +31,17 @@ from console.auth.authorized_keys import (
     parse_authorized_key,
     read_authorities,
     read_authorized_keys,
+    read_trusted,
 )
 from console.auth.passwords import check_password, hash_password, is_usable_hash
+from console.auth.public_keys import WireError
+from console.auth.revocation import Revocations, parse_revocations
 from console.auth.users_file import Users, check_user_name, parse_users, replace_user
 from console.errors import ConfigurationError, CredentialError, InvalidKey, UnknownUser
-from console.interfaces import AuthorizedKey, CredentialStore
+from console.interfaces import AuthorizedKey, CredentialStore, OfferedKey
 from console.state import (
     exposure,
+    exposure_above,
     locked,
     make_private_directory,
     read_with_status,
@@ -51,6 +55,12 @@ KEYS_DIRECTORY: Final = "authorized_keys"
 
 AUTHORITIES_FILE: Final = "authorities"
 """Within the keys directory: who may sign certificates for any user."""
+
+REVOKED_FILE: Final = "revoked_keys"
+"""Within the keys directory: what opens nothing any more."""
+
+REVOKED_BYTES: Final = 8 * 1024 * 1024
+"""A million serial numbers; read at each login by key."""
 
 LOCK_SECONDS: Final = 10.0
 """How long a change waits for another process to finish its own, which takes milliseconds."""
@@ -109,6 +119,7 @@ class FileCredentials:
         self._initial = dict(initial or {})
         self._initial_lock = threading.Lock()
         self._told: dict[Path, object] = {}
+        self._revoked = (b"", Revocations())
 
     def __repr__(self) -> str:
         return f"FileCredentials({str(self.directory)!r})"
@@ -130,6 +141,15 @@ class FileCredentials:
             *self._lines(self.directory / AUTHORITIES_FILE, read_authorities),
         )
 
+    def is_revoked(self, key: OfferedKey) -> str:
+        """Return why a key or certificate opens nothing any more; empty if it is not revoked.
+
+        Never raises: as long as the file cannot be read, or is open to others, everything is
+        revoked. A file that does not exist revokes nothing.
+        """
+        revocations = self._revocations_for_login()
+        return "all keys are refused" if revocations is None else revocations.problem(key)
+
     # Administration
 
     def prepare(self) -> None:
@@ -143,6 +163,7 @@ class FileCredentials:
         self._tell(self._users_file, users.problems)
         for name in users.hashes:
             self.authorized_keys(name)  # logs now what would be logged at the first login
+        self._revocations_for_login()
 
     def users(self) -> list[str]:
         """Return the names of all users, in the file's order.
@@ -203,6 +224,24 @@ class FileCredentials:
         self._write_initial()
         self._text_with(name)
         return read_authorized_keys(self._keys_file(name))
+
+    def revocations(self) -> Revocations:
+        """Return which keys and certificates are revoked.
+
+        Raises:
+            CredentialError: If the file cannot be read, or is open to others.
+        """
+        path = self.directory / REVOKED_FILE
+        data = read_trusted(path, limit_bytes=REVOKED_BYTES)
+        # Compared as a whole: no rule about when a file has changed can miss a change.
+        known, revocations = self._revoked
+        if known != data:
+            try:
+                revocations = parse_revocations(data)
+            except WireError as error:
+                raise CredentialError(str(path), f"cannot be understood: {error}") from error
+            self._revoked = (data, revocations)
+        return revocations
 
     def grant_key(self, name: str, line: str) -> str:
         """Let a user in by public key. A key that the user has already is not added again.
@@ -280,6 +319,16 @@ class FileCredentials:
 
     # Inside
 
+    def _revocations_for_login(self) -> Revocations | None:
+        """Return what is revoked; None if that cannot be known, which has been logged."""
+        problems, found = list[str](), None
+        try:
+            found = self.revocations()
+        except CredentialError as error:
+            problems = [f"{error}; until then nobody gets in by key"]
+        self._tell(self.directory / REVOKED_FILE, problems)
+        return found
+
     def _lines(self, path: Path, read: Callable[..., list[AuthorizedKey]]) -> list[AuthorizedKey]:
         """Read a file of keys for a login: what is wrong with it is logged, and opens nothing."""
         problems, keys = list[str](), list[AuthorizedKey]()
@@ -337,9 +386,7 @@ class FileCredentials:
         path = self._users_file
         try:
             data, status = read_with_status(path)
-            open_to_others = exposure(path, status, secret=True) or exposure(
-                self.directory, self.directory.stat(), secret=False
-            )
+            open_to_others = exposure(path, status, secret=True) or exposure_above(path)
         except FileNotFoundError:
             return ""
         except OSError as error:
