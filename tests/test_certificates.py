@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import shutil
 import subprocess
 import time
 
@@ -14,6 +13,7 @@ from asyncssh.packet import MPInt, String, UInt32, UInt64
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clients import need
 from console.auth import ssh_keys
 from console.auth.authorized_keys import parse_authorized_key
 from console.auth.grants import grant
@@ -475,15 +475,16 @@ def test_the_options_of_the_authoritys_line_hold_for_its_certificates():
 # ---------------------------------------------------------------- ssh-keygen's
 
 
-@pytest.mark.client("ssh-keygen")
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
 @pytest.mark.parametrize("ca_kind", ["ed25519", "ecdsa", "rsa"])
 def test_certificates_of_ssh_keygen_are_read(tmp_path, kind, ca_kind):
     """All that it writes comes back."""
-    program = shutil.which("ssh-keygen")
+    need("ssh-keygen")
 
     def keygen(*arguments):
-        subprocess.run([program, "-q", *arguments], check=True, cwd=tmp_path, capture_output=True)
+        subprocess.run(
+            ["ssh-keygen", "-q", *arguments], check=True, cwd=tmp_path, capture_output=True
+        )
 
     keygen("-t", ca_kind, "-N", "", "-f", "ca")
     keygen("-t", kind, "-N", "", "-f", "id")
