@@ -121,10 +121,10 @@ def test_a_file_of_keys_is_taken_whole_or_not_at_all(console, tmp_path):
     """One bad line, told with its place, and no key of the file lets anybody in."""
     console("user", "add", "boss", "--no-password")
     path = tmp_path / "keys.pub"
-    path.write_text(f"{ed25519_line(1, 'good')}\nrestrict {ed25519_line(2, 'bad')}\n")
+    path.write_text(f"{ed25519_line(1, 'good')}\ntunnel {ed25519_line(2, 'bad')}\n")
     code, out, err = console("key", "add", "boss", path)
     assert (code, out) == (2, "")
-    assert err.startswith(f"console: {path}:2: the option 'restrict' is not enforced")
+    assert err.startswith(f"console: {path}:2: the option 'tunnel' is not enforced")
     assert console("key", "list", "boss") == (0, "", "")
 
 

@@ -6,6 +6,9 @@ The directory holds
   ``*`` is what we write for a user with keys only.
 * ``authorized_keys/NAME``: that user's public keys, as for sshd(8). They count only while
   ``users`` has the name, so that taking out one line there turns somebody away altogether.
+* ``authorities``: public keys whose certificates open the accounts that they name, one a line,
+  as ``TrustedUserCAKeys`` of sshd_config(5). They too count only for names in ``users``.
+* ``revoked_keys``: keys and certificates that open nothing any more (see `revocation`).
 * ``.lock``: held while a file is changed, so that two writers lose none of each other's work.
 
 The files are read again at each login. That costs a tenth of a millisecond beside the 20 of a
@@ -19,17 +22,26 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from console.auth.keys import authorized_key_line, parse_authorized_key, read_authorized_keys
+from console.auth.authorized_keys import (
+    clean_line,
+    parse_authorized_key,
+    read_authorities,
+    read_authorized_keys,
+    read_trusted,
+)
 from console.auth.passwords import check_password, hash_password, is_usable_hash
+from console.auth.public_keys import WireError
+from console.auth.revocation import Revocations, parse_revocations
 from console.auth.users_file import Users, check_user_name, parse_users, replace_user
 from console.errors import ConfigurationError, CredentialError, InvalidKey, UnknownUser
-from console.interfaces import AuthorizedKey, CredentialStore
+from console.interfaces import AuthorizedKey, CredentialStore, OfferedKey
 from console.state import (
     exposure,
+    exposure_above,
     locked,
     make_private_directory,
     read_with_status,
@@ -40,6 +52,15 @@ logger = logging.getLogger("console.auth")
 
 KEYS_DIRECTORY: Final = "authorized_keys"
 """Within the keys directory: a file for each user, in OpenSSH's format."""
+
+AUTHORITIES_FILE: Final = "authorities"
+"""Within the keys directory: who may sign certificates for any user."""
+
+REVOKED_FILE: Final = "revoked_keys"
+"""Within the keys directory: what opens nothing any more."""
+
+REVOKED_BYTES: Final = 8 * 1024 * 1024
+"""A million serial numbers; read at each login by key."""
 
 LOCK_SECONDS: Final = 10.0
 """How long a change waits for another process to finish its own, which takes milliseconds."""
@@ -98,6 +119,7 @@ class FileCredentials:
         self._initial = dict(initial or {})
         self._initial_lock = threading.Lock()
         self._told: dict[Path, object] = {}
+        self._revoked = (b"", Revocations())
 
     def __repr__(self) -> str:
         return f"FileCredentials({str(self.directory)!r})"
@@ -113,14 +135,20 @@ class FileCredentials:
         """Return the public keys that open exactly this user's account. Never raises."""
         if name not in self._users_for_login().hashes:
             return ()
-        path, problems = self._keys_file(name), list[str]()
-        keys: Sequence[AuthorizedKey] = ()
-        try:
-            keys = read_authorized_keys(path, refused=lambda error: problems.append(str(error)))
-        except CredentialError as error:
-            problems = [str(error)]
-        self._tell(path, problems)
-        return keys
+        # The user's own first: where both name an authority, the options are those of this line.
+        return (
+            *self._lines(self._keys_file(name), read_authorized_keys),
+            *self._lines(self.directory / AUTHORITIES_FILE, read_authorities),
+        )
+
+    def is_revoked(self, key: OfferedKey) -> str:
+        """Return why a key or certificate opens nothing any more; empty if it is not revoked.
+
+        Never raises: as long as the file cannot be read, or is open to others, everything is
+        revoked. A file that does not exist revokes nothing.
+        """
+        revocations = self._revocations_for_login()
+        return "all keys are refused" if revocations is None else revocations.problem(key)
 
     # Administration
 
@@ -135,6 +163,7 @@ class FileCredentials:
         self._tell(self._users_file, users.problems)
         for name in users.hashes:
             self.authorized_keys(name)  # logs now what would be logged at the first login
+        self._revocations_for_login()
 
     def users(self) -> list[str]:
         """Return the names of all users, in the file's order.
@@ -196,6 +225,24 @@ class FileCredentials:
         self._text_with(name)
         return read_authorized_keys(self._keys_file(name))
 
+    def revocations(self) -> Revocations:
+        """Return which keys and certificates are revoked.
+
+        Raises:
+            CredentialError: If the file cannot be read, or is open to others.
+        """
+        path = self.directory / REVOKED_FILE
+        data = read_trusted(path, limit_bytes=REVOKED_BYTES)
+        # Compared as a whole: no rule about when a file has changed can miss a change.
+        known, revocations = self._revoked
+        if known != data:
+            try:
+                revocations = parse_revocations(data)
+            except WireError as error:
+                raise CredentialError(str(path), f"cannot be understood: {error}") from error
+            self._revoked = (data, revocations)
+        return revocations
+
     def grant_key(self, name: str, line: str) -> str:
         """Let a user in by public key. A key that the user has already is not added again.
 
@@ -204,29 +251,41 @@ class FileCredentials:
 
         Args:
             name: An existing user.
-            line: One ``authorized_keys`` line (sshd(8)) without options: kind, key, comment.
+            line: One ``authorized_keys`` line (sshd(8)): options, kind, key, comment. It is kept
+                as it is, options included.
 
         Returns:
             The key's SHA-256 fingerprint, as ``ssh-keygen -l`` prints it.
 
         Raises:
             UnknownUser: If there is no such user.
-            InvalidKey: If the line cannot be parsed, or has an option.
-            CredentialError: If the file cannot be written; it is then unchanged.
+            InvalidKey: If the line cannot be parsed, or has an option that is not enforced.
+            CredentialError: If the user has the key already, with other options, or the file
+                cannot be written; it is then unchanged.
         """
-        key = parse_authorized_key(line, f"key for {name!r}")
+        place = f"key for {name!r}"
+        key, line = parse_authorized_key(line, place), clean_line(line, place)
         if key is None:
-            raise InvalidKey(f"key for {name!r}", "there is no key on this line")
+            raise InvalidKey(place, "there is no key on this line")
         self._write_initial()
         with self._changing():
             self._text_with(name)
             path = self._keys_file(name)
             make_private_directory(path.parent)
             present = read_authorized_keys(path, refused=lambda _error: None)
-            if all(key.blob != other.blob for other in present):
-                data = path.read_bytes() if path.exists() else b""
-                newline = b"\n" if data and not data.endswith(b"\n") else b""
-                write_atomically(path, data + newline + authorized_key_line(key).encode() + b"\n")
+            same = [other for other in present if other.blob == key.blob]
+            if any(other.options == key.options for other in same):
+                return key.fingerprint
+            if same:
+                # Added beside the other, the laxer of the two would count.
+                raise CredentialError(
+                    same[0].place,
+                    "has this key already, with other options; first remove it:"
+                    f" console key remove {name} {key.fingerprint}",
+                )
+            data = path.read_bytes() if path.exists() else b""
+            newline = b"\n" if data and not data.endswith(b"\n") else b""
+            write_atomically(path, data + newline + line.encode() + b"\n")
         return key.fingerprint
 
     def revoke_key(self, name: str, fingerprint: str) -> None:
@@ -259,6 +318,26 @@ class FileCredentials:
             write_atomically(path, b"\n".join(line for at, line in lines if at not in numbers))
 
     # Inside
+
+    def _revocations_for_login(self) -> Revocations | None:
+        """Return what is revoked; None if that cannot be known, which has been logged."""
+        problems, found = list[str](), None
+        try:
+            found = self.revocations()
+        except CredentialError as error:
+            problems = [f"{error}; until then nobody gets in by key"]
+        self._tell(self.directory / REVOKED_FILE, problems)
+        return found
+
+    def _lines(self, path: Path, read: Callable[..., list[AuthorizedKey]]) -> list[AuthorizedKey]:
+        """Read a file of keys for a login: what is wrong with it is logged, and opens nothing."""
+        problems, keys = list[str](), list[AuthorizedKey]()
+        try:
+            keys = read(path, refused=lambda error: problems.append(str(error)))
+        except CredentialError as error:
+            problems = [str(error)]
+        self._tell(path, problems)
+        return keys
 
     def _keys_file(self, name: str) -> Path:
         return self.directory / KEYS_DIRECTORY / name
@@ -307,9 +386,7 @@ class FileCredentials:
         path = self._users_file
         try:
             data, status = read_with_status(path)
-            open_to_others = exposure(path, status, secret=True) or exposure(
-                self.directory, self.directory.stat(), secret=False
-            )
+            open_to_others = exposure(path, status, secret=True) or exposure_above(path)
         except FileNotFoundError:
             return ""
         except OSError as error:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from console.application import DEFAULT_USER
-from console.auth.keys import load_host_key, read_authorized_keys
+from console.auth.authorized_keys import read_authorized_keys
+from console.auth.host_key import load_host_keys
 from console.auth.passwords import verify
 from console.auth.store import KEYS_DIRECTORY, FileCredentials
 from console.auth.users_file import parse_users
@@ -163,7 +164,7 @@ def _host_key(settings: ServerSettings, keys: Path) -> Iterator[Finding]:
     if settings.ssh.host_key is None and not path.exists():
         return  # made at the first start
     try:
-        load_host_key(path)
+        load_host_keys(path)
     except ConsoleError as error:
         yield Finding(str(error), is_fault=True)
 

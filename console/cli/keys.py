@@ -32,7 +32,7 @@ def key() -> None:
 @with_store
 def add(name: str, file: str, store: FileCredentials) -> None:
     """Let user NAME in by the public keys in FILE; - is stdin."""
-    from console.auth.keys import parse_authorized_key  # noqa: PLC0415 - --help saves it
+    from console.auth.authorized_keys import parse_authorized_key  # noqa: PLC0415 - as below
 
     with click.open_file(file, encoding="utf-8", errors="replace") as stream:
         lines = stream.read(KEY_FILE_CHARACTERS).split("\n")
