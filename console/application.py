@@ -26,7 +26,7 @@ from console.config import (
     is_loopback,
 )
 from console.errors import ConfigurationError, CredentialError, StateError
-from console.interfaces import AuthorizedKey, CredentialStore
+from console.interfaces import AuthorizedKey, CredentialStore, Role
 from console.patches import SavedPatch
 from console.running import Port, Run, say, signals_put_back
 
@@ -137,6 +137,35 @@ class ShellFactory:
     def authorized_keys(self, name: str) -> Sequence[AuthorizedKey]:
         """Return the user's public keys. Called on the authenticator's thread."""
         return () if self.credentials is None else self.credentials.authorized_keys(name)
+
+    # What a store may have beside these is passed on, or the shell would take it away.
+
+    def prepare(self) -> None:
+        """Let the store say at the start what is wrong with it."""
+        self._ask_store("prepare", None)
+
+    def role(self, name: str) -> Role:
+        """Return the user's role; a shell's own user is an admin."""
+        if self.credentials is None:
+            return Role.ADMIN
+        role: Role = self._ask_store("role", Role.OPERATOR, name)
+        return role
+
+    def second_factor(self) -> bool:
+        """Whether anybody is asked for a code. Called on the authenticator's thread."""
+        return bool(self._ask_store("second_factor", False))
+
+    def has_second_factor(self, name: str) -> bool:
+        """Whether the user's password needs a code beside it."""
+        return bool(self._ask_store("has_second_factor", False, name))
+
+    def use_code(self, name: str, code: str) -> bool:
+        """Take a code of the user's second factor, which is then used."""
+        return bool(self._ask_store("use_code", False, name, code))
+
+    def _ask_store(self, method: str, default: object, *arguments: str) -> Any:
+        ask = getattr(self.credentials, method, None)
+        return default if ask is None else ask(*arguments)
 
     def hashed(self) -> str | None:
         """Return the password's hash, made now if it has not been made yet."""
