@@ -326,7 +326,11 @@ def test_errors_and_reprs_hold_no_secret(keys, tmp_path, private_key):
     ]
     authenticator.close()
     secrets = secrets_of(
-        private_key, private_key, totp=enrolment.secret, hash=phc.rpartition("$")[2], code="code-marker"
+        private_key,
+        private_key,
+        totp=enrolment.secret,
+        hash=phc.rpartition("$")[2],
+        code="code-marker",
     )
     for one in objects:
         assert found_in(f"{one!r} {one}", secrets) == [], type(one)
