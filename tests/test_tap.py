@@ -26,6 +26,7 @@ from console import (
 from console import application as application_module
 from console.auth.passwords import verify
 from console.errors import ConfigurationError, StateError
+from console.interfaces import Role
 from console.namespace import Namespace
 from console.patches import ABSENT, PatchJournal
 from console.tap_file import read
@@ -152,7 +153,7 @@ def test_the_default_password_is_still_known_as_one(application, path):
 def test_credential_stores(application, shell, path, tmp_path):
     """A store of files is kept as its directory, one in memory as hashes; neither in plain text."""
     files = FileCredentials(tmp_path / "users", initial={"deputy": "plain-text-1"})
-    memory = MemoryCredentials({"deputy": "plain-text-2"})
+    memory = MemoryCredentials({"deputy": "plain-text-2"}, roles={"deputy": "viewer"})
     application.listen_tcp(1, ShellFactory(credentials=files))
     application.listen_tcp(2, ShellFactory(credentials=memory))
     shell.namespace.update(files=files, memory=memory)
@@ -163,6 +164,7 @@ def test_credential_stores(application, shell, path, tmp_path):
     assert one.credentials.directory == tmp_path / "users"
     assert two.credentials is names["memory"]
     assert verify(two.password_hash("deputy"), "plain-text-2")
+    assert two.role("deputy") is Role.VIEWER
     assert two.password_hash("admin") is None
     assert b"plain-text" not in path.read_bytes()
 

@@ -13,6 +13,7 @@ from console.application import DEFAULT_USER
 from console.auth.authorized_keys import read_authorized_keys
 from console.auth.host_key import load_host_keys
 from console.auth.passwords import verify
+from console.auth.second_factor import FACTORS_DIRECTORY, SecondFactors, require_library
 from console.auth.store import KEYS_DIRECTORY, FileCredentials
 from console.auth.users_file import parse_users
 from console.cli.configured import (
@@ -61,6 +62,7 @@ def examine_all(file: str, environment: Mapping[str, str]) -> Iterator[Finding]:
         with _without_log():  # the store tells there what is found here
             yield from _users(file, settings, store, names)
         yield from _authorized_keys(store.directory, names)
+        yield from _second_factors(store.directory, names)
     yield from _host_key(settings, store.directory)
     yield from _plain_text(file, settings)
 
@@ -155,6 +157,25 @@ def _authorized_keys(keys: Path, users: list[str]) -> Iterator[Finding]:
             problems.append(error)
         for problem in problems:
             yield Finding(str(problem), is_fault=True)
+
+
+def _second_factors(keys: Path, users: list[str]) -> Iterator[Finding]:
+    factors = SecondFactors(keys / FACTORS_DIRECTORY)
+    try:
+        names = factors.names()
+    except ConsoleError as error:
+        yield Finding(str(error), is_fault=True)
+        return
+    if names:
+        yield from _refused(require_library, "a start is refused")
+    for name in names:
+        if name in users:
+            yield from _refused(factors.check, name)
+        else:
+            text = (
+                f"{factors.path(name)}: is nobody's, because there is no user {name!r}; remove it"
+            )
+            yield Finding(text, is_fault=False)
 
 
 def _host_key(settings: ServerSettings, keys: Path) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from console.cli.common import examples, new_password, stdin_option, warn
+from console.interfaces import Role
 
 if TYPE_CHECKING:
     from console.auth.store import FileCredentials
@@ -112,7 +113,7 @@ def _write_keys(
     if fresh:
         _write(store.directory / ".gitignore", "# Keys stay on the machine that made them.\n*\n")
     if password is not None:
-        store.add(name, password)
+        store.add(name, password, role=Role.ADMIN)
         said.append(f"added {name} to {store.directory}")
     elif not store.users():
         said.append("no user written: admin may enter with the password admin, from here only")
