@@ -25,8 +25,7 @@ from console.transports.strangers import Strangers
 if TYPE_CHECKING:
     import ssl
 
-    import asyncssh
-
+    from console.auth.ssh_keys import SSHKey
     from console.transports.ssh import SshListener
     from console.transports.telnet_listener import TelnetListener
 
@@ -143,7 +142,7 @@ class Door:
             return f"telnets: certificate {settings.certificate}"
         return ""
 
-    def _ssh(self, keys: list[asyncssh.SSHKey]) -> SshListener:
+    def _ssh(self, keys: list[SSHKey]) -> SshListener:
         from console.auth.ssh_keys import read_offer  # noqa: PLC0415 - heavy, and not everybody's
         from console.transports.ssh import SshListener  # noqa: PLC0415 - as above
 
@@ -159,7 +158,7 @@ class Door:
         self._use_host_keys(listener, keys)
         return listener
 
-    def _use_host_keys(self, listener: SshListener, keys: list[asyncssh.SSHKey]) -> None:
+    def _use_host_keys(self, listener: SshListener, keys: list[SSHKey]) -> None:
         listener.use_host_keys(keys)
         self.fingerprint = fingerprint(keys[0].public_data)
 
@@ -179,7 +178,7 @@ class Door:
         )
 
 
-def _load_host_keys(settings: SshSettings, directory: Path) -> list[asyncssh.SSHKey]:
+def _load_host_keys(settings: SshSettings, directory: Path) -> list[SSHKey]:
     """Load the host keys; make the one in the keys directory on first use. Blocks."""
     from console.auth import host_key  # noqa: PLC0415 - asyncssh is heavy, and not everybody's
 

@@ -160,7 +160,7 @@ class TelnetConnection(asyncio.BufferedProtocol):
         with self._edge():
             self._eof = True
             if self._state is _State.CLOSING:
-                self._transport.close()
+                self._close_transport()
             elif self._codec.will_echo or not half:
                 self.close()
             elif self._receiver is not None:
@@ -249,7 +249,7 @@ class TelnetConnection(asyncio.BufferedProtocol):
         # that is on the way: read on, and close when the client does.
         self.resume_reading()
         if self._eof:
-            self._transport.close()
+            self._close_transport()
         self._linger()
 
     def abort(self) -> None:
@@ -422,6 +422,11 @@ class TelnetConnection(asyncio.BufferedProtocol):
         if self._state not in {_State.CLOSING, _State.LOST}:
             self._publish_drop(reason)
             self.abort()
+
+    def _close_transport(self) -> None:
+        # Once: at the second time asyncio's TLS forgets the connection, and cannot abort it then.
+        if not self._transport.is_closing():
+            self._transport.close()
 
     def _drop_if_dead(self) -> None:
         if self._output.unsent > limits.TERMINAL_BUFFER_BYTES:

@@ -136,6 +136,8 @@ class _Handshake(asyncio.Protocol):
         self._task = asyncio.get_running_loop().create_task(
             self._agree(), name="console telnets handshake"
         )
+        # Not at the end of the task's own code: one that is cancelled at once never runs it.
+        self._task.add_done_callback(lambda _: self._forget())
 
     def data_received(self, data: bytes) -> None:
         """Keep what comes with the end of the handshake."""
@@ -146,6 +148,10 @@ class _Handshake(asyncio.Protocol):
         if self._task is not None:
             self._task.cancel()
         self._transport.abort()
+
+    def _forget(self) -> None:
+        self._listener.strangers.remove(self)
+        self._listener.lost(self)
 
     async def _agree(self) -> None:
         peer = peer_of(self._transport)
@@ -168,9 +174,7 @@ class _Handshake(asyncio.Protocol):
             )
             self._transport.abort()
             return
-        finally:
-            self._listener.strangers.remove(self)
-            self._listener.lost(self)
+        self._forget()
         if within is None or within.is_closing():
             return
         connection = TelnetConnection(self._listener)
