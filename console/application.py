@@ -21,12 +21,13 @@ from console.auth.users_file import check_user_name
 from console.config import (
     DEFAULT_HOST,
     EvaluationSettings,
+    SessionSettings,
     SshSettings,
     TelnetSettings,
     is_loopback,
 )
 from console.errors import ConfigurationError, CredentialError, StateError
-from console.interfaces import AuthorizedKey, CredentialStore
+from console.interfaces import AuthorizedKey, CredentialStore, Role
 from console.patches import SavedPatch
 from console.running import Port, Run, say, signals_put_back
 
@@ -138,6 +139,13 @@ class ShellFactory:
         """Return the user's public keys. Called on the authenticator's thread."""
         return () if self.credentials is None else self.credentials.authorized_keys(name)
 
+    def role(self, name: str) -> Role:
+        """Return what the user may do. Called on the authenticator's thread."""
+        if self.credentials is None:
+            return Role.ADMIN  # there is nobody else
+        role = getattr(self.credentials, "role", None)
+        return Role.OPERATOR if role is None else role(name)
+
     def hashed(self) -> str | None:
         """Return the password's hash, made now if it has not been made yet."""
         with self._lock:
@@ -157,6 +165,7 @@ class Application:
         keys: The directory of the SSH host key; see `Console`.
         history: The directory of the users' histories; see `Console`.
         evaluation: How statements run; see `Console`.
+        sessions: How many there may be; see `Console`.
         host_key: File of the SSH host key; see `SshSettings`.
         allow_plain_text: Let telnet shells listen beyond loopback; see `TelnetSettings`.
         patches_at_restart: ``keep`` to apply the patches of its sessions again when a saved state
@@ -174,6 +183,7 @@ class Application:
         keys: Path | str | None = None,
         history: Path | str | None = None,
         evaluation: EvaluationSettings | None = None,
+        sessions: SessionSettings | None = None,
         patches_at_restart: str = "keep",
         host_key: Path | str | None = None,
         allow_plain_text: bool = False,
@@ -185,6 +195,7 @@ class Application:
         self._keys = keys
         self._history = history
         self._evaluation = evaluation
+        self._sessions = sessions
         self._host_key = host_key
         self._allow_plain_text = allow_plain_text
         self._tcp_ports: list[Port] = []
@@ -267,6 +278,7 @@ class Application:
                 "keys": self._keys,
                 "history": self._history,
                 "evaluation": self._evaluation,
+                "sessions": self._sessions,
                 "host_key": self._host_key,
                 "allow_plain_text": self._allow_plain_text,
             },

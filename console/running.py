@@ -10,7 +10,7 @@ import signal
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, Protocol
 
-from console.config import EvaluationSettings, SshSettings, TelnetSettings
+from console.config import EvaluationSettings, SessionSettings, SshSettings, TelnetSettings
 from console.console import Console
 from console.errors import ListenError
 from console.interfaces import CredentialStore
@@ -154,6 +154,7 @@ class Run:
             StartError: If it cannot be opened.
         """
         evaluation: EvaluationSettings | None = self._settings["evaluation"]
+        sessions: SessionSettings | None = self._settings["sessions"]
         console = Console(
             self._name,
             namespace=shell.namespace,
@@ -169,6 +170,7 @@ class Run:
             keys=self._settings["keys"],
             history=self._settings["history"],
             evaluation=evaluation,
+            sessions=sessions,
             notice=_default_password_notice(shell),
         )
         await self._open.enter_async_context(console)

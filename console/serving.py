@@ -14,6 +14,7 @@ import os
 import selectors
 import socket
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,17 +24,26 @@ from typing import Any
 from console._version import __version__
 from console.audit.log import FallbackHandler, log_event, mirror_exception
 from console.auth.authenticator import Authenticator
-from console.config import EvaluationSettings, ListenSettings, SshSettings, TelnetSettings
+from console.config import (
+    EvaluationSettings,
+    ListenSettings,
+    SessionSettings,
+    SshSettings,
+    TelnetSettings,
+)
 from console.errors import ListenError
+from console.evaluation.commands import admin_names, inspection_names
 from console.evaluation.compiler import SourceCache
 from console.evaluation.evaluator import SessionEvaluator
 from console.evaluation.hooks import hooks
 from console.evaluation.host import HostLoop
+from console.evaluation.inspection import Inspection
 from console.evaluation.leftover import Statements
 from console.evaluation.names import private_names
+from console.evaluation.viewer import ViewerEvaluator
 from console.events import EventBus
 from console.frontends.choice import choose_frontend
-from console.interfaces import CredentialStore, Principal
+from console.interfaces import CredentialStore, Evaluator, Principal, Role
 from console.namespace import Namespace
 from console.patches import PatchJournal
 from console.sessions.history import HistoryStore
@@ -76,6 +86,7 @@ class Plan:
     keys: Path
     history: Path | None
     evaluation: EvaluationSettings
+    sessions: SessionSettings
     notice: Callable[[], str]
     forked: Callable[[], None]
 
@@ -101,6 +112,14 @@ class Server:
         self._closing = contextlib.AsyncExitStack()
         self.listeners: tuple[Listener, ...] = ()
         self.fingerprint: str | None = None
+        self._started_at = time.time()
+
+    def reload(self) -> str:
+        """Read anew what is read at the start only. Returns what was read, in lines to show.
+
+        Blocks; may be called from any thread but the console's.
+        """
+        return "users, keys, authorities and revocations are read at each login anyway"
 
     def request_stop(self) -> None:
         """Begin to stop. Safe to call from any thread, and twice."""
@@ -147,9 +166,10 @@ class Server:
             history=HistoryStore(plan.history),
             events=self._events,
             make_frontend=choose_frontend,
-            make_evaluator=self._make_evaluator,
+            make_evaluator=lambda session: self._make_evaluator(session, manager),
             greeting=self._greeting,
             pending_output_characters=plan.evaluation.pending_output_characters,
+            settings=plan.sessions,
         )
         listeners = []
         for settings, sock in sockets:
@@ -235,7 +255,25 @@ class Server:
         self._closing.push_async_callback(_close_connections, listener)
         self._closing.callback(listener.close)
 
-    def _make_evaluator(self, session: Session) -> SessionEvaluator:
+    def _make_evaluator(self, session: Session, manager: SessionManager) -> Evaluator:
+        role = session.principal.role
+        inspection = Inspection(
+            session=session.number,
+            sessions=manager.facts,
+            host=self.host,
+            statements=self._statements,
+            journal=self.journal,
+            started_at=self._started_at,
+            sources=role is not Role.VIEWER,
+        )
+        if role is Role.VIEWER:
+            viewer = ViewerEvaluator(
+                session=session.number,
+                inspection=inspection,
+                result_characters=self._plan.evaluation.result_characters,
+            )
+            session.commands = viewer.commands
+            return viewer
         evaluator = SessionEvaluator(
             session=session.number,
             namespace=self._plan.namespace,
@@ -250,7 +288,11 @@ class Server:
         principal = session.principal
         who = f"{principal.user} over {principal.transport} from {principal.peer}"
         session.private_names.update(
-            private_names(evaluator, self.host, self._statements, self.journal, who)
+            private_names(evaluator, self.host, self._statements, self.journal, who, role=role)
+        )
+        session.private_names.update(inspection_names(inspection))
+        session.private_names.update(
+            admin_names(session.principal, session.number, manager.kick, self.reload)
         )
         return evaluator
 

@@ -22,7 +22,7 @@ from typing import Any, Final, TypeVar
 from console.auth.passwords import verify
 from console.errors import ConsoleError
 from console.events import EventBus, LoginFailed, LoginSucceeded
-from console.interfaces import AuthorizedKey, CredentialStore, Principal
+from console.interfaces import AuthorizedKey, CredentialStore, Principal, Role
 from console.limits import LOGIN_LINE_CHARACTERS
 from console.text import escape_line
 
@@ -49,6 +49,8 @@ class Authenticator:
         self._store = store
         self._events = events
         self._worker = _Worker()
+        # Of each user whose proof was checked last; only users of the store come in here.
+        self._roles: dict[str, Role] = {}
 
     async def password(
         self, user: str, password: str, *, transport: str, peer: str
@@ -114,7 +116,8 @@ class Authenticator:
         self._events.publish(
             LoginSucceeded(transport=transport, peer=peer, user=user, method=method, detail=detail)
         )
-        return Principal(user=user, transport=transport, peer=peer, method=method)
+        role = self._roles[user]
+        return Principal(user=user, transport=transport, peer=peer, method=method, role=role)
 
     def _failed(self, user: str, method: str, reason: str, *, transport: str, peer: str) -> None:
         """Every failure of every transport passes here: the place for slowing a peer down."""
@@ -140,7 +143,9 @@ class Authenticator:
             phc, reason = None, "the credential store failed"
         else:
             reason = "unknown user or no password" if phc is None else "wrong password"
-        return "" if verify(phc, password) else reason
+        if not verify(phc, password):
+            return reason
+        return "" if self._learn_role(user) else "the credential store failed"
 
     def _find_key(self, user: str, blob: bytes) -> AuthorizedKey | None:
         found = None
@@ -151,7 +156,17 @@ class Authenticator:
         except (Exception, SystemExit) as error:  # noqa: BLE001 - as in _check_password()
             self._log_store_error(user, error)
             return None
-        return found
+        return found if found is None or self._learn_role(user) else None
+
+    def _learn_role(self, user: str) -> bool:
+        """Ask the store what a user may do. Whether it told: else nobody gets in."""
+        try:
+            ask = getattr(self._store, "role", None)
+            self._roles[user] = Role.OPERATOR if ask is None else Role(ask(user))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - as in _check_password()
+            self._log_store_error(user, error)
+            return False
+        return True
 
     def _log_store_error(self, user: str, error: BaseException) -> None:
         # Ours say all in one line; a stranger's needs its traceback.

@@ -33,6 +33,7 @@ def configured_application(file: str) -> Application:
         keys=store.directory,
         history=None if settings.history is None else Path(settings.history).absolute(),
         evaluation=settings.evaluation,
+        sessions=settings.sessions,
         patches_at_restart=settings.patches_at_restart,
         host_key=_host_key(settings),
         allow_plain_text=settings.telnet is not None and settings.telnet.allow_plain_text,
