@@ -103,7 +103,7 @@ class ViewerEvaluator:
         """Answer a command; say what may be typed if it is none. See `Evaluator.evaluate`."""
         command = parse(source)
         if command is None or command.name not in self.commands:
-            return _refusal(f"you may type {', '.join(self.commands)}; nothing else is evaluated")
+            return _refusal(f"you may type: {', '.join(self.commands)}")
         if command.number is not None and command.name != "stack":
             return _refusal(f"{command.name} takes no number")
         if command.name in _LEAVE:
