@@ -63,10 +63,10 @@ class Words(str):
     __slots__ = ()
 
     def __str__(self):
-        ran("str")
+        raise AssertionError(ran("str"))
 
     def __len__(self):
-        ran("len")
+        raise AssertionError(ran("len"))
 
     def __repr__(self):
         ran("repr")
@@ -113,7 +113,7 @@ def service():
 
 
 def on_loop(loop, make):
-    """Call something on a loop that another thread runs; wait until the loop has gone once round."""
+    """Call something on a loop that another thread runs; wait for the loop's next turn."""
 
     async def call():
         made = make()
@@ -237,15 +237,20 @@ def test_tasks_of_hostile_kinds_run_nothing():
     with service() as (loop, _):
 
         def make():
-            asyncio.create_task(outer()).set_name(Named())
-            Task(outer(), loop=loop)
-            asyncio.create_task(Coroutine(), name="object")
-            asyncio.create_task(wait_for_object(), name="awaitable")
-            asyncio.create_task(outer(), name="\x1b[2J\nforged\u202e")
+            named = asyncio.create_task(outer())
+            named.set_name(Named())
+            return (
+                named,
+                Task(outer(), loop=loop),
+                asyncio.create_task(Coroutine(), name="object"),
+                asyncio.create_task(wait_for_object(), name="awaitable"),
+                asyncio.create_task(outer(), name="\x1b[2J\nforged\u202e"),
+            )
 
-        on_loop(loop, make)
+        made = on_loop(loop, make)
         rows = {row.name: row for row in list_tasks(loop)}
         shown = repr(list_tasks(loop))
+    assert len(rows) == len(made)
     assert type(next(name for name in rows if name == "of words")) is str
     assert rows["object"].places == ()
     assert functions(rows["awaitable"]) == ["wait_for_object", "__await__"]
@@ -391,7 +396,7 @@ def test_the_process():
     facts = process_facts(0)
     assert facts.rss_bytes > 2**20
     assert 2 < facts.descriptors < 10_000
-    assert 0 < facts.started_at
+    assert facts.started_at > 0
     assert repr(facts).startswith(f"process {facts.pid}  up ")
 
 

@@ -214,8 +214,8 @@ def test_an_answer_that_takes_long_is_not_waited_for():
         answers = Answers()
         evaluator = ViewerEvaluator(session=1, inspection=answers)
         waiting = asyncio.ensure_future(evaluator.evaluate("tasks"))
-        while not evaluator.interrupt():
-            await asyncio.sleep(0)
+        await asyncio.sleep(0)  # it begins
+        assert evaluator.interrupt()
         outcome = await waiting
         assert (outcome.kind, outcome.status) == (OutcomeKind.INTERRUPTED, 130)
         assert not evaluator.interrupt()
@@ -433,6 +433,16 @@ def test_an_operator_looks_with_python(enter):
     assert "oscar (operator) over telnet from 127.0.0.1" in operator.run("whoami()")
     assert "who()" in operator.run("who()")
     assert operator.run("any(t.name == 'MainThread' for t in threads())") == "True"
+
+
+def test_an_operator_completes_the_commands(service):
+    """Tab offers the names that look, and asks the names of the service nothing."""
+    with Session("ssh", service, user="oscar") as client:
+        client.login("oscar")
+        client.type("whoam\t")
+        client.wait_until(lambda: client.cursor_line == ">>> whoami", "whoami")
+        client.type("\x03")
+    assert service.ask(seen="")["touched"] == []
 
 
 def test_help_shows_what_the_role_may_do(enter):

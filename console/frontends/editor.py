@@ -127,10 +127,11 @@ class _ConsoleInput(PythonInput):
             extra_key_bindings=_key_bindings(),
         )
         self.history = self.default_buffer.history = _SharedHistory(host.history)
-        self.default_buffer.completer = StaticCompleter(host.namespace, host.names)
         if host.commands:
             self.default_buffer.completer = WordCompleter(list(host.commands), sentence=True)
             self.accept_input_on_enter = 1  # a command has one line
+        else:
+            self.default_buffer.completer = StaticCompleter(host.namespace, host.names)
         # jedi looks signatures up while one types, in threads, by evaluating.
         self.default_buffer.on_text_changed -= self._on_input_timeout
         self.show_status_bar = False

@@ -14,7 +14,7 @@ from console.interfaces import Evaluator, Frontend, FrontendHost, Principal, Rol
 from console.introspect.sessions import SessionFacts
 from console.sessions.admission import refusal
 from console.sessions.history import HistoryStore
-from console.sessions.session import Session
+from console.sessions.session import Session, SessionState
 from console.text import escape_line
 
 logger = logging.getLogger("console.sessions")
@@ -137,6 +137,8 @@ class SessionManager:
             await asyncio.wait(late, timeout=timeout_seconds)
 
     def _kick(self, session: Session, by: str, reason: str) -> None:
+        if session.state is not SessionState.OPEN:  # it is ending already
+            return
         principal = session.principal
         self._events.publish(
             SessionKicked(
