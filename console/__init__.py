@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from console.config import (
         EvaluationSettings,
         LoginSettings,
+        SessionSettings,
         SshSettings,
         TelnetSettings,
         TelnetsSettings,
@@ -73,6 +74,7 @@ _HOMES = {
     "Role": "interfaces",
     "Principal": "interfaces",
     "ShellFactory": "application",
+    "SessionSettings": "config",
     "SshSettings": "config",
     "StartError": "errors",
     "StateError": "errors",
@@ -105,6 +107,7 @@ __all__ = [
     "MemoryCredentials",
     "Principal",
     "Role",
+    "SessionSettings",
     "ShellFactory",
     "SshSettings",
     "StartError",

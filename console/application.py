@@ -23,6 +23,7 @@ from console.config import (
     EvaluationSettings,
     ListenSettings,
     LoginSettings,
+    SessionSettings,
     SshSettings,
     TelnetSettings,
     TelnetsSettings,
@@ -191,6 +192,7 @@ class Application:
         history: The directory of the users' histories; see `Console`.
         evaluation: How statements run; see `Console`.
         login: What strangers and wrong passwords cost; see `Console`.
+        sessions: How many there may be; see `Console`.
         host_key: File of the SSH host key; see `SshSettings`.
         allow_plain_text: Let telnet shells listen beyond loopback; see `TelnetSettings`.
         patches_at_restart: ``keep`` to apply the patches of its sessions again when a saved state
@@ -209,6 +211,7 @@ class Application:
         history: Path | str | None = None,
         evaluation: EvaluationSettings | None = None,
         login: LoginSettings | None = None,
+        sessions: SessionSettings | None = None,
         patches_at_restart: str = "keep",
         host_key: Path | str | None = None,
         allow_plain_text: bool = False,
@@ -221,6 +224,7 @@ class Application:
         self._history = history
         self._evaluation = evaluation
         self._login = login
+        self._sessions = sessions
         self._host_key = host_key
         self._certificates: dict[tuple[int, str], tuple[str, str | None]] = {}
         self._allow_plain_text = allow_plain_text
@@ -337,6 +341,7 @@ class Application:
                 "history": self._history,
                 "evaluation": self._evaluation,
                 "login": self._login,
+                "sessions": self._sessions,
             },
             self._patches,
         )

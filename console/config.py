@@ -359,6 +359,37 @@ class EvaluationSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """How many sessions may be open."""
+
+    most: int = _setting(
+        "Sessions of all users together; more are refused.",
+        default=200,
+        unit="sessions",
+        least=1,
+    )
+    per_user: int = _setting(
+        "Sessions of one user; more are refused.", default=100, unit="sessions", least=1
+    )
+    reserved_for_admin: int = _setting(
+        "Of all, those that only an admin is given: others cannot lock the admins out.",
+        default=1,
+        unit="sessions",
+        least=0,
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        _check(self, "sessions")
+        if self.reserved_for_admin >= self.most:
+            raise ConfigurationError(
+                "sessions.reserved_for_admin",
+                self.reserved_for_admin,
+                f"must be less than sessions.most, which is {self.most}",
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class ServerSettings:
     """An application with a console, as a configuration file describes it."""
 
@@ -396,6 +427,7 @@ class ServerSettings:
     ssh: SshSettings | None = None
     login: LoginSettings = field(default_factory=LoginSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    sessions: SessionSettings = field(default_factory=SessionSettings)
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""

@@ -24,6 +24,7 @@ from console.auth.store import FileCredentials, credential_store, default_keys_d
 from console.config import (
     EvaluationSettings,
     LoginSettings,
+    SessionSettings,
     SshSettings,
     TelnetSettings,
     TelnetsSettings,
@@ -76,6 +77,7 @@ class Console:
         notice: Lines for everybody who has logged in to a shell, below the banner.
         login: What strangers and wrong passwords cost; None for the defaults of `LoginSettings`.
         evaluation: How statements run; None for the defaults of `EvaluationSettings`.
+        sessions: How many there may be; None for the defaults of `SessionSettings`.
         loop: The host's loop, where it is not the one that runs when `start` is called.
 
     Raises:
@@ -101,6 +103,7 @@ class Console:
         login: LoginSettings | None = None,
         # Statements
         evaluation: EvaluationSettings | None = None,
+        sessions: SessionSettings | None = None,
         # The host
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
@@ -126,6 +129,7 @@ class Console:
         self._history = None if history is None else Path(history)
         self.notice = notice
         self._evaluation = evaluation or EvaluationSettings()
+        self._sessions = sessions or SessionSettings()
         self._given_loop = loop
         self._state = ConsoleState.STOPPED
         self._state_lock = threading.Lock()
@@ -328,6 +332,7 @@ class Console:
             keys=self.keys,
             history=self._history,
             evaluation=self._evaluation,
+            sessions=self._sessions,
             notice=lambda: self.notice,
             forked=self._died_in_fork,
         )

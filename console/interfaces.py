@@ -417,6 +417,14 @@ class FrontendHost(Protocol):
     def names(self) -> Iterable[str]:
         """Return the names that the session adds to the builtins, for completion."""
 
+    @property
+    def commands(self) -> Sequence[str]:
+        """The words that are understood, where each line is one of them: a viewer's session.
+
+        Empty where statements are Python. If not, nothing typed may be compiled or evaluated by
+        the frontend either, and only these words are completed.
+        """
+
 
 class Frontend(Protocol):
     """Reads statements from a terminal and shows what came of them.

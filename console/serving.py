@@ -13,6 +13,7 @@ import os
 import selectors
 import socket
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,16 +24,19 @@ from console._version import __version__
 from console.audit.log import FallbackHandler, log_event, mirror_exception
 from console.auth.authenticator import Authenticator
 from console.auth.throttle import source_of
-from console.config import EvaluationSettings, ListenSettings, LoginSettings
+from console.config import EvaluationSettings, ListenSettings, LoginSettings, SessionSettings
+from console.evaluation.commands import admin_names, inspection_names
 from console.evaluation.compiler import SourceCache
 from console.evaluation.evaluator import SessionEvaluator
 from console.evaluation.hooks import hooks
 from console.evaluation.host import HostLoop
+from console.evaluation.inspection import Inspection
 from console.evaluation.leftover import Statements
 from console.evaluation.names import private_names
+from console.evaluation.viewer import ViewerEvaluator
 from console.events import EventBus
 from console.frontends.choice import choose_frontend
-from console.interfaces import CredentialStore, Principal
+from console.interfaces import CredentialStore, Evaluator, Principal, Role
 from console.listening import Door, Listener, Shared, Transport, bind
 from console.namespace import Namespace
 from console.patches import PatchJournal
@@ -64,6 +68,7 @@ class Plan:
     keys: Path
     history: Path | None
     evaluation: EvaluationSettings
+    sessions: SessionSettings
     notice: Callable[[], str]
     forked: Callable[[], None]
 
@@ -89,6 +94,7 @@ class Server:
         self._closing = contextlib.AsyncExitStack()
         self._doors: list[Door] = []
         self.listeners: tuple[Listener, ...] = ()
+        self._started_at = time.time()
 
     def request_stop(self) -> None:
         """Begin to stop. Safe to call from any thread, and twice."""
@@ -122,9 +128,10 @@ class Server:
             history=HistoryStore(plan.history),
             events=self._events,
             make_frontend=choose_frontend,
-            make_evaluator=self._make_evaluator,
+            make_evaluator=lambda session: self._make_evaluator(session, manager),
             greeting=self._greeting,
             pending_output_characters=plan.evaluation.pending_output_characters,
+            settings=plan.sessions,
         )
         shared = Shared(
             authenticator=authenticator,
@@ -168,8 +175,10 @@ class Server:
         """The SSH host key's SHA-256 fingerprint; None without SSH."""
         return next((door.fingerprint for door in self._doors if door.fingerprint), None)
 
-    async def reload(self) -> str:
+    def reload(self) -> str:
         """Read host keys and certificates anew. Users and their keys are read at each login.
+
+        Blocks; may be called from any thread but the console's.
 
         Returns:
             What is used now, a line each.
@@ -177,11 +186,35 @@ class Server:
         Raises:
             ConsoleError: If one cannot be used; it goes on with the old one.
         """
+        loop = self._loop
+        if loop is None or self._stopping.is_set():
+            return "the console is stopping"
+        return asyncio.run_coroutine_threadsafe(self._reload(), loop).result()
+
+    async def _reload(self) -> str:
         lines = [await door.reload() for door in self._doors]
-        lines.append("users, keys, authorities and revocations are read at each login")
+        lines.append("users, keys, authorities and revocations: read at each login")
         return "\n".join(filter(None, lines))
 
-    def _make_evaluator(self, session: Session) -> SessionEvaluator:
+    def _make_evaluator(self, session: Session, manager: SessionManager) -> Evaluator:
+        role = session.principal.role
+        inspection = Inspection(
+            session=session.number,
+            sessions=manager.facts,
+            host=self.host,
+            statements=self._statements,
+            journal=self.journal,
+            started_at=self._started_at,
+            sources=role is not Role.VIEWER,
+        )
+        if role is Role.VIEWER:
+            viewer = ViewerEvaluator(
+                session=session.number,
+                inspection=inspection,
+                result_characters=self._plan.evaluation.result_characters,
+            )
+            session.commands = viewer.commands
+            return viewer
         evaluator = SessionEvaluator(
             session=session.number,
             namespace=self._plan.namespace,
@@ -196,7 +229,11 @@ class Server:
         principal = session.principal
         who = f"{principal.user} over {principal.transport} from {principal.peer}"
         session.private_names.update(
-            private_names(evaluator, self.host, self._statements, self.journal, who)
+            private_names(evaluator, self.host, self._statements, self.journal, who, role=role)
+        )
+        session.private_names.update(inspection_names(inspection))
+        session.private_names.update(
+            admin_names(session.principal, session.number, manager.kick, self.reload)
         )
         return evaluator
 

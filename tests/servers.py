@@ -117,7 +117,7 @@ class Host(Process):
     user = "boss"
     password = "sekrit"
 
-    def __init__(self, directory, kind="asyncio", *, names=None, guarded=True):
+    def __init__(self, directory, kind="asyncio", *, names=None, guarded=True, **more):
         directory.mkdir(parents=True, exist_ok=True)
         self.kind = kind
         self.keys = directory / "keys"
@@ -132,6 +132,7 @@ class Host(Process):
             "names": {"foo": 12} if names is None else names,
             "guarded": guarded,
             "reply": theirs,
+            **more,
         }
         command = [sys.executable, "-W", "error", str(HERE / "host_process.py"), json.dumps(spec)]
         try:

@@ -9,6 +9,7 @@ import pytest
 from console.config import (
     EvaluationSettings,
     ServerSettings,
+    SessionSettings,
     SshSettings,
     TelnetSettings,
     declarations,
@@ -41,6 +42,11 @@ mode = "loop"
 report_seconds = 1
 interrupt_seconds = "never"
 keep_running = true
+
+[sessions]
+most = 20
+per_user = 10
+reserved_for_admin = 2
 """
 
 
@@ -77,6 +83,7 @@ def test_everything_is_read(write, tmp_path):
         evaluation=EvaluationSettings(
             mode="loop", report_seconds=1, interrupt_seconds=None, keep_running=True
         ),
+        sessions=SessionSettings(most=20, per_user=10, reserved_for_admin=2),
     )
 
 
@@ -168,6 +175,13 @@ def test_a_variable_of_a_transport_without_a_port_does_not_switch_it_on(write):
             ),
         ),
         (
+            "[sessions]\nmost = 5\nreserved_for_admin = 5",
+            (
+                "demo.toml:3: sessions.reserved_for_admin = 5:"
+                " must be less than sessions.most, which is 5"
+            ),
+        ),
+        (
             f"[evaluation]\nresult_characters = {10**400}",
             f"demo.toml:2: evaluation.result_characters = {str(10**400)[:60]}...: must be",
         ),
@@ -255,6 +269,8 @@ def test_code_and_file_refuse_the_same():
         lambda: EvaluationSettings(keep_running=1),
         lambda: EvaluationSettings(interrupt_seconds=0),
         lambda: EvaluationSettings(result_characters=2.5),
+        lambda: SessionSettings(most=0),
+        lambda: SessionSettings(most=1),
         lambda: ServerSettings(name="a\x1bb"),
     ):
         with pytest.raises(ConfigurationError):

@@ -75,10 +75,11 @@ class FakeHistory:
 class FakeHost:
     """What a session lends to its frontend."""
 
-    def __init__(self, kind, *, command=None, history=(), namespace=None):
+    def __init__(self, kind, *, command=None, history=(), namespace=None, commands=()):
         self.terminal = FakeTerminal(kind, command)
         self.history = FakeHistory(*history)
         self.namespace = namespace or {}
+        self.commands = commands
 
     def names(self):
         return ("exit", "help")

@@ -21,6 +21,7 @@ from console import (
     Factory,
     FileCredentials,
     MemoryCredentials,
+    SessionSettings,
     ShellFactory,
 )
 from console import application as application_module
@@ -85,6 +86,7 @@ def test_ports_factories_and_services(application, shell, path, tmp_path):
         keys=tmp_path / "keys",
         history="history",
         evaluation=EvaluationSettings(mode="loop"),
+        sessions=SessionSettings(most=7),
     )
     quotes = Factory(Daytime)
     application.listen_tcp(8123, quotes, 7, "127.0.0.2")
@@ -103,6 +105,7 @@ def test_ports_factories_and_services(application, shell, path, tmp_path):
     assert restored.motto == "an attribute of our own"
     assert (restored._keys, restored._history) == (tmp_path / "keys", "history")
     assert restored._evaluation == EvaluationSettings(mode="loop")
+    assert restored._sessions == SessionSettings(most=7)
     assert application_module.current() is restored
     assert names == {}
 

@@ -35,6 +35,7 @@ def configured_application(file: str) -> Application:
         history=None if settings.history is None else Path(settings.history).absolute(),
         evaluation=settings.evaluation,
         login=settings.login,
+        sessions=settings.sessions,
         patches_at_restart=settings.patches_at_restart,
         host_key=_host_key(settings),
         allow_plain_text=settings.telnet is not None and settings.telnet.allow_plain_text,

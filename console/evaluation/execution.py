@@ -31,7 +31,8 @@ from console.evaluation.interrupts import Guard, GuardedCoroutine, Step
 from console.evaluation.printer import clip, drop_own_frames, format_exception, format_value
 from console.evaluation.worker import Worker
 from console.interfaces import Outcome, OutcomeKind
-from console.introspect.stacks import describe_place, thread_stack
+from console.introspect.stacks import describe_place, thread_places, thread_stack
+from console.introspect.tasks import awaiting_places
 from console.scope import Scope, current_scope
 
 logger = logging.getLogger("console.evaluation")
@@ -280,19 +281,18 @@ class Execution:
             self.done.set_result(outcome)
         self.changed.set()
 
-    def where(self) -> str:
-        """Say where the statement is now. Safe to call from any thread."""
+    def where(self, *, sources: bool = True) -> str:
+        """Say where the statement is now. Safe to call from any thread.
+
+        Args:
+            sources: Whether to show the line of code that runs.
+        """
         if not self._on_loop:
-            return describe_place(thread_stack(self._worker.ident, skip_own=True))
+            return _place(self._worker.ident, sources=sources)
         if self.busy_since is not None or self._task is None:
-            return "on the service's loop, " + describe_place(
-                thread_stack(self._in.host.ident, skip_own=True)
-            )
-        frames = self._task.get_stack()
-        if not frames:
-            return "on the service's loop"
-        last = frames[-1]
-        return f"awaiting at {last.f_code.co_filename}:{last.f_lineno} in {last.f_code.co_name}"
+            return "on the service's loop, " + _place(self._in.host.ident, sources=sources)
+        places = awaiting_places(self._task.get_coro(), (GuardedCoroutine,))
+        return f"awaiting at {' > '.join(map(str, places))}" if places else "on the service's loop"
 
     def stack_on_loop(self) -> str:
         """Return the stack that holds the host's loop, as text."""
@@ -309,6 +309,13 @@ class Execution:
         else:
             self.done.set_result(outcome)
         self.changed.set()
+
+
+def _place(ident: int, *, sources: bool) -> str:
+    if sources:
+        return describe_place(thread_stack(ident, skip_own=True))
+    places = thread_places(ident, skip_own=True)
+    return str(places[-1]) if places else "nowhere: its thread has ended"
 
 
 async def _maybe(value: Any, flags: int) -> Any:

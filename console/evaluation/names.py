@@ -13,6 +13,7 @@ from console.evaluation.evaluator import SessionEvaluator
 from console.evaluation.host import HostLoop
 from console.evaluation.interrupts import GuardedCoroutine
 from console.evaluation.leftover import Statements
+from console.interfaces import Role
 from console.introspect.stacks import describe_thread
 from console.patches import Patch, PatchJournal
 from console.scope import current_scope
@@ -37,9 +38,16 @@ This is a Python prompt in the running process. What you change here changes the
   pm()              a debugger where your last exception was raised; breakpoint() works as well
   page(value)       a long value or text, screen by screen
   stack()           where the thread of the service's loop is now, even if it is stuck
+  tasks()           the tasks of the service's loop, and where each is suspended; threads()
   statements()      what runs for all sessions, and what was left behind
+  who(), whoami()   the open sessions; yours; uptime() tells of the process
   help(object)      what Python knows about an object
   exit(), Ctrl-D    leave; the service goes on
+"""
+
+_ADMIN_HELP = """\
+  kick(n, reason)   ends session n in order: its user is told who did it, and why
+  reload()          reads host keys and the like anew
 """
 
 _MORE = "--more-- (Enter goes on, q ends) "
@@ -72,13 +80,16 @@ class Help:
     pydoc's pager would use the server's terminal, and keep that choice for the whole process.
     """
 
+    def __init__(self, role: Role = Role.OPERATOR) -> None:
+        self._text = _HELP + (_ADMIN_HELP if role is Role.ADMIN else "")
+
     def __repr__(self) -> str:
         return "Type help() for help on this console, or help(object) for help on an object"
 
     def __call__(self, *objects: Any) -> None:
         """Print the help text, or the documentation of each object."""
         if not objects:
-            print(_HELP, end="")  # noqa: T201 - the session's stdout
+            print(self._text, end="")  # noqa: T201 - the session's stdout
         for thing in objects:
             page_text(pydoc.render_doc(thing, renderer=_PLAIN_TEXT))
 
@@ -99,7 +110,7 @@ def page_text(text: str) -> None:
                 return
 
 
-class _Command:
+class Command:
     """A function of the console whose repr says how to use it."""
 
     def __init__(self, function: Callable[..., Any], usage: str) -> None:
@@ -120,6 +131,8 @@ def private_names(
     statements: Statements,
     journal: PatchJournal,
     who: str,
+    *,
+    role: Role = Role.OPERATOR,
 ) -> dict[str, Any]:
     """Make a session's own names; ``who`` stands in the journal of patches."""
 
@@ -158,17 +171,17 @@ def private_names(
     leave = Exit()
     return {
         "exit": leave,
-        "help": Help(),
-        "mode": _Command(mode, "mode() tells where statements run, mode('loop') chooses"),
-        "keep": _Command(journal.keep, "keep(n) lets a patch with a time limit stay"),
-        "page": _Command(page, "page(value) shows a long value screen by screen"),
-        "patch": _Command(
+        "help": Help(role),
+        "mode": Command(mode, "mode() tells where statements run, mode('loop') chooses"),
+        "keep": Command(journal.keep, "keep(n) lets a patch with a time limit stay"),
+        "page": Command(page, "page(value) shows a long value screen by screen"),
+        "patch": Command(
             patch, "patch(obj, 'name', value, minutes=None) changes what can be undone"
         ),
-        "patches": _Command(journal.patches, "patches() lists the patches that are applied"),
-        "pm": _Command(pm, "pm() opens a debugger where your last exception was raised"),
+        "patches": Command(journal.patches, "patches() lists the patches that are applied"),
+        "pm": Command(pm, "pm() opens a debugger where your last exception was raised"),
         "quit": leave,
-        "revert": _Command(journal.revert, "revert(n) undoes a patch, revert() all, newest first"),
-        "stack": _Command(stack, "stack() shows where the thread of the service's loop is now"),
-        "statements": _Command(list_statements, "statements() lists what runs for all sessions"),
+        "revert": Command(journal.revert, "revert(n) undoes a patch, revert() all, newest first"),
+        "stack": Command(stack, "stack() shows where the thread of the service's loop is now"),
+        "statements": Command(list_statements, "statements() lists what runs for all sessions"),
     }

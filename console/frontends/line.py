@@ -38,6 +38,7 @@ class LineFrontend:
         self._terminal = host.terminal
         self._history = host.history
         self._interactive = kind.interactive
+        self._is_python = not host.commands
         self._lines: list[str] = []
         self._size = 0
         self._next_try = 0
@@ -123,6 +124,8 @@ class LineFrontend:
             self._drop_lines(f"this statement is longer than {STATEMENT_CHARACTERS} characters")
             return False
         source = "\n".join(self._lines)
+        if not self._is_python:  # each line is a command, and nothing is compiled
+            return self._keep(source)
         if not self._may_be_complete(line):
             self._show_prompt(_NEXT_PROMPT)
             return False
@@ -131,6 +134,10 @@ class LineFrontend:
         if not complete:
             self._show_prompt(_NEXT_PROMPT)
             return False
+        return self._keep(source)
+
+    def _keep(self, source: str) -> bool:
+        """Keep a complete statement in the history of what was typed."""
         if self._interactive:
             self._history.append(source.rstrip("\n"))
         return True

@@ -30,6 +30,7 @@ from console.interfaces import (
     Principal,
     Terminal,
 )
+from console.introspect.sessions import SessionFacts
 from console.limits import PASTE_CHARACTERS, TYPEAHEAD_CHARACTERS
 from console.sessions.input import SessionInput
 from console.sessions.output import SessionOutput
@@ -37,6 +38,9 @@ from console.sessions.output import SessionOutput
 logger = logging.getLogger("console.sessions")
 
 _INTERRUPT = "\x03"
+
+_LINE_CHARACTERS = 200
+"""Kept of the statement that runs, for those who ask who is here."""
 
 
 class SessionState(enum.Enum):
@@ -69,9 +73,12 @@ class Session:
         self.history = history
         self.opened_at = time.time()
         self.private_names: dict[str, Any] = {}
+        self.commands: tuple[str, ...] = ()
         self._events = events
         self._greeting = greeting
         self._state = SessionState.OPEN
+        self._typed_at = time.monotonic()
+        self._statement = ("", "")
         self._lost = False
         self._reading = False
         self._typeahead: list[str] = []
@@ -99,6 +106,24 @@ class Session:
         """Return the names that the session adds to the builtins."""
         return tuple(self.private_names)
 
+    def facts(self) -> SessionFacts:
+        """Tell of the session as it is now. Safe to call from any thread."""
+        principal, frontend = self.principal, self._frontend
+        statement, source = self._statement
+        return SessionFacts(
+            number=self.number,
+            user=principal.user,
+            role=principal.role.value,
+            transport=principal.transport,
+            peer=principal.peer,
+            method=principal.method,
+            frontend="" if frontend is None else frontend.name,
+            opened_at=self.opened_at,
+            idle_seconds=time.monotonic() - self._typed_at,
+            statement=statement,
+            source=source,
+        )
+
     # ---- its life
 
     def open(
@@ -110,7 +135,7 @@ class Session:
         """Begin. ``on_closed`` is called once, when nothing of the session runs any more."""
         self._frontend = frontend
         self._evaluator = evaluator
-        self._publish(SessionOpened, frontend=frontend.name)
+        self._publish(SessionOpened, role=self.principal.role.value, frontend=frontend.name)
         self.terminal.attach(self)
         self._task = asyncio.get_running_loop().create_task(
             self._run(frontend, evaluator, on_closed), name=f"console session {self.number}"
@@ -125,6 +150,8 @@ class Session:
         if self._frontend is not None:
             if self.terminal.kind.interactive:
                 self._frontend.write(f"\n{notice}\n")
+            else:
+                self._frontend.write(f"{notice}\n", error=True)
             self._frontend.close()
         if not self._reading and self._evaluator is not None:
             self._evaluator.interrupt()
@@ -163,6 +190,7 @@ class Session:
             self.terminal.close(self._status)
             self._publish(
                 SessionClosed,
+                role=self.principal.role.value,
                 reason=self._reason,
                 duration_seconds=time.time() - self.opened_at,
             )
@@ -206,11 +234,16 @@ class Session:
 
     async def _evaluate(self, source: str, count: int, evaluator: Evaluator) -> Outcome:
         self._publish(StatementStarted, statement=count, source=source)
+        self._statement = (
+            f"{self.number}.{count}",
+            source.strip().partition("\n")[0][:_LINE_CHARACTERS],
+        )
         began = time.monotonic()
         # Ctrl-C that was typed right behind the statement is meant for it.
         if self.terminal.kind.interactive and _INTERRUPT in "".join(self._typeahead):
             asyncio.get_running_loop().call_soon(self.interrupt_received)
         outcome = await evaluator.evaluate(source)
+        self._statement = ("", "")
         self._publish(
             StatementFinished,
             statement=count,
@@ -246,6 +279,7 @@ class Session:
 
     def data_received(self, text: str) -> None:
         """Give typed text to the frontend, or keep it while a statement runs."""
+        self._typed_at = time.monotonic()
         if self._reading and self._frontend is not None:
             self._frontend.feed(text)
             return
