@@ -16,7 +16,6 @@ from pathlib import Path
 import asyncssh
 import pyotp
 import pytest
-from console.auth.keys import load_host_key, parse_authorized_key
 
 from clients import SSH_OPTIONS, need
 from console import (
@@ -29,6 +28,8 @@ from console import (
     TelnetSettings,
 )
 from console.auth.authenticator import Authenticator
+from console.auth.authorized_keys import parse_authorized_key
+from console.auth.host_key import load_host_key
 from console.auth.passwords import hash_password
 from console.auth.store import credential_store
 from console.auth.users_file import parse_users
@@ -150,19 +151,7 @@ def secrets_of(private_key, host_key, **more):
     return {"password": PASSWORD, "guess": GUESS, "typed": TYPED, **parts, **more}
 
 
-@pytest.mark.parametrize(
-    "level",
-    [
-        1,
-        2,
-        pytest.param(
-            3,
-            marks=pytest.mark.xfail(
-                strict=True, reason="asyncssh dumps packets at its debug level 3, decrypted"
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("level", [1, 2, 3])
 def test_logins_leave_no_secret_in_logs_streams_and_files(
     keys, tmp_path, private_key, log, capfd, level, monkeypatch
 ):

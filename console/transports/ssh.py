@@ -194,16 +194,13 @@ class _Log(SSHLogger):
     """asyncssh's log of one connection, on a logger of ours, and made safe.
 
     On its own it writes user names and messages as the peer sent them, and at its highest debug
-    level whole packets, passwords included.
+    level whole packets, passwords included. Its half a dozen lines of each connection are news to
+    who debugs the protocol; who came and what went wrong is in ``console.audit``.
     """
-
-    def process(self, msg: Any, kwargs: Any) -> Any:
-        """Escape what is in the message."""
-        msg, kwargs = super().process(msg, kwargs)
-        return msg, kwargs
 
     def log(self, level: int, msg: object, *args: Any, **kwargs: Any) -> None:
         """Log a line, whatever the peer has sent."""
+        level = logging.DEBUG if level == logging.INFO else level
         if self.isEnabledFor(level):
             text = str(msg) % tuple(map(_shown, args)) if args else str(msg)
             super().log(level, "%s", escape_line(text, 500))
@@ -319,7 +316,7 @@ class _Login(asyncssh.SSHServer):
                     user, reason, transport="ssh", peer=self._peer
                 )
         if exc is not None:
-            logger.info("%s: connection lost: %s", self._peer, escape_line(str(exc)))
+            logger.debug("%s: connection lost: %s", self._peer, escape_line(str(exc)))
 
     # ---- who it is
 
