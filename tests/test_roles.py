@@ -17,8 +17,11 @@ from console.auth.store import FileCredentials
 from console.config import SessionSettings
 from console.errors import ConfigurationError
 from console.evaluation.viewer import ViewerCommand, ViewerEvaluator, parse
-from console.interfaces import OutcomeKind, Principal, Role
+from console.events import EventBus
+from console.interfaces import OutcomeKind, Principal, Role, TerminalKind
 from console.sessions.admission import refusal
+from console.sessions.history import HistoryStore
+from console.sessions.manager import SessionManager
 from rawclients import Telnet, line_login
 from servers import Host, make_key, wait_until
 
@@ -240,6 +243,41 @@ def test_a_fault_of_ours_is_logged_and_ends_no_session(caplog):
 
     asyncio.run(test())
     assert "a fault of ours" in caplog.text
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_viewer_has_no_names(role, tmp_path):
+    """The session of a viewer has no namespace; those who evaluate share the service's own."""
+    names, found = {"canary": 1}, []
+
+    class Terminal:
+        kind, command, closed = TerminalKind(interactive=False), None, None
+
+        def close(self, status=0):
+            self.closed = status
+
+    def look(session):
+        found.append(session.namespace)
+        raise RuntimeError("seen enough")
+
+    async def test():
+        manager = SessionManager(
+            namespace=names,
+            history=HistoryStore(tmp_path),
+            events=EventBus(),
+            make_frontend=look,
+            make_evaluator=lambda session: None,
+            greeting=lambda principal: "",
+            pending_output_characters=1024,
+            settings=SessionSettings(),
+        )
+        terminal = Terminal()
+        manager.admit(Principal("x", "ssh", "x", "password", role), terminal)
+        assert terminal.closed == 1
+
+    asyncio.run(test())
+    assert found == [{} if role is Role.VIEWER else names]
+    assert (found[0] is names) is (role is not Role.VIEWER)
 
 
 # ---- a service with users of each role
