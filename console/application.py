@@ -27,6 +27,7 @@ from console.config import (
     SshSettings,
     TelnetSettings,
     TelnetsSettings,
+    is_loopback,
 )
 from console.errors import ConfigurationError, CredentialError, StateError
 from console.interfaces import AuthorizedKey, CredentialStore, OfferedKey, Role
@@ -263,7 +264,8 @@ class Application:
         """
         entry = (port, factory, backlog, interface)
         if isinstance(factory, ShellFactory):
-            _refuse_default_password(factory, self._settings(entry))
+            _refuse_default_password(factory, interface)
+            self._settings(entry)
         elif not callable(factory):
             raise ConfigurationError(
                 "factory", type(factory).__name__, "give a Factory, a ShellFactory or a callable"
@@ -284,8 +286,9 @@ class Application:
         """
         if not isinstance(shell, ShellFactory):
             raise ConfigurationError("shell", type(shell).__name__, "give a ShellFactory")
+        _refuse_default_password(shell, interface)
         entry = (port, shell, backlog, interface)
-        _refuse_default_password(shell, self._settings(entry, ssh=True))
+        self._settings(entry, ssh=True)
         self._listen(self._ssh_ports, entry)
 
     def listen_telnets(
@@ -308,13 +311,14 @@ class Application:
         """
         if not isinstance(shell, ShellFactory):
             raise ConfigurationError("shell", type(shell).__name__, "give a ShellFactory")
+        _refuse_default_password(shell, interface)
         entry = (port, shell, backlog, interface)
         # Absolute, because saved state may be restored from another directory.
         self._certificates[port, interface] = (
             str(Path(certificate).absolute()),
             None if key is None else str(Path(key).absolute()),
         )
-        _refuse_default_password(shell, self._settings(entry))
+        self._settings(entry)
         self._listen(self._tcp_ports, entry)
 
     def run(self, *, save_at_shutdown: bool = True) -> None:
@@ -329,9 +333,9 @@ class Application:
             ConfigurationError: If a shell has the default password by now, and can be reached
                 from other machines.
         """
-        for shell, settings in self._consoles():
-            for one in settings:
-                _refuse_default_password(shell, one)
+        for _, factory, _, interface in [*self._tcp_ports, *self._ssh_ports]:
+            if isinstance(factory, ShellFactory):
+                _refuse_default_password(factory, interface)
         running = Run(
             self.name,
             self._consoles(),
@@ -534,10 +538,11 @@ def _sets_password(saved: SavedPatch) -> bool:
     return isinstance(target.owner, ShellFactory) and target.describe().endswith(".password")
 
 
-def _refuse_default_password(shell: ShellFactory, settings: ListenSettings) -> None:
-    if shell.has_default_password and not settings.is_local:
+def _refuse_default_password(shell: ShellFactory, interface: str) -> None:
+    is_local = interface.startswith("/") or is_loopback(interface)
+    if shell.has_default_password and not is_local:
         raise ConfigurationError(
             "interface",
-            settings.host,
+            interface,
             "with the default password only this machine may connect: set ShellFactory.password",
         )

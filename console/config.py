@@ -179,16 +179,11 @@ class ListenSettings:
         default=None,
         least=0,
         most=65535,
-        default_words="must be given, or `socket`",
+        default_words="none, it must be given, or `socket`",
     )
     host: str = _setting(
         "Address or name of the interface; 127.0.0.1 is reached from this machine only.",
         default=DEFAULT_HOST,
-    )
-    socket: Path | str | None = _setting(  # noqa: RUF009 - it returns a field()
-        "Path of a Unix socket in place of port and host, for the service's user alone.",
-        default=None,
-        default_words="none",
     )
     backlog: int = _setting(
         "How many the kernel holds before they are accepted.",
@@ -196,6 +191,11 @@ class ListenSettings:
         unit="connections",
         least=1,
         most=65535,
+    )
+    socket: Path | str | None = _setting(  # noqa: RUF009 - it returns a field()
+        "Path of a Unix socket in place of port and host, for the service's user alone.",
+        default=None,
+        default_words="none",
     )
 
     name = "listen"

@@ -8,10 +8,12 @@ import pytest
 
 from console.config import (
     EvaluationSettings,
+    LoginSettings,
     ServerSettings,
     SessionSettings,
     SshSettings,
     TelnetSettings,
+    TelnetsSettings,
     declarations,
 )
 from console.config_file import examine, page, place, read_settings, tables, variable
@@ -32,10 +34,18 @@ port = 4040
 host = "127.0.0.1"
 backlog = 7
 
+[telnets]
+port = 992
+certificate = "own/certificate.pem"
+
 [ssh]
 port = 8022
 host = "::1"
 host_key = "own/key"
+
+[login]
+grace_seconds = 5
+throttle_loopback = false
 
 [evaluation]
 mode = "loop"
@@ -79,7 +89,9 @@ def test_everything_is_read(write, tmp_path):
         default_user=True,
         patches_at_restart="undo",
         telnet=TelnetSettings(4040, "127.0.0.1", 7),
+        telnets=TelnetsSettings(992, certificate=tmp_path / "own" / "certificate.pem"),
         ssh=SshSettings(8022, "::1", host_key=tmp_path / "own" / "key"),
+        login=LoginSettings(grace_seconds=5, throttle_loopback=False),
         evaluation=EvaluationSettings(
             mode="loop", report_seconds=1, interrupt_seconds=None, keep_running=True
         ),
@@ -133,7 +145,7 @@ def test_a_variable_of_a_transport_without_a_port_does_not_switch_it_on(write):
         ),
         ("[ssh]\nport = true", "demo.toml:2: ssh.port = true: must be a whole number, 0 to 65535"),
         ("[ssh]\nport = 22.0", "demo.toml:2: ssh.port = 22.0: must be a whole number, 0 to 65535"),
-        ("[ssh]", "demo.toml:1: ssh.port: is missing; it is a whole number, 0 to 65535"),
+        ("[ssh]", "demo.toml:1: ssh.port: give a port or the path of a socket, one of them"),
         ("ssh.port = 1\nssh.host = ''", 'demo.toml:2: ssh.host = "": must be a text on one line'),
         ("ssh = 8022", "demo.toml:1: ssh = 8022: must be a table: [ssh] and its settings"),
         (
@@ -141,7 +153,10 @@ def test_a_variable_of_a_transport_without_a_port_does_not_switch_it_on(write):
             "demo.toml:1: ssh = [{'port': 1}]: must be a table: [ssh] and its settings",
         ),
         ("\nprot = 1", "demo.toml:2: prot: is no setting; there are name, keys, "),
-        ("port = 1", "demo.toml:1: port: is no setting; did you mean telnet.port or ssh.port?"),
+        (
+            "port = 1",
+            "demo.toml:1: port: is no setting; did you mean telnet.port or telnets.port or ssh.port?",
+        ),
         ("[telnt]\nport = 1", "demo.toml:1: telnt: is no setting; did you mean telnet?"),
         (
             "[telnet]\nport = 1\nhots = 'x'",

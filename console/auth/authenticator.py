@@ -177,12 +177,13 @@ class Authenticator:
 
     # ---- codes
 
-    def refresh(self) -> None:
-        """Look again, soon, whether anybody has a second factor. Returns at once."""
+    def refresh(self) -> asyncio.Task[None]:
+        """Look again whether anybody has a second factor. Returns at once what does it."""
         if self._refreshing is None or self._refreshing.done():
             self._refreshing = asyncio.get_running_loop().create_task(
                 self._refresh(), name="console second factors"
             )
+        return self._refreshing
 
     async def _refresh(self) -> None:
         with contextlib.suppress(Refused):  # the next connection asks again

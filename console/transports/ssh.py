@@ -13,7 +13,7 @@ import contextlib
 import logging
 import socket
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import asyncssh
@@ -81,8 +81,8 @@ class Authenticator(Protocol):
     def asks_for_code(self) -> bool:
         """Whether a code is asked for beside the password."""
 
-    def refresh(self) -> None:
-        """Look again, soon, whether a code is asked for."""
+    def refresh(self) -> Awaitable[None]:
+        """Look again whether a code is asked for."""
 
     async def password(
         self, user: str, password: str, code: str, *, transport: str, peer: Peer
@@ -209,10 +209,13 @@ class _Log(SSHLogger):
         """Log no packet."""
 
 
-def _shown(argument: Any) -> str:
+def _shown(argument: Any) -> Any:
+    """Make of an argument what its place in the message takes: a number, or text."""
     if isinstance(argument, bytes):
         return argument.decode("utf-8", "backslashreplace")
-    return ",".join(map(_shown, argument)) if isinstance(argument, (list, tuple)) else str(argument)
+    if isinstance(argument, (list, tuple)):
+        return ",".join(str(_shown(item)) for item in argument)
+    return argument
 
 
 class Connection(asyncssh.SSHServerConnection):
@@ -299,7 +302,6 @@ class _Login(asyncssh.SSHServer):
         assert isinstance(conn, Connection)  # noqa: S101 - narrows the type; it made us
         self._connection = conn
         self._peer = conn.peer
-        self._listener.authenticator.refresh()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._connection is None:
@@ -369,11 +371,12 @@ class _Login(asyncssh.SSHServer):
     def kbdint_auth_supported(self) -> bool:
         return True
 
-    def get_kbdint_challenge(self, username: str, lang: str, submethods: str) -> Any:
+    async def get_kbdint_challenge(self, username: str, lang: str, submethods: str) -> Any:
         """Ask for the password, and for the code where somebody has one: all in one question.
 
         Two would tell after the first whether the password was right.
         """
+        await asyncio.shield(self._listener.authenticator.refresh())
         prompts = [("Password: ", False)]
         if self._listener.authenticator.asks_for_code:
             prompts.append((CODE_PROMPT, False))

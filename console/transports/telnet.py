@@ -40,8 +40,8 @@ class Authenticator(Protocol):
     def asks_for_code(self) -> bool:
         """Whether a code is asked for beside the password."""
 
-    def refresh(self) -> None:
-        """Look again, soon, whether a code is asked for."""
+    def refresh(self) -> asyncio.Future[None]:
+        """Look again whether a code is asked for. Done when that is known."""
 
     async def password(
         self, user: str, password: str, code: str, *, transport: str, peer: Peer
@@ -97,6 +97,7 @@ class TelnetConnection(asyncio.BufferedProtocol):
     _transport: asyncio.Transport
     _output: Output
     _codec: Codec
+    _refreshed: asyncio.Future[None]
     peer = Peer("")
     command: str | None = None
 
@@ -136,7 +137,8 @@ class TelnetConnection(asyncio.BufferedProtocol):
         )
         self._server.connected(self)
         self._server.strangers.add(self, self._server.transport, self.peer)
-        self._server.authenticator.refresh()
+        self._refreshed = self._server.authenticator.refresh()
+        self._refreshed.add_done_callback(lambda _: self._known())
         with self._edge():
             self._codec.negotiate()
             self._send(self._dialogue.take_output())
@@ -335,7 +337,8 @@ class TelnetConnection(asyncio.BufferedProtocol):
     # ---- login
 
     def _advance_login(self) -> None:
-        if self._state is not _State.LOGIN:
+        # Whoever types ahead has to wait until it is known whether a code is asked for.
+        if self._state is not _State.LOGIN or not self._refreshed.done():
             return
         self._dialogue.echo = self._codec.will_echo
         self._dialogue.ask_code = self._server.authenticator.asks_for_code
@@ -348,6 +351,10 @@ class TelnetConnection(asyncio.BufferedProtocol):
             )
         elif step is not None:
             self._login_ended(step)
+
+    def _known(self) -> None:
+        with self._edge():
+            self._advance_login()
 
     async def _verify(self, attempt: Attempt) -> None:
         with self._edge():
