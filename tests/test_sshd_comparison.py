@@ -251,6 +251,14 @@ CERTIFICATES = [
     Case("", IN, cert=ME, authorities="{ca}"),
     Case("", IN, cert=ME, authorities="# all\n\n{other_ca}\n{ca}\n"),
     Case("", OUT, cert=ME, authorities="{other_ca}"),
+    Case("", IN, cert=ME, authorities="{ca}\nhunter2"),
+    Case(
+        *("", OUT),
+        cert=ME,
+        authorities="hunter2\n{ca}",
+        ours=IN,
+        why="laxer: one bad line harms no other, here as in authorized_keys",
+    ),
     Case("", OUT, cert=("ca", "-n", "nobody"), authorities="{ca}"),
     Case("", OUT, cert=("ca",), authorities="{ca}"),
     Case("", OUT, authorities="{id}"),
@@ -514,7 +522,7 @@ def test_we_trust_the_files_that_sshd_trusts(sshd, path, mode, expected):
 
 
 def test_what_lies_below_a_sticky_directory_is_trusted_by_us_alone(sshd):
-    """The one place where we are laxer: nobody can move what is ours in a directory as /tmp."""
+    """We are laxer here: nobody can move what is ours in a directory such as /tmp."""
     case = Case("{id}", OUT)
     shown = sshd.prepare(case)
     sshd.directory.chmod(0o1777)
