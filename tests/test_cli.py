@@ -74,7 +74,7 @@ def test_the_script_is_installed():
     "command",
     [
         *("user add", "user passwd", "user remove", "user role", "user totp"),
-        *("key add", "key remove"),
+        *("key add", "key remove", "key host"),
         *("init", "run", "check", "completion"),
     ],
 )
@@ -167,6 +167,27 @@ def test_a_file_of_keys_is_taken_whole_or_not_at_all(console, tmp_path):
     code, out, err = console("key", "add", "boss", path)
     assert (code, out) == (2, "")
     assert err.startswith(f"console: {path}:2: the option 'tunnel' is not enforced")
+    assert console("key", "list", "boss") == (0, "", "")
+
+
+def test_options_of_keys_are_kept_and_shown_as_they_are_enforced(console, keys):
+    """The file keeps what was written; the list has what it comes to."""
+    console("user", "add", "boss", "--no-password")
+    options = 'restrict,user-rc,From="10.0.0.0/8",command="print(\\"a b\\")"'
+    line = f"{options} {ed25519_line(1, 'tablet')}"
+    code, out, _ = console("key", "add", "boss", "-", stdin=line)
+    assert code == 0
+    fingerprint = out.split()[0]
+    assert (keys / "authorized_keys" / "boss").read_text() == f"{line}\n"
+    shown = 'from="10.0.0.0/8",command="print(\\"a b\\")",no-pty'
+    assert console("key", "list", "boss")[1] == f"{fingerprint} ssh-ed25519 {shown} tablet\n"
+    assert console("key", "add", "boss", "-", stdin=line)[0] == 0
+    code, _, err = console("key", "add", "boss", "-", stdin=ed25519_line(1, "tablet"))
+    assert code == 2
+    assert "boss:1: has this key already, with other options; first remove it: " in err
+    assert f"console key remove boss {fingerprint}" in err
+    assert (keys / "authorized_keys" / "boss").read_text() == f"{line}\n"
+    console("key", "remove", "boss", fingerprint)
     assert console("key", "list", "boss") == (0, "", "")
 
 
@@ -650,6 +671,8 @@ def test_check_finds_what_is_wrong_with_keys(command, here):
     granted = here / "keys" / "authorized_keys"
     (granted / "boss").write_text(f"{ed25519_line(1, 'good')}\nnonsense\n")
     (granted / "gone").write_text(ed25519_line(1, "good"))
+    (here / "keys" / "authorities").write_text("hunter2\n")
+    (here / "keys" / "revoked_keys").write_text("serial: 1\nserial: x\n")
     (here / "keys" / "host_key").chmod(0o644)
     (here / "keys").chmod(0o755)
     found(
@@ -658,6 +681,8 @@ def test_check_finds_what_is_wrong_with_keys(command, here):
         "keys/users:2: has no argon2 hash",
         "keys/authorized_keys/boss:2: the line does not begin with a kind of key",
         "keys/authorized_keys/gone: lets nobody in, because there is no user 'gone'",
+        "keys/authorities:1: the line does not begin with a kind of key",
+        "keys/revoked_keys: cannot be understood: line 2: this is no serial number",
         "keys/host_key: can be read by other users (mode 0644); chmod 600",
         status=2,
     )

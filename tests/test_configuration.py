@@ -155,8 +155,10 @@ def test_a_variable_of_a_transport_without_a_port_does_not_switch_it_on(write):
         ("\nprot = 1", "demo.toml:2: prot: is no setting; there are name, keys, "),
         (
             "port = 1",
-            "demo.toml:1: port: is no setting;"
-            " did you mean telnet.port or telnets.port or ssh.port?",
+            (
+                "demo.toml:1: port: is no setting; "
+                "did you mean telnet.port or telnets.port or ssh.port?"
+            ),
         ),
         ("[telnt]\nport = 1", "demo.toml:1: telnt: is no setting; did you mean telnet?"),
         (

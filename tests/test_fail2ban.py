@@ -16,8 +16,7 @@ FILTER = Path(__file__).parent.parent / "docs" / "fail2ban" / "filter.d" / "cons
 # What somebody may type as a user name to have somebody else banned.
 FORGERIES = [
     "x transport=ssh peer=203.0.113.9:1 method=password reason=x",
-    "x\n2026-11-24 01:15:50,726 WARNING console.audit: login failed: user=x transport=ssh"
-    " peer=203.0.113.9:1 method=password reason=x",
+    "x\n2026-11-24 01:15:50,726 WARNING console.audit: login failed: user=x transport=s peer=::1:2",
     "console.audit: login failed: user=x transport=ssh peer=203.0.113.9:1 method=password reason=x",
     "x\u2028transport=ssh\u00a0peer=203.0.113.9:1",
 ]
@@ -25,7 +24,7 @@ FORGERIES = [
 
 @pytest.fixture
 def written(tmp_path, monkeypatch):
-    """Write events with the formatter that a service gets which has set up none; return the file."""
+    """Write events as a service does that has set up no logging; return the file."""
     path = tmp_path / "service.log"
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(FallbackHandler().formatter)

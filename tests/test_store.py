@@ -446,6 +446,18 @@ def test_keys_end_with_their_user(directory):
     assert store.authorized_keys("boss") == ()
 
 
+def test_a_key_can_be_granted_as_an_authority_only_once(directory):
+    """The same key with and without cert-authority is a slip, not a wish."""
+    store = FileCredentials(directory)
+    store.add("boss")
+    fingerprint = store.grant_key("boss", f"cert-authority {ed25519_line(1)}")
+    assert store.grant_key("boss", f"CERT-AUTHORITY,pty {ed25519_line(1)}") == fingerprint
+    with pytest.raises(CredentialError, match="with other options"):
+        store.grant_key("boss", ed25519_line(1))
+    (key,) = store.authorized_keys("boss")
+    assert key.options.authority
+
+
 def test_a_key_that_cannot_be_used_is_not_granted(directory):
     """An option that is not enforced, no key, or two lines leave the file as it was."""
     store = FileCredentials(directory)

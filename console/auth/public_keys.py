@@ -21,8 +21,8 @@ _RSA_BITS_MOST = 16384
 _RSA_EXPONENT = 65537
 """The smallest public exponent of FIPS 186-5 (5.1), and the one that every generator uses."""
 
-_RSA_EXPONENT_BITS_MOST = 64
-"""OpenSSL's limit for long keys: a larger one only makes us work."""
+_RSA_EXPONENT_BITS_MOST = 32
+"""Nobody makes such keys, and strangers would: their certificates take us time to verify."""
 
 _CURVES = {
     "ecdsa-sha2-nistp256": ("nistp256", 65),

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from console.application import DEFAULT_USER
-from console.auth.authorized_keys import read_authorized_keys
+from console.auth.authorized_keys import read_authorities, read_authorized_keys
 from console.auth.host_key import load_host_keys
 from console.auth.passwords import verify
 from console.auth.second_factor import FACTORS_DIRECTORY, SecondFactors, require_library
-from console.auth.store import KEYS_DIRECTORY, FileCredentials
+from console.auth.store import AUTHORITIES_FILE, KEYS_DIRECTORY, FileCredentials
 from console.auth.users_file import parse_users
 from console.cli.configured import (
     default_password_remedy,
@@ -63,11 +63,12 @@ def examine_all(file: str, environment: Mapping[str, str]) -> Iterator[Finding]:
             yield from _users(file, settings, store, names)
         yield from _authorized_keys(store.directory, names)
         yield from _second_factors(store.directory, names)
+        yield from _authorities_and_revoked(store)
     yield from _host_key(settings, store.directory)
     yield from _plain_text(file, settings)
 
 
-def _refused(rule: Callable[..., None], *arguments: object) -> Iterator[Finding]:
+def _refused(rule: Callable[..., object], *arguments: object) -> Iterator[Finding]:
     """Yield what a start would be refused for."""
     try:
         rule(*arguments)
@@ -176,6 +177,17 @@ def _second_factors(keys: Path, users: list[str]) -> Iterator[Finding]:
                 f"{factors.path(name)}: is nobody's, because there is no user {name!r}; remove it"
             )
             yield Finding(text, is_fault=False)
+
+
+def _authorities_and_revoked(store: FileCredentials) -> Iterator[Finding]:
+    problems: list[ConsoleError] = []
+    try:
+        read_authorities(store.directory / AUTHORITIES_FILE, refused=problems.append)
+    except ConsoleError as error:
+        problems.append(error)
+    for problem in problems:
+        yield Finding(str(problem), is_fault=True)
+    yield from _refused(store.revocations)
 
 
 def _host_key(settings: ServerSettings, keys: Path) -> Iterator[Finding]:
