@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
 import logging
 import os
 import selectors
@@ -146,7 +147,7 @@ class Server:
             namespace=plan.namespace,
             history=HistoryStore(plan.history),
             events=self._events,
-            make_frontend=choose_frontend,
+            make_frontend=functools.partial(choose_frontend, default=plan.evaluation.frontend),
             make_evaluator=self._make_evaluator,
             greeting=self._greeting,
             pending_output_characters=plan.evaluation.pending_output_characters,

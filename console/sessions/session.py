@@ -11,6 +11,7 @@ import enum
 import logging
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from console.events import (
@@ -33,6 +34,7 @@ from console.interfaces import (
 from console.limits import PASTE_CHARACTERS, TYPEAHEAD_CHARACTERS
 from console.sessions.input import SessionInput
 from console.sessions.output import SessionOutput
+from console.text import escape_line
 
 logger = logging.getLogger("console.sessions")
 
@@ -176,8 +178,11 @@ class Session:
             source = await self._read(frontend)
             if source is None:
                 return
-            count += 1
-            outcome = await self._evaluate(source, count, evaluator)
+            if isinstance(source, Outcome):
+                outcome = self._refused(source)
+            else:
+                count += 1
+                outcome = await self._evaluate(source, count, evaluator)
             for error, text in frontend.render(outcome):
                 self.output.write(text, error=error)
             await self.output.drained()
@@ -185,7 +190,13 @@ class Session:
             if outcome.kind is OutcomeKind.EXIT:
                 return
 
-    async def _read(self, frontend: Frontend) -> str | None:
+    def _refused(self, outcome: Outcome) -> Outcome:
+        """Take what a frontend says of a statement that will not be run."""
+        self._reason = "refused"
+        logger.info("session %d: not run: %s", self.number, escape_line(outcome.text))
+        return replace(outcome, kind=OutcomeKind.EXIT)
+
+    async def _read(self, frontend: Frontend) -> str | Outcome | None:
         text = "".join(self._typeahead)
         self._typeahead.clear()
         self._typeahead_size = 0
