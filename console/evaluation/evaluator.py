@@ -87,18 +87,21 @@ class SessionEvaluator:
     async def evaluate(self, source: str) -> Outcome:
         """Run a statement and return what came of it. See `Evaluator.evaluate`."""
         self._count += 1
+        cell = normalise(source)
+        # As the lines of a script are counted, which may begin with blank ones.
+        above = count_lines(source) - count_lines(cell)
         try:
-            options, rest = split_options(normalise(source))
+            options, rest = split_options(cell)
         except OptionError as error:
             return Outcome(OutcomeKind.EXCEPTION, str(error), status=2)
         if not rest.strip() and str(options):
             return self._set_mode_alone(options)
         if not options.as_json:
-            return await self._run(source, rest, options, self._sink)
+            return await self._run(normalise(rest), above, options, self._sink)
         began = time.monotonic()
         captured = CapturedOutput(self._sink, self._settings.pending_output_characters)
         try:
-            outcome = await self._run(source, rest, options, captured)
+            outcome = await self._run(normalise(rest), above, options, captured)
         finally:
             output, errors, dropped = captured.release()
         document = write_document(
@@ -118,14 +121,15 @@ class SessionEvaluator:
         self.mode = options.mode
         return Outcome(OutcomeKind.NOTHING, note=f"statements run in mode {self.mode!r} now")
 
-    async def _run(self, whole: str, rest: str, options: Options, sink: OutputSink) -> Outcome:
-        source = normalise(rest)
+    async def _run(
+        self, source: str, lines_above: int, options: Options, sink: OutputSink
+    ) -> Outcome:
         if self._worker is None:
             self._worker = Worker(f"console-session-{self._session}")
         execution = Execution(
             name=f"{self._session}.{self._count}",
             source=source,
-            lines_above=max(0, count_lines(whole) - count_lines(source)),
+            lines_above=lines_above,
             mode=options.mode or self.mode,
             as_json=options.as_json,
             future_flags=self._future_flags,

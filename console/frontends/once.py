@@ -72,34 +72,37 @@ class OnceFrontend:
         return self._statement()
 
     def _statement(self) -> str | Outcome:
-        """Return what is to be run, with the options of the client's environment before it."""
-        source = normalise(self._source)
+        """Return what is to be run, with its options and those of the client's environment."""
         options = Options()
         try:
-            options = Options(as_json=self._wants_json())
-            seconds = self._terminal.kind.variable("CONSOLE_TIMEOUT")
-            if seconds:
-                options = replace(
-                    options, timeout_seconds=parse_seconds(seconds, "CONSOLE_TIMEOUT")
-                )
-            own, rest = split_options(source)
+            options = replace(options, as_json=self._wants_json())
+            limit = self._terminal.kind.variable("CONSOLE_TIMEOUT")
+            if limit:
+                seconds = parse_seconds(limit, "CONSOLE_TIMEOUT")
+                options = replace(options, timeout_seconds=seconds)
+            own, rest = split_options(normalise(self._source))
         except OptionError as error:
-            return _refusal(str(error), USAGE_STATUS, as_json=options.as_json)
-        as_json = options.as_json or own.as_json
+            return _refusal(str(error), USAGE_STATUS, options)
+        # What the statement says itself wins.
+        options = Options(
+            mode=own.mode,
+            timeout_seconds=own.timeout_seconds or options.timeout_seconds,
+            as_json=own.as_json or options.as_json,
+        )
         what = "command" if self._is_command else "script"
         if len(self._source) > STATEMENT_CHARACTERS:
             problem = f"the {what} is longer than {STATEMENT_CHARACTERS} characters"
-            return _refusal(problem, USAGE_STATUS, as_json=as_json)
+            return _refusal(problem, USAGE_STATUS, options)
         place = _undecodable(self._source)
         if place:
-            return _refusal(f"the {what} is not UTF-8: {place}", USAGE_STATUS, as_json=as_json)
+            return _refusal(f"the {what} is not UTF-8: {place}", USAGE_STATUS, options)
         with muted():  # what the parser warns of is said when the statement runs
             idiom = shell_idiom(rest, self._is_defined)
         if idiom:
             problem = f"this is Python, not a shell; nothing was run of: {idiom}"
-            return _refusal(problem, NO_PYTHON_STATUS, as_json=as_json)
-        # In front, so that what the statement says itself wins; and below the blank lines that a
-        # script begins with, so that its lines keep their numbers.
+            return _refusal(problem, NO_PYTHON_STATUS, options)
+        # Below as many blank lines as stood above it, so that its lines keep their numbers.
+        source = normalise(rest)
         above = count_lines(self._source) - count_lines(source)
         return "\n" * above + str(options) + source
 
@@ -157,10 +160,12 @@ class OnceFrontend:
         self._complete.set()
 
 
-def _refusal(problem: str, status: int, *, as_json: bool) -> Outcome:
+def _refusal(problem: str, status: int, options: Options) -> Outcome:
     """Say why nothing was run."""
     outcome = Outcome(OutcomeKind.EXCEPTION, f"console: {problem}", status=status)
-    return replace(outcome, document=write_document(outcome, Facts())) if as_json else outcome
+    return (
+        replace(outcome, document=write_document(outcome, Facts())) if options.as_json else outcome
+    )
 
 
 def _undecodable(text: str) -> str:

@@ -40,6 +40,9 @@ logger = logging.getLogger("console.sessions")
 
 _INTERRUPT = "\x03"
 
+_PIECE_CHARACTERS = 64 * 1024
+"""A large result is handed on in pieces of this size, as a client takes them."""
+
 
 class SessionState(enum.Enum):
     """The life of a session, in this order."""
@@ -183,12 +186,18 @@ class Session:
             else:
                 count += 1
                 outcome = await self._evaluate(source, count, evaluator)
-            for error, text in frontend.render(outcome):
-                self.output.write(text, error=error)
-            await self.output.drained()
+            await self._show(frontend, outcome)
             self._status = outcome.status
             if outcome.kind is OutcomeKind.EXIT:
                 return
+
+    async def _show(self, frontend: Frontend, outcome: Outcome) -> None:
+        for error, text in frontend.render(outcome):
+            for start in range(0, len(text), _PIECE_CHARACTERS):
+                # Room first: on this loop, which must not wait, what does not fit is dropped.
+                await self.output.drained()
+                self.output.write(text[start : start + _PIECE_CHARACTERS], error=error)
+        await self.output.drained()
 
     def _refused(self, outcome: Outcome) -> Outcome:
         """Take what a frontend says of a statement that will not be run."""
