@@ -427,11 +427,13 @@ def _take_any_command(channel: asyncssh.SSHServerChannel[bytes]) -> None:
     asyncssh refuses its channel request without a word, and ssh says "exec request failed" then.
     Requests are found by name on the channel, where this comes before the method of its class.
     """
+    weakly = weakref.ref(channel)  # or each channel would live until it is found by the collector
 
     def process(packet: Any) -> bool:
         command = packet.get_string().decode("utf-8", "surrogateescape")
         packet.check_end()
-        return channel._start_session(command=command)  # noqa: SLF001 - see above
+        requested = weakly()
+        return requested is not None and requested._start_session(command=command)  # noqa: SLF001
 
     channel._process_exec_request = process  # type: ignore[method-assign]  # noqa: SLF001
 
