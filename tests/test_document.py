@@ -76,7 +76,7 @@ def cycle():
 
 def deep():
     value = []
-    for _ in range(3000):
+    for _ in range(300):
         value = [value]
     return value
 

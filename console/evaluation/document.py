@@ -30,6 +30,11 @@ TIMEOUT_STATUS: Final = 124
 
 _MESSAGE_CHARACTERS = 2000
 
+_SIZED = (dict, list, tuple, str)
+
+_DEPTH = 200
+"""Values within values. Readers of JSON stop somewhere: jq at 256 (1.6), Python at about 990."""
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -51,40 +56,40 @@ def facts_of_value(value: Any, limit_characters: int) -> Facts:
     an array.
     """
     try:
+        # The text is longer than what is counted there: each part has its comma or brackets.
         if _is_plain(value, limit_characters):
             text = json.dumps(value, allow_nan=False)
             if len(text) <= limit_characters:
                 return Facts(data=text)
     except (ValueError, RecursionError, RuntimeError):
-        pass  # a cycle, an int of more digits than can be written, too deep, changed meanwhile
+        pass  # an int of more digits than can be written; changed meanwhile by another thread
     return Facts()
 
 
 def _is_plain(value: Any, limit: int) -> bool:
     """Whether it is plain data, of not more than ``limit`` parts and characters."""
-    waiting, seen = [value], 0
+    waiting, seen = [(value, 0)], 0
     while waiting:
-        if seen + len(waiting) > limit:
-            return False
-        one = waiting.pop()
+        one, depth = waiting.pop()
         kind = type(one)
-        seen += 1
+        # Before anything is copied: a service's lists may be large.
+        seen += 1 + (len(one) if kind in _SIZED else 0)
+        if seen > limit or depth > _DEPTH:
+            return False
         if kind is dict:
             items = list(one.items())  # at once: another thread may change it
             if any(type(key) is not str for key, _ in items):
                 return False
             seen += sum(len(key) for key, _ in items)
-            waiting.extend(item for _, item in items)
+            waiting.extend((item, depth + 1) for _, item in items)
         elif kind is list or kind is tuple:
-            waiting.extend(one)
-        elif kind is str:
-            seen += len(one)
+            waiting.extend((item, depth + 1) for item in one)
         elif kind is float:
             if not math.isfinite(one):  # JSON has no word for them
                 return False
-        elif one is not None and kind is not int and kind is not bool:
+        elif one is not None and kind not in {str, int, bool}:
             return False
-    return True
+    return seen <= limit
 
 
 def facts_of_error(error: BaseException) -> Facts:
