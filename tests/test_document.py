@@ -121,7 +121,13 @@ def test_a_tuple_is_an_array():
 def test_user_code_is_not_run():
     """Looking whether a value is plain data calls no method of it."""
 
-    class Hostile(list):
+    class Meta(type):
+        def __eq__(cls, other):
+            raise AssertionError
+
+        __hash__ = __eq__
+
+    class Hostile(list, metaclass=Meta):
         def __iter__(self):
             raise AssertionError
 

@@ -31,6 +31,7 @@ TIMEOUT_STATUS: Final = 124
 _MESSAGE_CHARACTERS = 2000
 
 _SIZED = (dict, list, tuple, str)
+_SCALARS = (str, int, bool)
 
 _DEPTH = 200
 """Values within values. Readers of JSON stop somewhere: jq at 256 (1.6), Python at about 990."""
@@ -73,7 +74,7 @@ def _is_plain(value: Any, limit: int) -> bool:
         one, depth = waiting.pop()
         kind = type(one)
         # Before anything is copied: a service's lists may be large.
-        seen += 1 + (len(one) if kind in _SIZED else 0)
+        seen += 1 + (len(one) if _is_one_of(kind, _SIZED) else 0)
         if seen > limit or depth > _DEPTH:
             return False
         if kind is dict:
@@ -87,9 +88,14 @@ def _is_plain(value: Any, limit: int) -> bool:
         elif kind is float:
             if not math.isfinite(one):  # JSON has no word for them
                 return False
-        elif one is not None and kind not in {str, int, bool}:
+        elif one is not None and not _is_one_of(kind, _SCALARS):
             return False
     return seen <= limit
+
+
+def _is_one_of(kind: type, kinds: tuple[type, ...]) -> bool:
+    """Whether it is one of them. Not ``in``, which asks a metaclass whether it is equal."""
+    return any(kind is one for one in kinds)
 
 
 def facts_of_error(error: BaseException) -> Facts:
