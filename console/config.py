@@ -18,6 +18,9 @@ from console.limits import PENDING_OUTPUT_CHARACTERS, RESULT_CHARACTERS
 MODES = ("thread", "loop")
 """Where a statement can run."""
 
+FRONTENDS = ("auto", "line")
+"""How statements can be read where somebody types and the client does not choose."""
+
 AT_RESTART = ("keep", "undo")
 """What becomes of patches when a saved state is restored."""
 
@@ -322,6 +325,12 @@ class EvaluationSettings:
         "Where a statement runs: on a worker thread of its session, or on the service's loop.",
         default="thread",
         choices=MODES,
+    )
+    frontend: str = _setting(
+        "How statements are read: with an editor where the terminal is capable of one, or always"
+        " line by line; a client that sends `CONSOLE_FRONTEND` chooses itself.",
+        default="auto",
+        choices=FRONTENDS,
     )
     report_seconds: float = _setting(
         "A statement that holds the service's loop longer is reported with its stack.",

@@ -222,6 +222,16 @@ class Size:
     columns: int = 80
 
 
+# What terminfo(5) knows of no cursor (generic and paper terminals, Emacs), and the few that move it
+# in other ways than ECMA-48 says, which is all that the editor speaks.
+_INCAPABLE = frozenset(
+    """
+    dumb emacs unknown network net dialup switch patch plugboard bare lpr printer glasstty vanilla
+    tty tty33 tty35 tty37 teletype vt52 adm3 adm3a
+    """.split()  # noqa: SIM905 - one a line, or all in quotes, cannot be read
+) | {""}
+
+
 @dataclass(frozen=True, slots=True)
 class TerminalKind:
     """What a terminal can do, as far as its client has said.
@@ -230,14 +240,16 @@ class TerminalKind:
         name: The terminal's type (``xterm-256color``), lower case; empty if unknown.
         interactive: Somebody types here: echo, prompts and CR LF are wanted. False for a pipe.
         server_echo: The client leaves the echo of what is typed to us, character by character.
-        environment: The few variables that describe the terminal (``COLORTERM``, ``LANG``).
-            Never anything about who the user is.
+        environment: The few variables that describe the terminal (``COLORTERM``, ``LANG``) and
+            what is wanted there (``CONSOLE_FRONTEND``). Never anything about who the user is.
+        carriage_return: A new line has to be written as CR LF, where somebody types.
     """
 
     name: str = ""
     interactive: bool = True
     server_echo: bool = True
     environment: tuple[tuple[str, str], ...] = ()
+    carriage_return: bool = True
 
     @property
     def capable(self) -> bool:
@@ -245,8 +257,13 @@ class TerminalKind:
         return (
             self.interactive
             and self.server_echo
-            and self.name not in {"", "dumb", "network", "unknown", "emacs"}
+            and self.name not in _INCAPABLE
+            and not self.name.startswith("dumb-")
         )
+
+    def variable(self, name: str) -> str:
+        """Return a variable of the client's environment; empty if it has not sent it."""
+        return dict(self.environment).get(name, "")
 
 
 class TerminalReceiver(Protocol):
@@ -339,6 +356,7 @@ class Outcome:
         status: The exit status that ``ssh host 'statement'`` reports.
         error_id: Names an exception in the session and in the log; empty if there was none.
         note: What the console has to say about it, below the text: a hint, what was left behind.
+        document: All of it as one line of JSON, where that was asked for: shown instead.
     """
 
     kind: OutcomeKind
@@ -346,6 +364,7 @@ class Outcome:
     status: int = 0
     error_id: str = ""
     note: str = ""
+    document: str = ""
 
 
 class OutputSink(Protocol):
@@ -435,8 +454,12 @@ class Frontend(Protocol):
 
     name: str
 
-    async def read(self) -> str | None:
-        """Return the next statement, never a blank one; None when the input has ended."""
+    async def read(self) -> str | Outcome | None:
+        """Return the next statement, never a blank one; None when the input has ended.
+
+        An `Outcome` instead of a statement is of one that will not be run; it is shown, and its
+        status ends the session.
+        """
 
     def feed(self, text: str) -> None:
         """Take typed text. Called while `read` waits, and just before it does."""

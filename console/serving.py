@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import selectors
@@ -127,7 +128,7 @@ class Server:
             namespace=plan.namespace,
             history=HistoryStore(plan.history),
             events=self._events,
-            make_frontend=choose_frontend,
+            make_frontend=functools.partial(choose_frontend, default=plan.evaluation.frontend),
             make_evaluator=lambda session: self._make_evaluator(session, manager),
             greeting=self._greeting,
             pending_output_characters=plan.evaluation.pending_output_characters,

@@ -26,6 +26,7 @@ from typing import Any
 from console.config import EvaluationSettings
 from console.evaluation import debugger
 from console.evaluation.compiler import SourceCache, Statement, compile_statement
+from console.evaluation.document import Facts, facts_of_error, facts_of_value
 from console.evaluation.host import HostLoop
 from console.evaluation.interrupts import Guard, GuardedCoroutine, Step
 from console.evaluation.printer import clip, drop_own_frames, format_exception, format_value
@@ -59,6 +60,7 @@ class Execution:
         changed: Set when there is news: the statement is done, or moved to the host's loop.
         busy_since: While it holds the host's loop: since when. None between its steps.
         given_up: Nobody waits for it any more.
+        facts: What JSON needs to know; complete once it has `ended`.
     """
 
     def __init__(
@@ -66,7 +68,9 @@ class Execution:
         *,
         name: str,
         source: str,
+        lines_above: int,
         mode: str,
+        as_json: bool,
         future_flags: int,
         surroundings: Surroundings,
         context: contextvars.Context,
@@ -83,7 +87,10 @@ class Execution:
         self.future_flags = future_flags
         self.last_error: BaseException | None = None
         self.scope = scope
+        self.facts = Facts()
+        self._lines_above = lines_above
         self._mode = mode
+        self._as_json = as_json
         self._in = surroundings
         self._context = context
         self._worker = worker
@@ -124,10 +131,12 @@ class Execution:
 
     def _compile_or_execute(self) -> Outcome | Statement:
         current_scope.set(self.scope)
-        self._in.sources.add(self._filename, self.source)
+        # The lines of a script have the numbers that they have in its file.
+        source = "\n" * self._lines_above + self.source
+        self._in.sources.add(self._filename, source)
         try:
             statement = compile_statement(
-                self.source, self._filename, self._in.namespace, self.future_flags
+                source, self._filename, self._in.namespace, self.future_flags
             )
         except BaseException as error:  # noqa: BLE001 - whatever it is belongs to the statement
             return self._failed(error, compiling=True)
@@ -185,7 +194,9 @@ class Execution:
     def _succeeded(self, value: Any) -> Outcome:
         if value is None:
             return Outcome(OutcomeKind.NOTHING)
-        text = format_value(value, self._in.settings.result_characters)
+        if self._as_json:
+            self.facts = facts_of_value(value, self._in.settings.pending_output_characters)
+        text = self.facts.data or format_value(value, self._in.settings.result_characters)
         self._in.names["_"] = value
         return Outcome(OutcomeKind.VALUE, text)
 
@@ -204,6 +215,8 @@ class Execution:
         text = format_exception(
             error, compiling=compiling, limit_characters=self._in.settings.result_characters
         )
+        if self._as_json:
+            self.facts = facts_of_error(error)
         self.last_error = error
         return Outcome(
             OutcomeKind.EXCEPTION, text, status=1, error_id=self.name, note=self._hint(error)

@@ -29,6 +29,7 @@ This is a Python prompt in the running process. What you change here changes the
                     calls asyncio.create_task, all_tasks, get_running_loop and their like
   %loop statement   runs on the service's loop between two callbacks: atomic for it, but it waits;
                     what holds it too long is reported, and then interrupted
+  %timeout 5 stmt   gives the statement up after 5 seconds; %json stmt answers with JSON
   %loop, %thread    where your statements run from now on; mode() tells
   Ctrl-C            drops the line, or stops the statement and gives the prompt back
   Tab               completes, without running any code of the service

@@ -23,7 +23,7 @@ _LONG_LINES = 64
 """A statement of more lines was pasted, not typed."""
 
 _COMPOUND = re.compile(
-    r"\s*(%\w+\s+)?(@|(async|class|def|for|if|match|try|while|with)\b(?!\s*[=.(,\[]))"
+    r"\s*(?:%\w+\s+(?:[\d.]+s?\s+)?)*(@|(async|class|def|for|if|match|try|while|with)\b(?!\s*[=.(,\[]))"
 )
 """How a statement begins that goes on until an empty line; ``match = 1`` is none."""
 
@@ -39,6 +39,7 @@ class LineFrontend:
         self._history = host.history
         self._interactive = kind.interactive
         self._is_python = not host.commands
+        self._carriage_return = kind.interactive and kind.carriage_return
         self._lines: list[str] = []
         self._size = 0
         self._next_try = 0
@@ -171,8 +172,7 @@ class LineFrontend:
         self._lines.clear()
         self._size = 0
         self._prompt = ""
-        if self._interactive:
-            self._send(f"{reason}\n")
+        self._send(f"{reason}\n", error=not self._interactive)
         self._at_line_start = True
         self._show_prompt(_FIRST_PROMPT)
 
@@ -188,8 +188,10 @@ class LineFrontend:
     def _echo(self) -> None:
         echo = self._discipline.take_output()
         if echo:
-            self._terminal.write(terminal_bytes(echo, carriage_return=True))
+            # The line discipline ends lines with CR LF.
+            text = echo if self._carriage_return else echo.replace("\r\n", "\n")
+            self._terminal.write(terminal_bytes(text, carriage_return=False))
 
     def _send(self, text: str, *, error: bool = False) -> None:
-        data = terminal_bytes(text, carriage_return=self._interactive)
+        data = terminal_bytes(text, carriage_return=self._carriage_return)
         self._terminal.write(data, error=error)

@@ -11,6 +11,7 @@ import enum
 import logging
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from console.events import (
@@ -34,6 +35,7 @@ from console.introspect.sessions import SessionFacts
 from console.limits import PASTE_CHARACTERS, TYPEAHEAD_CHARACTERS
 from console.sessions.input import SessionInput
 from console.sessions.output import SessionOutput
+from console.text import escape_line
 
 logger = logging.getLogger("console.sessions")
 
@@ -41,6 +43,8 @@ _INTERRUPT = "\x03"
 
 _LINE_CHARACTERS = 200
 """Kept of the statement that runs, for those who ask who is here."""
+_PIECE_CHARACTERS = 64 * 1024
+"""A large result is handed on in pieces of this size, as a client takes them."""
 
 
 class SessionState(enum.Enum):
@@ -204,16 +208,31 @@ class Session:
             source = await self._read(frontend)
             if source is None:
                 return
-            count += 1
-            outcome = await self._evaluate(source, count, evaluator)
-            for error, text in frontend.render(outcome):
-                self.output.write(text, error=error)
-            await self.output.drained()
+            if isinstance(source, Outcome):
+                outcome = self._refused(source)
+            else:
+                count += 1
+                outcome = await self._evaluate(source, count, evaluator)
+            await self._show(frontend, outcome)
             self._status = outcome.status
             if outcome.kind is OutcomeKind.EXIT:
                 return
 
-    async def _read(self, frontend: Frontend) -> str | None:
+    async def _show(self, frontend: Frontend, outcome: Outcome) -> None:
+        for error, text in frontend.render(outcome):
+            for start in range(0, len(text), _PIECE_CHARACTERS):
+                # Room first: on this loop, which must not wait, what does not fit is dropped.
+                await self.output.drained()
+                self.output.write(text[start : start + _PIECE_CHARACTERS], error=error)
+        await self.output.drained()
+
+    def _refused(self, outcome: Outcome) -> Outcome:
+        """Take what a frontend says of a statement that will not be run."""
+        self._reason = "refused"
+        logger.info("session %d: not run: %s", self.number, escape_line(outcome.text))
+        return replace(outcome, kind=OutcomeKind.EXIT)
+
+    async def _read(self, frontend: Frontend) -> str | Outcome | None:
         text = "".join(self._typeahead)
         self._typeahead.clear()
         self._typeahead_size = 0

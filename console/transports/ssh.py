@@ -14,6 +14,7 @@ import logging
 import socket
 import weakref
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import asyncssh
@@ -66,7 +67,10 @@ CIPHERS = (
 MACS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com")
 
 _KEEPALIVE_SECONDS = 60.0
-_ENVIRONMENT = ("COLORTERM", "LANG", "NO_COLOR", "TERM_PROGRAM")
+_ENVIRONMENT = (
+    *("COLORTERM", "LANG", "NO_COLOR", "TERM_PROGRAM"),
+    *("CONSOLE_FORMAT", "CONSOLE_FRONTEND", "CONSOLE_TIMEOUT"),
+)
 
 CODE_PROMPT = "Code (Enter if you have none): "
 
@@ -441,7 +445,9 @@ class _Login(asyncssh.SSHServer):
             return False
         terminal = SshTerminal(self.principal, self._listener)
         self._terminals.add(terminal)
-        return self._connection.create_server_channel(encoding=None), terminal
+        channel = self._connection.create_server_channel(encoding=None)
+        _take_any_command(channel)
+        return channel, terminal
 
 
 class SshTerminal(asyncssh.SSHServerSession[bytes]):
@@ -532,7 +538,14 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
     def pty_requested(self, term_type: str, term_size: Any, term_modes: Any) -> bool:
         if not self._principal.pty:
             return False
-        self._kind = TerminalKind(name=terminal_name(term_type))
+        # Emacs, for one, shows what is typed by itself and wants LF: its terminal says so.
+        self._kind = TerminalKind(
+            name=terminal_name(term_type),
+            server_echo=bool(term_modes.get(asyncssh.PTY_ECHO, 1)),
+            carriage_return=bool(
+                term_modes.get(asyncssh.PTY_OPOST, 1) and term_modes.get(asyncssh.PTY_ONLCR, 1)
+            ),
+        )
         self._size = clamp_size(rows=term_size[1], columns=term_size[0])
         return True
 
@@ -557,12 +570,11 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
         channel = self._channel
         if channel is None:
             return
-        self._kind = TerminalKind(
-            name=self._kind.name,
-            interactive=self._kind.interactive,
-            server_echo=self._kind.server_echo,
-            environment=tuple(_environment(channel)),
-        )
+        self._kind = replace(self._kind, environment=tuple(_environment(channel)))
+        if not self._kind.interactive:
+            # A script must not run with other characters in it than its author wrote: what cannot
+            # be decoded stays recognisable (PEP 383).
+            self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self._listener.admit(self._principal, self)
 
     def data_received(self, data: bytes, datatype: Any) -> None:
@@ -603,6 +615,23 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
             tell(self._receiver)
         elif not self._attached:
             self._waiting.append(tell)
+
+
+def _take_any_command(channel: asyncssh.SSHServerChannel[bytes]) -> None:
+    """Let a command that is not UTF-8 through, with the bytes recognisable, to be told why.
+
+    asyncssh refuses its channel request without a word, and ssh says "exec request failed" then.
+    Requests are found by name on the channel, where this comes before the method of its class.
+    """
+    weakly = weakref.ref(channel)  # or each channel would live until it is found by the collector
+
+    def process(packet: Any) -> bool:
+        command = packet.get_string().decode("utf-8", "surrogateescape")
+        packet.check_end()
+        requested = weakly()
+        return requested is not None and requested._start_session(command=command)  # noqa: SLF001
+
+    channel._process_exec_request = process  # type: ignore[method-assign]  # noqa: SLF001
 
 
 def _environment(channel: asyncssh.SSHServerChannel[bytes]) -> Iterable[tuple[str, str]]:
