@@ -117,7 +117,7 @@ class Door:
         else:
             tls = None
             if isinstance(settings, TelnetsSettings):
-                tls = await loop.run_in_executor(None, _load_certificate, settings)
+                tls = await loop.run_in_executor(None, load_certificate, settings)
             self.transport = self._telnet(tls)
 
     async def reload(self) -> str:
@@ -137,7 +137,7 @@ class Door:
             self._use_host_keys(transport, keys)  # type: ignore[arg-type]  # _ssh() made it
             return f"ssh: host key {self.fingerprint}"
         if isinstance(settings, TelnetsSettings):
-            tls = await loop.run_in_executor(None, _load_certificate, settings)
+            tls = await loop.run_in_executor(None, load_certificate, settings)
             transport.use_certificate(tls)  # type: ignore[attr-defined]  # _telnet() made it
             return f"telnets: certificate {settings.certificate}"
         return ""
@@ -190,7 +190,12 @@ def _load_host_keys(settings: SshSettings, directory: Path) -> list[SSHKey]:
     return host_key.load_host_keys(path)
 
 
-def _load_certificate(settings: TelnetsSettings) -> ssl.SSLContext:
+def load_certificate(settings: TelnetsSettings) -> ssl.SSLContext:
+    """Load what telnet within TLS proves itself with. Blocks.
+
+    Raises:
+        ConfigurationError: If a file cannot be read, is open to others or does not fit.
+    """
     from console.transports.telnet_listener import tls_context  # noqa: PLC0415 - as above
 
     key = settings.key or settings.certificate

@@ -648,10 +648,11 @@ def test_check_warns_of_the_default_user(command):
 def test_check_refuses_the_default_password_for_other_machines(command, here):
     """Where others could enter with it, a start would be refused, and so says the check."""
     (here / "demo.toml").write_text('keys = "keys"\n[ssh]\nport = 0\nhost = "0.0.0.0"\n')
-    command("user", "add", "admin", "--stdin", "--keys", "keys", stdin="admin\n")
+    command("user", "add", "admin", "--role", "admin", "--stdin", "--keys=keys", stdin="admin\n")
     found(
         command,
-        "warning: ",
+        "anybody on this machine can enter as admin with the default password",
+        "a password alone lets in admin",
         'error: demo.toml:4: ssh.host = "0.0.0.0": with the default password only this machine',
         status=2,
     )
@@ -742,6 +743,46 @@ def test_check_finds_that_nothing_listens(command, here):
     command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
     (here / "demo.toml").write_text('keys = "keys"\n')
     found(command, "nothing listens; add [telnet] or [ssh] with a port", status=2)
+
+
+def test_check_warns_of_what_could_be_harder(command, here):
+    """Each item of the checklist that is off has a line with its place and its remedy."""
+    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
+    command("user", "role", "boss", "operator", "--keys", "keys")
+    (here / "demo.toml").write_text(
+        'keys = "keys"\n[telnet]\nport = 0\nhost = "0.0.0.0"\nallow_plain_text = true\n'
+        "[login]\nthrottle_loopback = false\nfailure_seconds = 0.01\ngrace_seconds = 900\n"
+        "[sessions]\nreserved_for_admin = 0\n"
+    )
+    found(
+        command,
+        "telnet shows passwords to the network",
+        "a password alone lets in boss",
+        "login.throttle_loopback: who guesses",
+        "login.failure_seconds: 0.01 lets somebody guess faster",
+        "login.grace_seconds: 900 lets strangers hold much more",
+        "reserved_for_admin: 0 lets others take every session",
+        "nobody is an admin",
+    )
+
+
+def test_check_looks_at_the_certificate(command, here):
+    """One that expires soon is warned of, one that does not fit its key is a fault."""
+    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
+    make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    make += ["-nodes", "-days", "7", "-subj", "/CN=localhost"]
+    for name in ("a", "b"):
+        subprocess.run(
+            [*make, "-keyout", f"{name}.key", "-out", f"{name}.pem"],
+            check=True,
+            capture_output=True,
+        )
+        (here / f"{name}.key").chmod(0o600)
+    text = 'keys = "keys"\n[telnets]\nport = 0\ncertificate = "a.pem"\nkey = "{}.key"\n'
+    (here / "demo.toml").write_text(text.format("a"))
+    found(command, "a.pem expires on ")
+    (here / "demo.toml").write_text(text.format("b"))
+    found(command, "cannot be used with the key", "expires on", status=2)
 
 
 # ---------------------------------------------------------------- completion

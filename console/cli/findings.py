@@ -22,9 +22,11 @@ from console.cli.configured import (
     refuse_default_password,
     refuse_without_listeners,
 )
+from console.cli.hardening import weak_spots
 from console.config import ServerSettings, declarations
 from console.config_file import examine, place, tables, variable
 from console.errors import ConsoleError
+from console.listening import load_certificate
 from console.state import exposure
 
 _PASSWORDS_CHECKED = 50
@@ -54,6 +56,7 @@ def examine_all(file: str, environment: Mapping[str, str]) -> Iterator[Finding]:
     yield from _refused(refuse_without_listeners, file, settings)
     store = FileCredentials(keys_directory(settings))
     yield from _exposed(store.directory, "holds keys and passwords", secret=True)
+    names: list[str] = []
     try:
         names = store.users()
     except ConsoleError as error:
@@ -65,7 +68,10 @@ def examine_all(file: str, environment: Mapping[str, str]) -> Iterator[Finding]:
         yield from _second_factors(store.directory, names)
         yield from _authorities_and_revoked(store)
     yield from _host_key(settings, store.directory)
-    yield from _plain_text(file, settings)
+    yield from _certificate(file, settings)
+    with _without_log():
+        for weak in weak_spots(file, settings, store, names):
+            yield Finding(weak, is_fault=False)
 
 
 def _refused(rule: Callable[..., object], *arguments: object) -> Iterator[Finding]:
@@ -202,10 +208,10 @@ def _host_key(settings: ServerSettings, keys: Path) -> Iterator[Finding]:
         yield Finding(str(error), is_fault=True)
 
 
-def _plain_text(file: str, settings: ServerSettings) -> Iterator[Finding]:
-    if settings.telnet is not None and not settings.telnet.is_local:
-        yield Finding(
-            f"{place(file, 'telnet.host')}: telnet.host: {settings.telnet.host} can be reached by"
-            " others, and telnet shows passwords to the network; use [ssh] or [telnets] there",
-            is_fault=False,
-        )
+def _certificate(file: str, settings: ServerSettings) -> Iterator[Finding]:
+    if settings.telnets is not None:
+        try:
+            load_certificate(settings.telnets)
+        except ConsoleError as error:
+            where = place(file, "telnets.certificate")
+            yield Finding(f"{where}: {error}", is_fault=True)
