@@ -1,0 +1,103 @@
+"""Whatever a stranger sends, the service and the next login do not feel it."""
+
+import time
+
+import pytest
+
+import attacks_flood
+import attacks_guess
+import attacks_login
+import attacks_ssh
+import attacks_telnet
+import attacks_text
+from attackers import ATTACKS, Attack, Target, is_open, measure
+from servers import wait_until
+
+# The modules register what they hold.
+assert all((attacks_flood, attacks_guess, attacks_login, attacks_ssh, attacks_telnet, attacks_text))
+
+_THROTTLE = "a guess has no cost yet for the address that it came from"
+_SOURCES = "strangers are not counted by address yet, nor over both transports"
+_BYTES = "the bytes before a login are not limited for SSH yet"
+_WEB = "a web request to the SSH port is not told from other noise yet"
+
+PENDING = {
+    "flood: 300 silent connections from one address": _SOURCES,
+    "flood: 300 silent connections from five addresses": _SOURCES,
+    "flood: 200 guesses at once from eight addresses": _SOURCES,
+    "guesses: by telnet, then by SSH": _THROTTLE,
+    "guesses: eight connections from one address": _THROTTLE,
+    "ssh, guesses: taken back by a reset": _THROTTLE,
+    "ssh, guesses: taken back by the next": _THROTTLE,
+    "telnet, guesses: taken back by a reset": _THROTTLE,
+    "ssh, guesses: a key that is nobody's is logged": "keys that are refused are not logged yet",
+    "ssh, key exchange: IGNORE without end": _BYTES,
+    "ssh, key exchange: again and again": _BYTES,
+    "ssh, login: none, without end": _BYTES,
+    "ssh, login: fifty guesses at once": "a third guess that is cancelled ends no connection yet",
+    "ssh, a browser: GET": _WEB,
+    "ssh, a browser: POST with a login": _WEB,
+    "ssh, a browser: HTTP/2": _WEB,
+}
+"""Attacks that are known to get through, and why."""
+
+
+def parameters():
+    for name, each in ATTACKS.items():
+        reason = PENDING.get(name)
+        marks = [pytest.mark.xfail(strict=True, reason=reason)] if reason else []
+        yield pytest.param(each, id=name, marks=marks)
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory):
+    """A service for all attacks of this module, one after the other."""
+    with Target(tmp_path_factory.mktemp("target")) as target:
+        yield target
+
+
+@pytest.fixture(scope="module")
+def hasty_target(tmp_path_factory):
+    """A service that gives two seconds for a login."""
+    with Target(tmp_path_factory.mktemp("hasty"), login_grace=2.0) as target:
+        yield target
+
+
+@pytest.mark.parametrize("attack", list(parameters()))
+def test_an_attack_does_no_harm(target, attack, record_property):
+    """The loop goes on, memory is bounded, the log is short and clean, the next login works."""
+    outcome = measure(attack, target)
+    record_property("gap_ms", round(outcome.gap_seconds * 1000))
+    assert not outcome.problems(attack)
+
+
+def test_pending_names_attacks_that_there_are():
+    """Each attack that is known to get through is one of those that are made."""
+    assert set(PENDING) <= set(ATTACKS)
+
+
+@pytest.mark.parametrize("transport", ["telnet", "ssh"])
+def test_a_byte_now_and_then_is_no_login(transport, hasty_target):
+    """Who sends a byte now and then is gone when the grace for logins is over."""
+
+    def strike(site):
+        port = getattr(site.target, f"{transport}_port")
+        clients = [site.connect(port) for _ in range(10)]
+        line = iter(b"SSH-2.0-" + b"x" * 100)
+
+        def all_gone():
+            byte = bytes([next(line)])
+            for client in list(clients):
+                try:
+                    client.sendall(byte)
+                    if not is_open(client):
+                        clients.remove(client)
+                except OSError:
+                    clients.remove(client)
+            return not clients
+
+        wait_until(lambda: all_gone() or time.sleep(0.1), "the grace is over", 15)
+        return 10
+
+    slow = Attack(name="slow", strike=strike, log_lines=10, growth_mib=16)
+    assert not measure(slow, hasty_target).problems(slow)
