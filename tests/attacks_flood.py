@@ -280,6 +280,18 @@ def no_window(site):
     return 1
 
 
+@attack("ssh: packets of one byte for 1 MB", log_lines=4, growth_mib=48)
+def tiny_packets(site):
+    """The client says how large a packet may be, and each costs as much as a large one."""
+    client = site.ssh().knock()
+    assert client.guess("boss", "sekrit")
+    channel = client.open_session(packet=1)
+    assert client.ask_channel(channel, "exec", string("print('x' * 1000000)"))
+    wait_for_lull(site)
+    client.close(reset=True)
+    return 1
+
+
 def pour_blindly(client, data):
     """Send as long as the peer takes it, and read nothing."""
     client.settimeout(0.5)

@@ -256,9 +256,9 @@ class RawSsh:
         signature = string("ssh-ed25519") + string(key.sign(signed))
         self.request(user, "publickey", *fields, string(signature))
 
-    def open_session(self, *, window=2**31 - 1, number=0):
+    def open_session(self, *, window=2**31 - 1, packet=32768):
         """Open a session channel; return the server's number for it."""
-        self.send(CHANNEL_OPEN, string("session"), *map(uint32, (number, window, 32768)))
+        self.send(CHANNEL_OPEN, string("session"), *map(uint32, (0, window, packet)))
         opened = self.expect(CHANNEL_OPEN_CONFIRMATION)
         return int.from_bytes(opened[5:9], "big")
 

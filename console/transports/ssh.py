@@ -161,6 +161,7 @@ class _Connection(asyncssh.SSHServer):
         self._peer = "unknown"
         self._tries = 0
         self._offers = 0
+        self._clogged = False
         self._terminals: weakref.WeakSet[SshTerminal] = weakref.WeakSet()
         self._candidate: tuple[str, Callable[[], Principal]] | None = None
         self._principal: Principal | None = None
@@ -170,6 +171,10 @@ class _Connection(asyncssh.SSHServer):
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
         self._peer = format_peer(conn.get_extra_info("peername"))
+        # asyncssh counts what waits for a channel's window, and leaves these empty: a client that
+        # opens a window of 2 GB and reads nothing would be given memory without end.
+        conn.pause_writing = self._pause_writing  # type: ignore[method-assign]  # as said
+        conn.resume_writing = self._resume_writing  # type: ignore[method-assign]  # as said
         self._listener.connected(conn, self._peer)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -177,6 +182,16 @@ class _Connection(asyncssh.SSHServer):
             self._listener.lost(self._connection)
         if exc is not None:
             logger.info("%s: connection lost: %s", self._peer, escape_line(str(exc)))
+
+    def _pause_writing(self) -> None:
+        self._clogged = True
+        for terminal in tuple(self._terminals):
+            terminal.hold_writing("connection")
+
+    def _resume_writing(self) -> None:
+        self._clogged = False
+        for terminal in tuple(self._terminals):
+            terminal.release_writing("connection")
 
     # ---- who it is
 
@@ -249,6 +264,8 @@ class _Connection(asyncssh.SSHServer):
             return False
         terminal = SshTerminal(self._principal, self._listener)
         self._terminals.add(terminal)
+        if self._clogged:
+            terminal.hold_writing("connection")
         return self._connection.create_server_channel(encoding=None), terminal
 
 
@@ -268,6 +285,7 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
         self._kind = TerminalKind(interactive=False, server_echo=False)
         self._command: str | None = None
         self._reading_paused = False
+        self._held_by: set[str] = set()
         self._ended = False
 
     # ---- what the session sees (Terminal)
@@ -391,10 +409,23 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
         self._tell(lambda receiver: receiver.resized())
 
     def pause_writing(self) -> None:
-        self._tell(lambda receiver: receiver.writing_paused())
+        self.hold_writing("channel")
 
     def resume_writing(self) -> None:
-        self._tell(lambda receiver: receiver.writing_resumed())
+        self.release_writing("channel")
+
+    def hold_writing(self, reason: str) -> None:
+        """Hold output back until no reason is left to do so."""
+        if not self._held_by:
+            self._tell(lambda receiver: receiver.writing_paused())
+        self._held_by.add(reason)
+
+    def release_writing(self, reason: str) -> None:
+        """Take a reason to hold output back away."""
+        if reason in self._held_by:
+            self._held_by.remove(reason)
+            if not self._held_by:
+                self._tell(lambda receiver: receiver.writing_resumed())
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended = True
