@@ -1,5 +1,6 @@
 """Whatever a stranger sends, the service and the next login do not feel it."""
 
+import logging
 import time
 
 import pytest
@@ -11,6 +12,7 @@ import attacks_ssh
 import attacks_telnet
 import attacks_text
 from attackers import ATTACKS, Attack, Target, is_open, measure
+from console import Console
 from servers import wait_until
 
 # The modules register what they hold.
@@ -101,3 +103,16 @@ def test_a_byte_now_and_then_is_no_login(transport, hasty_target):
 
     slow = Attack(name="slow", strike=strike, log_lines=10, growth_mib=16)
     assert not measure(slow, hasty_target).problems(slow)
+
+
+def test_the_log_of_asyncssh_is_its_own_again(tmp_path):
+    """While a console listens asyncssh's entries are escaped; when it has stopped they are not."""
+    logger = logging.getLogger("asyncssh")
+    before = list(logger.filters)
+    with Console("filtered", credentials={"boss": "sekrit"}, ssh=0, keys=tmp_path):
+        record = logger.makeRecord(
+            "x", logging.INFO, "x", 1, "%s", ("\x1b]0;x\x07\nlogin: x",), None
+        )
+        assert logger.filter(record)
+        assert record.getMessage() == "\\x1b]0;x\\x07\\nlogin: x"
+    assert logger.filters == before

@@ -38,6 +38,7 @@ from console.limits import (
 )
 from console.text import escape_line
 from console.transports.peers import clamp_size, format_peer, terminal_name
+from console.transports.ssh_log import ASYNCSSH, EscapingFilter
 
 logger = logging.getLogger("console.ssh")
 
@@ -88,6 +89,7 @@ class SshListener:
         self._strangers: dict[asyncssh.SSHServerConnection, str] = {}
         self._acceptor: asyncssh.SSHAcceptor | None = None
         self._idle = asyncio.Event()
+        self._log_filter = EscapingFilter()
 
     async def listen(self, sock: socket.socket, host_key: asyncssh.SSHKey, backlog: int) -> None:
         """Accept connections on a socket that is already bound."""
@@ -111,6 +113,7 @@ class SshListener:
             line_editor=False,
             encoding=None,
         )
+        ASYNCSSH.addFilter(self._log_filter)
 
     def close(self) -> None:
         """Accept no more connections. Those that are open stay. Can be called twice."""
@@ -123,6 +126,7 @@ class SshListener:
             self._idle.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), seconds)
+        ASYNCSSH.removeFilter(self._log_filter)
 
     def connected(self, connection: asyncssh.SSHServerConnection, peer: str) -> None:
         """Take a new connection in. May end the oldest of those that have not logged in."""
