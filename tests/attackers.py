@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from rawclients import Lines
+from rawclients import Lines, Telnet, line_login
 from rawssh import Gone, RawSsh
 from servers import Host, wait_until
 
@@ -32,8 +32,9 @@ LOGIN_SECONDS = 5.0
 """The longest that a login of somebody else may take. 0.1 s is usual; a queue of guesses that
 everybody shares made it minutes."""
 
-LOG_CHARACTERS = 128 * 1024
-"""The most that an attack may write to the log, information and mirrored exceptions included."""
+LOG_CHARACTERS, LOG_CHARACTERS_OF_LINE = 192 * 1024, 1024
+"""The most that an attack may write to the log, information and mirrored exceptions included: so
+much, and so much more for each line that it may cause."""
 
 ATTEMPTS = 3
 """Times an attack is made if the loop's gap is too long: noise goes away, a stall comes again."""
@@ -86,6 +87,10 @@ class Target(Host):
         # What is loaded and started by the first sessions is not the attacks' doing.
         for _ in range(2):
             self.login()
+            editor = line_login(self.telnet_port, kind=Telnet)
+            editor.send("foo\n")
+            editor.until("12")
+            editor.close()
             with RawSsh(self.ssh_port) as client:
                 assert client.knock().guess("boss", "sekrit")
         self.idle_tasks = wait_until(self._idle_tasks, "no session")
@@ -208,7 +213,7 @@ class Outcome:
             found.append(f"somebody else's login took {self.login_seconds:.1f} s")
         if len(self.warnings) > attack.log_lines:
             found.append(f"{len(self.warnings)} lines in the log: {self.warnings[:5]}")
-        if len(self.log) > LOG_CHARACTERS:
+        if len(self.log) > LOG_CHARACTERS + LOG_CHARACTERS_OF_LINE * attack.log_lines:
             found.append(f"{len(self.log)} characters in the log")
         found += [f"in the log: {line}" for line in self.ours if _TROUBLE.search(line)]
         if raw := RAW.search(self.log):

