@@ -8,6 +8,7 @@ import pytest
 import attacks
 from attackers import ATTACKS, Attack, Target, is_open, measure, read_until
 from console import Console
+from rawssh import CHANNEL_DATA, RawSsh, string
 from servers import wait_until
 
 assert attacks  # importing it registers them
@@ -83,6 +84,20 @@ def test_a_stall_is_felt(target):
 
     stall = Attack(name="stall", strike=strike, log_lines=5, growth_mib=16)
     assert "the loop stood still" in str(measure(stall, target).problems(stall))
+
+
+def test_who_reads_late_gets_everything(target):
+    """An SSH client with a window of 2 GB that reads after a while gets all of its output."""
+    with RawSsh(target.ssh_port) as client:
+        assert client.knock().guess("boss", "sekrit")
+        channel = client.open_session(window=2**31 - 1)
+        statement = "for i in range(300): print('x' * 65535)"
+        assert client.ask_channel(channel, "exec", string(statement))
+        target.login()  # meanwhile there is more output than anybody holds
+        received = 0
+        while received < 300 * 65536:
+            received += len(client.expect(CHANNEL_DATA)) - 9
+        assert received == 300 * 65536
 
 
 @pytest.mark.parametrize("transport", ["telnet", "ssh"])
