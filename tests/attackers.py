@@ -36,7 +36,7 @@ LOG_CHARACTERS, LOG_CHARACTERS_OF_LINE = 192 * 1024, 1024
 """The most that an attack may write to the log, information and mirrored exceptions included: so
 much, and so much more for each line that it may cause."""
 
-ATTEMPTS = 3
+ATTEMPTS = 5
 """Times an attack is made if the loop's gap is too long: noise goes away, a stall comes again."""
 
 # What no log may hold, but for the newline at the end of an entry.

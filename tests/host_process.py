@@ -26,7 +26,7 @@ LIFETIME_SECONDS = 900
 spec = json.loads(sys.argv[1])
 names = dict(spec["names"])
 ended = threading.Event()
-watched = {"host_lag": 0.0, "own_lag": 0.0}
+watched = {"host_lag": 0.0}
 heartbeat = spec.get("heartbeat", 0.01)
 
 
@@ -101,7 +101,7 @@ def begin_measurement():
     # Where it cannot be forgotten, the peak is that of all times.
     with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as file:
         file.write("5")
-    watched["own_lag"] = 0.0
+    watched["host_lag"] = 0.0
     return rss()
 
 
@@ -124,7 +124,7 @@ def obey(command):
             return begin_measurement()
         case {"measure": "end"}:
             # The lag first: what follows holds the loop up by itself.
-            lag = watched["own_lag"]
+            lag = watched["host_lag"]
             return {"lag": lag, "peak": peak_rss(), "rss": statistics()["rss"]}
         case {"property_runs": _}:
             return Guarded.runs
@@ -145,37 +145,12 @@ def begin_to_listen(on_end):
     ).start()
 
 
-def waits():
-    """Return for how long each thread was ready to run and others had the processors, in seconds.
-
-    Empty where the system does not say.
-    """
-    found = {}
-    for thread in os.listdir("/proc/self/task"):
-        with contextlib.suppress(OSError), open(f"/proc/self/task/{thread}/schedstat") as file:
-            found[thread] = int(file.read().split()[1]) / 1e9
-    return found
-
-
 async def watch_lag():
-    """Keep the longest time for which the host's loop did not run us.
-
-    ``own_lag`` is without the time that the machine gave to other processes: to the loop's thread
-    that is none of its doing, nor to one that holds the interpreter's lock meanwhile.
-    """
-    waited, looked = waits(), time.monotonic()
+    """Keep the longest time for which the host's loop did not run us."""
     while True:
         before = time.monotonic()
         await asyncio.sleep(heartbeat)
-        now = time.monotonic()
-        lag = now - before - heartbeat
-        watched["host_lag"] = max(watched["host_lag"], lag)
-        if lag > 0.02 or now - looked > 0.1:
-            waiting = waits()
-            most = max((waiting[each] - waited.get(each, 0.0) for each in waiting), default=0.0)
-            waited, looked = waiting, time.monotonic()
-            lag = max(lag - most, min(lag, 0.02))
-        watched["own_lag"] = max(watched["own_lag"], lag)
+        watched["host_lag"] = max(watched["host_lag"], time.monotonic() - before - heartbeat)
 
 
 async def main():

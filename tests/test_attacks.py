@@ -78,8 +78,8 @@ def test_a_stall_is_felt(target):
 
     def strike(site):
         client = site.telnet_session()
-        client.sendall(b"%loop __import__('time').sleep(0.35) or 'slept'\n")
-        read_until(client, b"slept'\r\n")
+        client.sendall(b"%loop __import__('time').sleep(0.35) or 'sl' + 'ept'\n")
+        read_until(client, b"slept")
         return 1
 
     stall = Attack(name="stall", strike=strike, log_lines=5, growth_mib=16)
