@@ -1,10 +1,14 @@
 # make demo    a service with a console in it: examples/manhole2.py
 # make test    the tests; make test PYTEST_ARGS='-k ssh -x'
+# make fuzz    what reads what strangers send; make fuzz SECONDS=600 FUZZ_ARGS='--target telnet'
+# make attacks the attacks of the tests, with what each does to a service, as a Markdown table
 #
 # Each makes .venv when it is missing, and installs again when pyproject.toml has changed.
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+SECONDS ?= 60
+FUZZ_ARGS ?=
 WHEEL_PYTEST_ARGS ?= $(PYTEST_ARGS)
 VENV ?= .venv
 WHEEL := build/wheel
@@ -12,7 +16,7 @@ WHEEL := build/wheel
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint wheel-test clean
+.PHONY: demo test fuzz attacks lint wheel-test clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -20,6 +24,13 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# By atheris if it is in .venv, guided by coverage; else by a mutator of our own.
+fuzz: $(VENV)/.installed-test
+	$(BIN)/python tests/fuzz.py --seconds $(SECONDS) $(FUZZ_ARGS)
+
+attacks: $(VENV)/.installed-test
+	@$(BIN)/python tests/attack_report.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -6,9 +6,13 @@ and ``reply``, the number of an inherited descriptor; ``roles``, by user, for us
 whatever is done to its names. One JSON line with the ports goes there when
 the console listens. Commands come on stdin, a JSON line each, and are answered there. The process
 ends when its stdin does, or after its lifetime.
+
+It may have more, for services under attack: ``heartbeat``, the seconds between two looks at the
+loop's lag; ``log_level``, for a service that logs to stderr itself; ``login_grace``, in seconds.
 """
 
 import asyncio
+import contextlib
 import gc
 import json
 import logging
@@ -17,7 +21,7 @@ import sys
 import threading
 import time
 
-from console import Console, FileCredentials, SessionSettings
+from console import Console, FileCredentials, LoginSettings, SessionSettings
 from console.interfaces import Role
 
 LIFETIME_SECONDS = 900
@@ -26,6 +30,7 @@ spec = json.loads(sys.argv[1])
 names = dict(spec["names"])
 ended = threading.Event()
 watched = {"host_lag": 0.0}
+heartbeat = spec.get("heartbeat", 0.01)
 
 
 touched, compiled = [], []
@@ -104,6 +109,7 @@ def make_console():
         namespace=names,
         credentials=make_credentials(),
         sessions=SessionSettings(**spec.get("sessions", {})),
+        login=LoginSettings(grace_seconds=spec.get("login_grace", 30.0)),
         telnet=0,
         ssh=0,
         keys=spec["keys"],
@@ -130,14 +136,34 @@ def statistics():
     tasks = [
         task for task in gc.get_objects() if isinstance(task, asyncio.Task) and not task.done()
     ]
-    with open("/proc/self/statm") as file:
-        pages = int(file.read().split()[1])
     return {
         "tasks": sorted(task.get_name().rstrip("-0123456789") for task in tasks),
         "threads": sorted(thread.name for thread in threading.enumerate()),
         "descriptors": len(os.listdir("/proc/self/fd")),
-        "rss": pages * os.sysconf("SC_PAGE_SIZE"),
+        "rss": rss(),
     }
+
+
+def rss():
+    """Return the memory in use, in bytes."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def peak_rss():
+    """Return the most memory that was in use since `begin_measurement`, in bytes."""
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM:"))
+
+
+def begin_measurement():
+    """Forget the longest lag and the peak of memory; return the memory in use."""
+    gc.collect()
+    # Where it cannot be forgotten, the peak is that of all times.
+    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
+    watched["host_lag"] = 0.0
+    return rss()
 
 
 def obey(command):
@@ -155,6 +181,12 @@ def obey(command):
         case {"lag": _}:
             lag, watched["host_lag"] = watched["host_lag"], 0.0
             return lag
+        case {"measure": "begin"}:
+            return begin_measurement()
+        case {"measure": "end"}:
+            # The lag first: what follows holds the loop up by itself.
+            lag = watched["host_lag"]
+            return {"lag": lag, "peak": peak_rss(), "rss": statistics()["rss"]}
         case {"property_runs": _}:
             return Guarded.runs
         case {"seen": marker}:
@@ -192,8 +224,8 @@ async def watch_lag():
     """Keep the longest time for which the host's loop did not run us."""
     while True:
         before = time.monotonic()
-        await asyncio.sleep(0.01)
-        watched["host_lag"] = max(watched["host_lag"], time.monotonic() - before - 0.01)
+        await asyncio.sleep(heartbeat)
+        watched["host_lag"] = max(watched["host_lag"], time.monotonic() - before - heartbeat)
 
 
 async def main():
@@ -228,6 +260,10 @@ if spec.get("guarded"):
 deadline = threading.Timer(LIFETIME_SECONDS, os._exit, (3,))
 deadline.daemon = True
 deadline.start()
+if "log_level" in spec:
+    logging.basicConfig(
+        level=spec["log_level"], format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
 logging.getLogger("asyncio").setLevel(logging.WARNING)
 match spec["kind"]:
     case "asyncio":

@@ -20,11 +20,9 @@ DEADLINE_SECONDS = 30
 
 def clean_environment(directory):
     """Make an environment in which a process finds nothing of ours, and no display or agent."""
-    kept = {
-        name: os.environ[name]
-        for name in ("PATH", "VIRTUAL_ENV", "PYTHONPATH")
-        if name in os.environ
-    }
+    # PYTHONPATH: the processes run the same sources as the tests.
+    names = ("PATH", "PYTHONPATH", "VIRTUAL_ENV")
+    kept = {name: os.environ[name] for name in names if name in os.environ}
     return {
         **kept,
         "HOME": str(directory),
@@ -116,7 +114,10 @@ class Process:
 
 
 class Host(Process):
-    """A service with a console, as in ``host_process.py``; users boss/sekrit, deputy/sekrit2."""
+    """A service with a console, as in ``host_process.py``; users boss/sekrit, deputy/sekrit2.
+
+    ``more`` goes to it as it is.
+    """
 
     user = "boss"
     password = "sekrit"

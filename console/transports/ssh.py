@@ -260,6 +260,19 @@ class Connection(asyncssh.SSHServerConnection):
                     self._beginning = None
         super().data_received(data, datatype)
 
+    # asyncssh counts what waits for a channel's window, and leaves these two empty: a client that
+    # opens a window of 2 GB and reads nothing would be given memory without end.
+
+    def pause_writing(self) -> None:
+        """Hold output back: the client takes nothing more."""
+        if self._owner is not None:
+            self._owner.hold_writing()
+
+    def resume_writing(self) -> None:
+        """Let output go on."""
+        if self._owner is not None:
+            self._owner.release_writing()
+
     def drop(self, reason: str) -> None:
         """End the connection for breaking a rule."""
         self._listener.drop(str(self.peer), reason)
@@ -296,6 +309,7 @@ class _Login(asyncssh.SSHServer):
         self._tries = 0
         self._offers = 0
         self._key_refusal: tuple[str, str] | None = None
+        self._clogged = False
         self._terminals: weakref.WeakSet[SshTerminal] = weakref.WeakSet()
         self._candidate: tuple[str, Callable[[], Principal]] | None = None
         self.principal: Principal | None = None
@@ -323,6 +337,18 @@ class _Login(asyncssh.SSHServer):
                 )
         if exc is not None:
             logger.debug("%s: connection lost: %s", self._peer, escape_line(str(exc)))
+
+    def hold_writing(self) -> None:
+        """Hold output back: the client takes nothing more."""
+        self._clogged = True
+        for terminal in tuple(self._terminals):
+            terminal.hold_writing("connection")
+
+    def release_writing(self) -> None:
+        """Let output go on."""
+        self._clogged = False
+        for terminal in tuple(self._terminals):
+            terminal.release_writing("connection")
 
     # ---- who it is
 
@@ -445,6 +471,8 @@ class _Login(asyncssh.SSHServer):
             return False
         terminal = SshTerminal(self.principal, self._listener)
         self._terminals.add(terminal)
+        if self._clogged:
+            terminal.hold_writing("connection")
         channel = self._connection.create_server_channel(encoding=None)
         _take_any_command(channel)
         return channel, terminal
@@ -466,6 +494,7 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
         self._kind = TerminalKind(interactive=False, server_echo=False)
         self._command: str | None = None
         self._reading_paused = False
+        self._held_by: set[str] = set()
         self._ended = False
 
     # ---- what the session sees (Terminal)
@@ -599,10 +628,23 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
         self._tell(lambda receiver: receiver.resized())
 
     def pause_writing(self) -> None:
-        self._tell(lambda receiver: receiver.writing_paused())
+        self.hold_writing("channel")
 
     def resume_writing(self) -> None:
-        self._tell(lambda receiver: receiver.writing_resumed())
+        self.release_writing("channel")
+
+    def hold_writing(self, reason: str) -> None:
+        """Hold output back until no reason is left to do so."""
+        if not self._held_by:
+            self._tell(lambda receiver: receiver.writing_paused())
+        self._held_by.add(reason)
+
+    def release_writing(self, reason: str) -> None:
+        """Take a reason to hold output back away."""
+        if reason in self._held_by:
+            self._held_by.remove(reason)
+            if not self._held_by:
+                self._tell(lambda receiver: receiver.writing_resumed())
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended = True
