@@ -1,0 +1,80 @@
+"""A service on asyncio with a console in it; user boss, by key or with the password sekrit."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from concurrent.futures import Future
+from typing import Any
+
+from benchmarks.hosts import control
+
+spec = control.arguments()
+_calls = {"count": 0, "on": False}
+
+
+def _count(frame: object, event: str, argument: object) -> None:
+    if _calls["on"] and event in {"call", "c_call"}:
+        _calls["count"] += 1
+
+
+def make_console() -> Any:
+    """Make the console; only here, so that what it costs to have one can be measured."""
+    from console import Console, FileCredentials
+
+    credentials = FileCredentials(spec["keys"], initial={"boss": "sekrit"})
+    if spec["public_key"] not in str(list(credentials.authorized_keys("boss"))):
+        credentials.grant_key("boss", spec["public_key"])
+    return Console(
+        "benchmark",
+        namespace={"foo": 12},
+        credentials=credentials,
+        ssh=0,
+        telnet=0,
+        keys=spec["keys"],
+        history=spec["history"],
+    )
+
+
+async def main() -> None:
+    """Serve until the harness has gone."""
+    loop = asyncio.get_running_loop()
+    heartbeat = control.Heartbeat(loop)
+
+    def imported() -> dict[str, Any]:
+        began = time.perf_counter()
+        import console  # noqa: F401
+
+        return {"seconds": time.perf_counter() - began}
+
+    async def begin() -> dict[str, Any]:
+        console = make_console()
+        began = time.perf_counter()
+        await console.start()
+        seconds = time.perf_counter() - began
+        return {"seconds": seconds, "ssh": console.ssh_port, "telnet": console.telnet_port}
+
+    def start() -> dict[str, Any]:
+        future: Future[dict[str, Any]] = asyncio.run_coroutine_threadsafe(begin(), loop)
+        return future.result()
+
+    def calls(*, on: bool) -> dict[str, Any]:
+        """Count the calls of functions, on the console's thread, from now on or until now."""
+        counted, _calls["count"], _calls["on"] = _calls["count"], 0, on
+        return {"calls": counted}
+
+    control.serve(
+        heartbeat=heartbeat.start,
+        gaps=heartbeat.stop,
+        imported=imported,
+        start=start,
+        calls=calls,
+    )
+    if spec.get("count_calls"):
+        threading.setprofile(_count)  # of threads that start from now on: the console's
+    control.reply(**({} if spec.get("later") else await begin()))
+    await asyncio.Event().wait()
+
+
+asyncio.run(main())
