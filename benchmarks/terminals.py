@@ -130,10 +130,6 @@ class Terminal:
         finally:
             self._wanted = None
 
-    async def wait_line(self, line: str) -> float:
-        """Wait until the cursor's line reads so up to the cursor."""
-        return await self.wait(lambda: self.line == line, f"{line!r}, now {self.line!r}")
-
 
 # ---------------------------------------------------------------- ssh
 

@@ -65,14 +65,19 @@ class Peer:
         """Connect and log in; return the terminal when its first prompt stands there."""
         raise NotImplementedError
 
+    def shows(self, terminal: Terminal, typed: str) -> bool:
+        """Whether the cursor stands behind what has been typed at the prompt, and nothing more."""
+        return terminal.line == self.prompt + typed
+
+    async def echoed(self, terminal: Terminal, typed: str) -> float:
+        """Wait until what has been typed shows; return the time at which it did."""
+        return await terminal.wait(
+            lambda: self.shows(terminal, typed), f"{typed!r} at a prompt of {self.name}"
+        )
+
     async def at_prompt(self, terminal: Terminal) -> float:
         """Wait for an empty prompt; return the time at which it was there."""
-        prompt = self.prompt
-        if not prompt:
-            return await terminal.wait(lambda: True)
-        return await terminal.wait(
-            lambda: terminal.line == prompt, f"an empty {prompt!r} of {self.name}"
-        )
+        return await self.echoed(terminal, "")
 
     @property
     def version(self) -> str:

@@ -6,6 +6,10 @@ from benchmarks.terminals import Terminal, open_socket
 
 
 class _Aiomonitor(SocketPeer):
+    def shows(self, terminal: Terminal, typed: str) -> bool:
+        # Mostly the cursor stands at the first column, over the prompt: keys overwrite it.
+        return terminal.line.endswith(typed) if typed else terminal.line in {"", self.prompt}
+
     async def connect(self, server: Server, *, screen: bool = True) -> Terminal:
         terminal = await open_socket(server.facts["telnet"], telnet=True, screen=screen)
         await terminal.wait(lambda: terminal.line == "monitor >>> ")
@@ -14,7 +18,6 @@ class _Aiomonitor(SocketPeer):
         return terminal
 
 
-# The cursor stands at the first column, over its prompt: what is typed overwrites it.
 PEER = _Aiomonitor(
-    name="aiomonitor", host="aiomonitor_host", package="aiomonitor", telnet=True, prompt=""
+    name="aiomonitor", host="aiomonitor_host", package="aiomonitor", telnet=True
 )
