@@ -195,7 +195,7 @@ class Bench:
 
     def miss(self, name: str, error: Exception) -> None:
         """Take note of a peer that cannot be measured."""
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0].removesuffix("; the screen:")
         self.figure.missing[name] = reason
         self.say(f"{name} is missing: {reason}")
 

@@ -43,6 +43,7 @@ async def _run(subject: Subject, statement: str, result: str) -> float:
         above = {terminal.above(1), terminal.above(2)}
         return peer.shows(terminal, "") and bool(above & {result, f"{peer.prompt}{result}"})
 
+    await pause()
     if peer.echoes:
         terminal.type(statement)
         await peer.echoed(terminal, statement)

@@ -12,9 +12,11 @@ class _Aiomonitor(SocketPeer):
 
     async def connect(self, server: Server, *, screen: bool = True) -> Terminal:
         terminal = await open_socket(server.facts["telnet"], telnet=True, screen=screen)
-        await terminal.wait(lambda: terminal.line == "monitor >>> ")
+        await terminal.wait(lambda: terminal.line == "monitor >>> ", "its monitor's prompt")
         terminal.type("console\r")
-        await terminal.wait(lambda: terminal.line == "" and terminal.above() == "---")
+        await terminal.wait(
+            lambda: terminal.line == "" and terminal.above() == "---", "its Python prompt"
+        )
         return terminal
 
 
