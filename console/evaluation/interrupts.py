@@ -233,7 +233,11 @@ class AsyncExceptionGuard:
             try:
                 self._current = None
                 with self._lock:
-                    _clear_exception(self._thread, None)
+                    # Only what was sent: up to Python 3.12 taking back nothing leaves the
+                    # interpreter's "something is pending" set, which slows all of the process,
+                    # and on 3.11 a thread with a profiler or tracer hangs at its next call.
+                    if self._sent_at is not None:
+                        _clear_exception(self._thread, None)
                     self._sent_at = None
                     self._vetoes = 0
                 break
