@@ -155,6 +155,10 @@ class SshTerminal(Terminal):
         with contextlib.suppress(OSError):
             self.channel.write(data)
 
+    async def closed(self) -> None:
+        """Wait until the server has closed the session."""
+        await self.channel.wait_closed()
+
     def close(self) -> None:
         self.connection.abort()
 

@@ -12,5 +12,6 @@ NAMES = (
     "heartbeat",
     "cost",
     "interrupt",
+    "counts",
 )
 """In the order of the report."""

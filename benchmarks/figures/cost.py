@@ -57,9 +57,7 @@ async def run(bench: Bench) -> None:
             found.setdefault(name, []).append(value)
     found["CPU of 10 idle sessions (% of a core)"] = [await _idle(bench)]
     for name, values_all in found.items():
-        figure.add(
-            name, median=median(values_all), largest=max(values_all), n=len(values_all)
-        )
+        figure.add(name, median=median(values_all), largest=max(values_all), n=len(values_all))
     for name, most in zip(found, (30, 50, 5, 12, 0.3), strict=True):
         value = figure.value(name, "median") or 0.0
         figure.target(f"{name}: at most {most}", f"{value:.2f}", met=value <= most)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from benchmarks.bench import Bench, pause
 from benchmarks.measure import percentile
@@ -19,11 +20,27 @@ CHART = "p99_ms"
 
 @dataclass
 class Scene:
-    """Who is there, and for how long."""
+    """Who is there, for how long, and the heartbeats meanwhile."""
 
     peer: Peer
     server: Server
     seconds: float
+    other: Server | None = None
+    gaps: list[float] = field(default_factory=list)
+    elsewhere: list[float] = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Listen to the heartbeats while the body runs: not to the preparations before it."""
+        servers = [self.server] + ([self.other] if self.other else [])
+        for server in servers:
+            server.ask("heartbeat")
+        try:
+            yield
+        finally:
+            self.gaps += self.server.ask("gaps")["gaps"]
+            if self.other:
+                self.elsewhere += self.other.ask("gaps")["gaps"]
 
 
 Act = Callable[[Scene], Awaitable[None]]
@@ -34,16 +51,19 @@ Act = Callable[[Scene], Awaitable[None]]
 
 async def idle(scene: Scene) -> None:
     """Nobody does anything."""
-    await asyncio.sleep(scene.seconds)
+    with scene.watched():
+        await asyncio.sleep(scene.seconds)
 
 
 async def typing(scene: Scene) -> None:
     """Somebody types ten keys a second and completes names."""
-    async with _session(scene) as terminal, _bounded(scene.seconds):
-        while True:
-            for key in ["import os", "\r", *"os.path.is", "\t", "\t", "\x03"]:
-                terminal.type(key)
-                await pause(0.1)
+    async with _session(scene) as terminal:
+        with scene.watched():
+            async with _bounded(scene.seconds):
+                while True:
+                    for key in ["import os", "\r", *"os.path.is", "\t", "\t", "\x03"]:
+                        terminal.type(key)
+                        await pause(0.1)
 
 
 async def logins(scene: Scene) -> None:
@@ -53,49 +73,55 @@ async def logins(scene: Scene) -> None:
         async with asyncio.timeout(20):
             (await scene.peer.connect(scene.server)).close()
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(int(scene.seconds * 50)):
-            group.create_task(log_in())
-            await asyncio.sleep(0.02)
+    with scene.watched():
+        async with asyncio.TaskGroup() as group:
+            for _ in range(int(scene.seconds * 50)):
+                group.create_task(log_in())
+                await asyncio.sleep(0.02)
 
 
 async def sleeping(scene: Scene) -> None:
-    """A statement sleeps for two seconds on its worker thread."""
+    """A statement sleeps on its worker thread, two seconds at a time."""
     async with _session(scene) as terminal:
         for _ in range(max(1, int(scene.seconds / 2))):
-            terminal.type("import time; time.sleep(2); 7")
-            await pause()
+            statement = "import time; time.sleep(2.1)"
+            terminal.type(statement)
+            await scene.peer.echoed(terminal, statement)
             terminal.type("\r")
-            await terminal.wait(
-                lambda: scene.peer.shows(terminal, "") and "7" in terminal.above(), "7"
-            )
-            terminal.type("foo\r")
-            await terminal.wait(lambda: "12" in terminal.above(), "12")
+            await terminal.wait(lambda: terminal.line == "", "it sleeps")
+            with scene.watched():
+                await asyncio.sleep(1.9)
+            await scene.peer.at_prompt(terminal)
 
 
 async def stalled(scene: Scene) -> None:
     """A statement prints for ever, and the client does not read."""
     async with _session(scene) as terminal:
-        terminal.type("while True: print(chr(120) * 79)")
-        await pause()
+        statement = "while True: print(chr(120) * 79)"
+        terminal.type(statement)
+        await scene.peer.echoed(terminal, statement)
         terminal.channel.pause_reading()
         terminal.type("\r\r")
-        await asyncio.sleep(scene.seconds)
+        await asyncio.sleep(1.0)  # until everything between the two is full
+        with scene.watched():
+            await asyncio.sleep(scene.seconds)
 
 
 async def flooded(scene: Scene) -> None:
     """A hundred megabytes of output, or as much of it as the time allows."""
-    async with _session(scene) as terminal, _bounded(max(15.0, scene.seconds * 3)):
+    async with _session(scene) as terminal:
         statement = "for i in range(10): print(chr(120) * 10000000)"
         terminal.type(statement)
         await scene.peer.echoed(terminal, statement)
         terminal.counting = b"x"
-        terminal.type("\r\r")
-        await terminal.wait(lambda: terminal.counted >= 100_000_000, "100 MB")
+        with scene.watched():
+            async with _bounded(max(15.0, scene.seconds * 3)):
+                terminal.type("\r\r")
+                await terminal.wait(lambda: terminal.counted >= 100_000_000, "100 MB")
 
 
 @asynccontextmanager
-async def _session(scene: Scene) -> AsyncIterator[object]:
+async def _session(scene: Scene) -> AsyncIterator[Any]:
     terminal = await scene.peer.connect(scene.server)
     try:
         yield terminal
@@ -126,33 +152,32 @@ SCENES: dict[str, Act] = {
 async def run(bench: Bench) -> None:
     """Measure, and hold to the targets."""
     figure, rounds, seconds = bench.figure, bench.count(3, 1), bench.count(5, 2)
-    gaps: dict[str, list[float]] = {}
-    quiet: dict[str, list[float]] = {}
-    async with bench.server("console_ssh") as (peer, server), bench.server("asyncio_echo") as (
-        _,
-        other,
+    scenes: dict[str, Scene] = {}
+    async with (
+        bench.server("console_ssh") as (peer, server),
+        bench.server("asyncio_echo") as (
+            _,
+            other,
+        ),
     ):
-        scene = Scene(peer, server, float(seconds))
         await typing(Scene(peer, server, 2.0))  # the first key imports the editor
         for turn in range(rounds):
             for name, act in SCENES.items():
                 bench.say(f"{name}, {turn + 1} of {rounds}")
                 bench.noise.sample()
-                for one in (server, other):
-                    one.ask("heartbeat")
+                scene = scenes.setdefault(name, Scene(peer, server, float(seconds), other))
                 await act(scene)
-                gaps.setdefault(name, []).extend(server.ask("gaps")["gaps"])
-                quiet.setdefault(name, []).extend(other.ask("gaps")["gaps"])
                 await asyncio.sleep(0.5)
-    for name, found in gaps.items():
+    for name, scene in scenes.items():
+        found, elsewhere = scene.gaps, scene.elsewhere
         figure.add(
             f"console: {name}",
             p50_ms=percentile(found, 50) * 1000,
             p99_ms=percentile(found, 99) * 1000,
             max_ms=max(found) * 1000,
             n=len(found),
-            elsewhere_p99_ms=percentile(quiet[name], 99) * 1000,
-            elsewhere_max_ms=max(quiet[name]) * 1000,
+            elsewhere_p99_ms=percentile(elsewhere, 99) * 1000,
+            elsewhere_max_ms=max(elsewhere) * 1000,
         )
     await _embedded(bench, seconds * 2)
     figure.notes.append(
@@ -170,12 +195,11 @@ async def _embedded(bench: Bench, seconds: float) -> None:
                 scene = Scene(peer, server, float(seconds))
                 try:
                     await typing(Scene(peer, server, 1.0))
-                    server.ask("heartbeat")
                     await typing(scene)
                 except (OSError, TimeoutError) as error:
                     bench.miss(peer.name, error)
                     continue
-                found = server.ask("gaps")["gaps"]
+                found = scene.gaps
                 bench.figure.add(
                     f"{peer.name}: typing",
                     p50_ms=percentile(found, 50) * 1000,
@@ -204,8 +228,9 @@ def _targets(bench: Bench) -> None:
     calm = figure.value("console: idle", "p99_ms") or 0.0
     for name in ("2 s sleep", "stalled reader"):
         p99 = figure.value(f"console: {name}", "p99_ms") or 0.0
+        beside = figure.value(f"console: {name}", "elsewhere_p99_ms") or 0.0
         figure.target(
-            f"{name}: as idle (p99 within 20 %)",
-            f"{p99:.2f} ms, idle {calm:.2f} ms",
-            met=0 < p99 <= calm * 1.2,
+            f"{name}: as idle (p99 within 20 % of idle, or of elsewhere in that moment)",
+            f"{p99:.2f} ms, idle {calm:.2f} ms, elsewhere {beside:.2f} ms",
+            met=0 < p99 <= max(calm, beside) * 1.2,
         )

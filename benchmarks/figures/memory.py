@@ -103,9 +103,7 @@ async def run(bench: Bench) -> None:
         bench.say(name)
         bench.noise.sample()
         try:
-            await measure(
-                bench, name, bench.count(4, 3) if name in _FEW else bench.count(100, 40)
-            )
+            await measure(bench, name, bench.count(4, 3) if name in _FEW else bench.count(100, 40))
         except (Unavailable, OSError, TimeoutError) as error:
             bench.miss(name, error)
     figure = bench.figure

@@ -40,6 +40,7 @@ async def run(bench: Bench) -> None:
             logged_in = now() - began
             server.ask("gaps")
             bench.say(f"{peer.name}: {len(terminals)} sessions in {logged_in:.0f} s")
+
             # The first use of each, a few at a time, builds the editors; the second is measured.
             async def first(terminal: Terminal) -> None:
                 async with gate:

@@ -54,6 +54,4 @@ async def measure_keys(bench: Bench, names: tuple[str, ...], rounds: int) -> Non
                 await subject.measured(lambda one=subject: type_keys(one, LINE))
                 await clear(subject)
         for subject in subjects:
-            bench.figure.add(
-                subject.name, **subject.times(), first_ms=firsts[subject.name] * 1000
-            )
+            bench.figure.add(subject.name, **subject.times(), first_ms=firsts[subject.name] * 1000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from concurrent.futures import Future
@@ -11,12 +12,14 @@ from typing import Any
 from benchmarks.hosts import control
 
 spec = control.arguments()
-_calls = {"count": 0, "on": False}
+_calls: dict[int, int] = {}
+_counting = threading.Event()
 
 
 def _count(frame: object, event: str, argument: object) -> None:
-    if _calls["on"] and event in {"call", "c_call"}:
-        _calls["count"] += 1
+    if _counting.is_set() and event in {"call", "c_call"}:
+        thread = threading.get_ident()
+        _calls[thread] = _calls.get(thread, 0) + 1
 
 
 def make_console() -> Any:
@@ -65,10 +68,18 @@ async def main() -> None:
         future: Future[dict[str, Any]] = asyncio.run_coroutine_threadsafe(begin(), loop)
         return future.result()
 
-    def calls(*, on: bool) -> dict[str, Any]:
-        """Count the calls of functions, on the console's thread, from now on or until now."""
-        counted, _calls["count"], _calls["on"] = _calls["count"], 0, on
-        return {"calls": counted}
+    def count(*, on: bool) -> dict[str, Any]:
+        """Count the calls of functions from now on, or say how many there were on which thread."""
+        if on:
+            _calls.clear()
+            _counting.set()
+            return {}
+        _counting.clear()
+        names = {thread.ident: thread.name for thread in threading.enumerate()}
+        return {names.get(ident, "ended"): number for ident, number in _calls.items()}
+
+    def modules() -> dict[str, Any]:
+        return {"modules": len(sys.modules)}
 
     control.serve(
         heartbeat=heartbeat.start,
@@ -76,9 +87,11 @@ async def main() -> None:
         imported=imported,
         make=make,
         start=start,
-        calls=calls,
+        count=count,
+        modules=modules,
     )
     if spec.get("count_calls"):
+        sys.setprofile(_count)
         threading.setprofile(_count)  # of threads that start from now on: the console's
     if spec.get("later"):  # each step when it is asked for
         control.reply()

@@ -20,6 +20,4 @@ class _Aiomonitor(SocketPeer):
         return terminal
 
 
-PEER = _Aiomonitor(
-    name="aiomonitor", host="aiomonitor_host", package="aiomonitor", telnet=True
-)
+PEER = _Aiomonitor(name="aiomonitor", host="aiomonitor_host", package="aiomonitor", telnet=True)

@@ -2,4 +2,10 @@
 
 from benchmarks.peers.common import SshPeer
 
-PEER = SshPeer(name="floor: asyncssh echo", host="asyncssh_echo_host", package="asyncssh", prompt="", evaluates=False)
+PEER = SshPeer(
+    name="floor: asyncssh echo",
+    host="asyncssh_echo_host",
+    package="asyncssh",
+    prompt="",
+    evaluates=False,
+)

@@ -2,4 +2,12 @@
 
 from benchmarks.peers.common import SocketPeer
 
-PEER = SocketPeer(name="conch manhole, telnet", host="conch_host", package="twisted", clear="\x03", telnet=True, asks=("Username: ", "Password: "), login_enter="\r\n")
+PEER = SocketPeer(
+    name="conch manhole, telnet",
+    host="conch_host",
+    package="twisted",
+    clear="\x03",
+    telnet=True,
+    asks=("Username: ", "Password: "),
+    login_enter="\r\n",
+)

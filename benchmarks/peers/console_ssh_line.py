@@ -2,4 +2,6 @@
 
 from benchmarks.peers.common import SshPeer
 
-PEER = SshPeer(name="console, ssh, lines", host="console_host", package="admin-console", term="dumb")
+PEER = SshPeer(
+    name="console, ssh, lines", host="console_host", package="admin-console", term="dumb"
+)

@@ -2,4 +2,10 @@
 
 from benchmarks.peers.common import SshPeer
 
-PEER = SshPeer(name="console, ssh, password", host="console_host", package="admin-console", fullscreen=True, password=True)
+PEER = SshPeer(
+    name="console, ssh, password",
+    host="console_host",
+    package="admin-console",
+    fullscreen=True,
+    password=True,
+)

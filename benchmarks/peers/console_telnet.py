@@ -2,4 +2,11 @@
 
 from benchmarks.peers.common import SocketPeer
 
-PEER = SocketPeer(name="console, telnet", host="console_host", package="admin-console", telnet=True, asks=("username: ", "password: "), fullscreen=True)
+PEER = SocketPeer(
+    name="console, telnet",
+    host="console_host",
+    package="admin-console",
+    telnet=True,
+    asks=("username: ", "password: "),
+    fullscreen=True,
+)

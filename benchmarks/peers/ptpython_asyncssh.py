@@ -2,4 +2,6 @@
 
 from benchmarks.peers.common import SshPeer
 
-PEER = SshPeer(name="ptpython, asyncssh", host="ptpython_asyncssh_host", package="ptpython", fullscreen=True)
+PEER = SshPeer(
+    name="ptpython, asyncssh", host="ptpython_asyncssh_host", package="ptpython", fullscreen=True
+)

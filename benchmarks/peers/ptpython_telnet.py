@@ -2,4 +2,10 @@
 
 from benchmarks.peers.common import SocketPeer
 
-PEER = SocketPeer(name="ptpython, telnet", host="ptpython_telnet_host", package="ptpython", telnet=True, fullscreen=True)
+PEER = SocketPeer(
+    name="ptpython, telnet",
+    host="ptpython_telnet_host",
+    package="ptpython",
+    telnet=True,
+    fullscreen=True,
+)
