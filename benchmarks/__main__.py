@@ -26,7 +26,7 @@ def measure(name: str, *, quick: bool) -> Figure:
     began = now()
     try:
         asyncio.run(module.run(bench))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - it is told in the report, and the next one runs
         traceback.print_exc()
         reason = (str(error) or type(error).__name__).splitlines()[0]
         figure.target("the figure is measured", f"failed: {reason}", met=False)

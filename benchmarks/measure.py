@@ -83,7 +83,7 @@ def _stat(pid: int) -> list[str]:
 
 
 def tree_memory(pid: int) -> int:
-    """Return the bytes that a process and its children hold, shared pages counted in parts (PSS)."""
+    """Return the bytes that a process and its children hold; shared pages in parts (PSS)."""
     total = 0
     for member in tree(pid):
         try:

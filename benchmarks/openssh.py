@@ -36,7 +36,7 @@ class Openssh:
             stdin=subprocess.DEVNULL,
         )
         async with asyncio.timeout(20):
-            while not self._socket.exists():
+            while not self._socket.exists():  # noqa: ASYNC110 - another process makes it
                 await asyncio.sleep(0.01)
 
     async def run(self, command: str, expected: bytes, *, master: bool = False) -> float:
@@ -54,7 +54,7 @@ class Openssh:
         return taken
 
     async def count(self, command: str, byte: bytes) -> tuple[float, int]:
-        """Run a command over the master connection; return the seconds, and how often a byte came."""
+        """Run a command over the master connection; return the seconds, and a byte's count."""
         began = now()
         process = await asyncio.create_subprocess_exec(
             *("ssh", *_OPTIONS, "-S", str(self._socket), *self._to, command),

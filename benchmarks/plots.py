@@ -7,6 +7,11 @@ from html import escape
 from benchmarks.bench import Figure
 
 _WIDTH, _LABEL, _BAR, _GAP, _TOP = 760, 200, 18, 8, 40
+_SVG = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"'
+    ' font-family="sans-serif" font-size="12">'
+)
+_RECT = '<rect x="{x}" y="{y}" width="{width:.1f}" height="{height}" fill="{color}"/>'
 _OURS, _FLOOR, _THEIRS = "#2166ac", "#999999", "#d6604d"
 
 
@@ -16,8 +21,7 @@ def bar_chart(figure: Figure) -> str:
     most = max((row.values[figure.chart] for row in rows), default=1.0) or 1.0
     height = _TOP + len(rows) * (_BAR + _GAP) + 10
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}"'
-        ' font-family="sans-serif" font-size="12">',
+        _SVG.format(width=_WIDTH, height=height),
         f'<rect width="{_WIDTH}" height="{height}" fill="white"/>',
         f'<text x="10" y="22" font-size="15">{escape(figure.title)}: {escape(figure.chart)}</text>',
     ]
@@ -28,8 +32,7 @@ def bar_chart(figure: Figure) -> str:
         middle = y + _BAR - 5
         parts += [
             f'<text x="{_LABEL - 8}" y="{middle}" text-anchor="end">{escape(row.subject)}</text>',
-            f'<rect x="{_LABEL}" y="{y}" width="{width:.1f}" height="{_BAR}"'
-            f' fill="{_color(row.subject)}"/>',
+            _RECT.format(x=_LABEL, y=y, width=width, height=_BAR, color=_color(row.subject)),
             f'<text x="{_LABEL + width + 6:.1f}" y="{middle}">{value:,.2f}</text>',
         ]
     return "\n".join([*parts, "</svg>", ""])

@@ -88,9 +88,11 @@ def _details(figures: list[Figure], *, whole: bool) -> list[str]:
         lines += [
             f"## {figure.title}",
             "",
-            f"`python -m benchmarks {figure.name}`; noise: a fixed piece of work takes"
-            f" {noise['work_ms']:.2f} ms, its slow tenth {noise['spread']:.0%} longer; load"
-            f" {noise['load']:.1f}.",
+            (
+                f"`python -m benchmarks {figure.name}`; noise: a fixed piece of work takes"
+                f" {noise['work_ms']:.2f} ms, its slow tenth {noise['spread']:.0%} longer; load"
+                f" {noise['load']:.1f}."
+            ),
             "",
         ]
         if whole and figure.rows:

@@ -30,7 +30,7 @@ def _fresh(bench: Bench) -> Server:
 
 async def run(bench: Bench) -> None:
     """Measure, and hold to the targets."""
-    figure, rounds = bench.figure, bench.count(10, 4)
+    figure, rounds = bench.figure, bench.count(10, 3)
     found: dict[str, list[float]] = {}
     for _ in range(rounds):
         bench.noise.sample()

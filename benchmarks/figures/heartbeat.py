@@ -1,4 +1,4 @@
-"""What the host notices: its one-millisecond timer, while the console is idle and while it is not."""
+"""What the host notices: its one-millisecond timer while things happen in the console."""
 
 from __future__ import annotations
 

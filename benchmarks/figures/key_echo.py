@@ -22,7 +22,7 @@ PEERS = (
 
 async def run(bench: Bench) -> None:
     """Measure, and hold to the targets."""
-    await measure_keys(bench, PEERS, bench.count(20, 4))
+    await measure_keys(bench, PEERS, bench.count(20, 3))
     figure = bench.figure
     figure.notes.append(
         "first_ms: the very first key of the first session. conch and aiomonitor edit plain lines."

@@ -11,7 +11,7 @@ PEERS = ("console_ssh_line", "conch_ssh", "python_sshd", "asyncssh_echo")
 
 async def run(bench: Bench) -> None:
     """Measure, and hold to the target."""
-    await measure_keys(bench, PEERS, bench.count(20, 4))
+    await measure_keys(bench, PEERS, bench.count(20, 3))
     bench.figure.ratio_target(
         "lines over ssh: p50 at most twice the bare asyncssh echo",
         "p50_ms",

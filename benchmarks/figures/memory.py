@@ -59,8 +59,7 @@ async def measure(bench: Bench, name: str, count: int) -> None:
                 terminals.append(await peer.connect(server))
                 await use(peer, terminals[-1])
             before = held(server)
-            for _ in range(count):
-                terminals.append(await peer.connect(server))
+            terminals += [await peer.connect(server) for _ in range(count)]
             idle = (held(server) - before) / count
             for terminal in terminals[2:]:
                 await use(peer, terminal)

@@ -58,7 +58,7 @@ async def receive(
 async def run(bench: Bench) -> None:
     """Measure, and hold to the targets."""
     figure, rounds = bench.figure, bench.count(3, 1)
-    patience = bench.count(30, 8)
+    patience = bench.count(30, 5)
     async with bench.servers(PEERS) as servers:
         rates: dict[str, dict[str, list[float]]] = {}
         complete: dict[str, bool] = {}
@@ -86,7 +86,8 @@ async def run(bench: Bench) -> None:
             values = {f"{case}_MB_s": median(found) for case, found in row.items()}
             figure.add(name, **values, complete=float(complete[name]))
     figure.notes.append(
-        f"Complete is 0 where it took over {patience} s, or where some of it was dropped. The ssh rows share an"
+        f"Complete is 0 where it took over {patience} s, or where some of it was dropped."
+        " The ssh rows share an"
         " asyncssh client, whose decryption is in the figure; the openssh row is a C client."
     )
     for name in ("console, ssh", "console, telnet", "console, openssh exec"):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
 
 from benchmarks.bench import Bench
 from benchmarks.figures.memory import held, use
 from benchmarks.measure import now, percentile, tree_cpu
+from benchmarks.peers import Peer
+from benchmarks.processes import Server
 from benchmarks.terminals import Terminal
 
 TITLE = "Sessions at once"
@@ -16,75 +19,86 @@ _AT_ONCE = 8
 """Logins at a time: a server takes no more strangers from one place than a few."""
 
 
+@dataclass
+class Crowd:
+    """Clients of one server."""
+
+    peer: Peer
+    server: Server
+    gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+    terminals: list[Terminal] = field(default_factory=list)
+    limits: list[str] = field(default_factory=list)
+
+    async def log_in(self) -> None:
+        """Add one, or the reason why not."""
+        async with self.gate:
+            try:
+                self.terminals.append(await self.peer.connect(self.server))
+            except (OSError, TimeoutError) as error:
+                self.limits.append(str(error).splitlines()[0])
+
+    async def use(self, terminal: Terminal) -> None:
+        """Run a statement, a few clients at a time."""
+        async with self.gate:
+            await use(self.peer, terminal)
+
+
 async def run(bench: Bench) -> None:
     """Measure, and hold to the targets."""
-    figure, count = bench.figure, bench.count(1000, 100)
+    count = bench.count(1000, 100)
     for name in ("console_ssh", "console_ssh_line"):
         bench.noise.sample()
         async with bench.server(name) as (peer, server):
-            gate = asyncio.Semaphore(_AT_ONCE)
-            terminals: list[Terminal] = []
-            limits: list[str] = []
-
-            async def log_in() -> None:
-                async with gate:
-                    try:
-                        terminals.append(await peer.connect(server))
-                    except (OSError, TimeoutError) as error:
-                        limits.append(str(error).splitlines()[0])
-
-            before = held(server)
-            began = now()
-            server.ask("heartbeat")
-            await asyncio.gather(*(log_in() for _ in range(count)))
-            logged_in = now() - began
-            server.ask("gaps")
-            bench.say(f"{peer.name}: {len(terminals)} sessions in {logged_in:.0f} s")
-
-            # The first use of each, a few at a time, builds the editors; the second is measured.
-            async def first(terminal: Terminal) -> None:
-                async with gate:
-                    await use(peer, terminal)
-
-            await asyncio.gather(*(first(terminal) for terminal in terminals))
-            cpu = tree_cpu(server.pid)
-            server.ask("heartbeat")
-            began = now()
-            results = await asyncio.gather(
-                *(_answer(terminal) for terminal in terminals), return_exceptions=True
-            )
-            seconds = now() - began
-            gaps = server.ask("gaps")["gaps"]
-            cpu = tree_cpu(server.pid) - cpu
-            answered = sum(result is None for result in results)
-            limits += [str(one).splitlines()[0] for one in results if one is not None]
-            figure.add(
-                peer.name,
-                answered=answered,
-                asked=count,
-                all_s=seconds,
-                cpu_ms_each=cpu / max(1, answered) * 1000,
-                login_s=logged_in,
-                beat_p99_ms=percentile(gaps, 99) * 1000,
-                beat_max_ms=max(gaps) * 1000,
-                memory_MB=(held(server) - before) / 2**20,
-            )
-            for terminal in terminals:
-                terminal.close()
-            figure.target(
-                f"{peer.name}: {count} sessions all answer 1+1",
-                f"{answered} in {seconds:.1f} s" + (f"; {limits[0]}" if limits else ""),
-                met=answered == count,
-            )
-            largest = max(gaps) * 1000
-            figure.target(
-                f"{peer.name}: meanwhile the host's largest gap is under 25 ms",
-                f"{largest:.1f} ms",
-                met=largest < 25,
-            )
-    figure.notes.append(
+            await _measure(bench, Crowd(peer, server), count)
+    bench.figure.notes.append(
         "All type 1+1 and Enter in the same moment. What limits it: one core of the console's"
         " thread (cpu_ms_each), a worker thread a session, and the host's RLIMIT_NOFILE."
+    )
+
+
+async def _measure(bench: Bench, crowd: Crowd, count: int) -> None:
+    figure, peer, server = bench.figure, crowd.peer, crowd.server
+    before = held(server)
+    began = now()
+    await asyncio.gather(*(crowd.log_in() for _ in range(count)))
+    logged_in = now() - began
+    bench.say(f"{peer.name}: {len(crowd.terminals)} sessions in {logged_in:.0f} s")
+    # The first use of each builds its editor; the second is measured.
+    await asyncio.gather(*(crowd.use(terminal) for terminal in crowd.terminals))
+    cpu = tree_cpu(server.pid)
+    server.ask("heartbeat")
+    began = now()
+    results = await asyncio.gather(
+        *(_answer(terminal) for terminal in crowd.terminals), return_exceptions=True
+    )
+    seconds = now() - began
+    gaps = server.ask("gaps")["gaps"]
+    cpu = tree_cpu(server.pid) - cpu
+    answered = sum(result is None for result in results)
+    limits = crowd.limits + [str(one).splitlines()[0] for one in results if one is not None]
+    largest = max(gaps) * 1000
+    figure.add(
+        peer.name,
+        answered=answered,
+        asked=count,
+        all_s=seconds,
+        cpu_ms_each=cpu / max(1, answered) * 1000,
+        login_s=logged_in,
+        beat_p99_ms=percentile(gaps, 99) * 1000,
+        beat_max_ms=largest,
+        memory_MB=(held(server) - before) / 2**20,
+    )
+    for terminal in crowd.terminals:
+        terminal.close()
+    figure.target(
+        f"{peer.name}: {count} sessions all answer 1+1",
+        f"{answered} in {seconds:.1f} s" + (f"; {limits[0]}" if limits else ""),
+        met=answered == count,
+    )
+    figure.target(
+        f"{peer.name}: meanwhile the host's largest gap is under 25 ms",
+        f"{largest:.1f} ms",
+        met=largest < 25,
     )
 
 

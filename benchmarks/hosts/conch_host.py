@@ -9,7 +9,7 @@ from twisted.conch.checkers import InMemorySSHKeyDB, SSHPublicKeyChecker
 from twisted.conch.insults import insults
 from twisted.conch.ssh import keys
 from twisted.cred import checkers, portal
-from twisted.internet import reactor, protocol
+from twisted.internet import protocol, reactor
 from zope.interface import implementer
 
 from benchmarks.hosts import control
@@ -23,7 +23,7 @@ passwords = checkers.InMemoryUsernamePasswordDatabaseDontUse(boss=b"sekrit")
 class TelnetRealm:
     """Gives everybody who logs in by telnet a manhole."""
 
-    def requestAvatar(self, avatar: object, mind: object, *interfaces: object) -> Any:
+    def requestAvatar(self, avatar: object, mind: object, *interfaces: object) -> Any:  # noqa: N802 - twisted's
         made = telnet.TelnetBootstrapProtocol(
             insults.ServerProtocol, manhole.ColoredManhole, namespace
         )

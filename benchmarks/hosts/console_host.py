@@ -16,7 +16,7 @@ _calls: dict[int, int] = {}
 _counting = threading.Event()
 
 
-def _count(frame: object, event: str, argument: object) -> None:
+def _count(_frame: object, event: str, _argument: object) -> None:
     if _counting.is_set() and event in {"call", "c_call"}:
         thread = threading.get_ident()
         _calls[thread] = _calls.get(thread, 0) + 1

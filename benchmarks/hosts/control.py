@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import work_cpu
@@ -55,8 +56,8 @@ def _work() -> dict[str, Any]:
 
 def _memory() -> dict[str, Any]:
     gc.collect()
-    with open("/proc/self/statm") as file:
-        return {"rss": int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")}
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return {"rss": pages * os.sysconf("SC_PAGE_SIZE")}
 
 
 class Heartbeat:

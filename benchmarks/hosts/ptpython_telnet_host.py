@@ -11,7 +11,7 @@ from ptpython.repl import embed
 from benchmarks.hosts import control
 
 
-async def interact(connection: object) -> None:
+async def interact(_connection: object) -> None:
     """Serve one connection."""
     await embed(globals={"foo": 12}, return_asyncio_coroutine=True)
 
