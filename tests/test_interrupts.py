@@ -269,6 +269,27 @@ def test_a_handler_that_was_set_since_stays():
         signal.signal(SIGNAL, before)
 
 
+def test_a_profiler_goes_on_after_a_call_that_was_not_interrupted():
+    """A thread with a profiler goes on calling functions when a guarded call has ended."""
+    program = (
+        "import sys, threading\n"
+        "from console.evaluation.interrupts import AsyncExceptionGuard\n"
+        "def work():\n"
+        "    print(AsyncExceptionGuard().run(object(), lambda: 'value').value)\n"
+        "thread = threading.Thread(target=work)\n"
+        "thread.start()\n"
+        "thread.join()\n"
+        "sys.setprofile(lambda *_: None)\n"
+        "(lambda: None)()\n"
+        "sys.setprofile(None)\n"
+        "print('went on')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "value\nwent on\n", done.stderr
+
+
 def test_delicate_code_is_not_interrupted_at_once():
     """An interrupt that finds asyncio's or threading's own code on top is put off, not for ever."""
     guard, token = SignalGuard(), Token()
