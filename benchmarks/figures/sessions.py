@@ -51,8 +51,9 @@ async def run(bench: Bench) -> None:
         async with bench.server(name) as (peer, server):
             await _measure(bench, Crowd(peer, server), count)
     bench.figure.notes.append(
-        "All type 1+1 and Enter in the same moment. What limits it: one core of the console's"
-        " thread (cpu_ms_each), a worker thread a session, and the host's RLIMIT_NOFILE."
+        "All type 1+1 and Enter in the same moment. What limits it: the console's one thread"
+        " (cpu_ms_each for each answer), the memory of the editors, a worker thread and a"
+        " descriptor for each session (RLIMIT_NOFILE)."
     )
 
 
