@@ -83,7 +83,10 @@ class Target(Host):
     """A service under attack: everything is logged, and its loop's pulse is felt."""
 
     def __init__(self, directory, **more):
-        super().__init__(directory, heartbeat=HEARTBEAT_SECONDS, log_level="INFO", **more)
+        users = {f"known{number}": "x" for number in range(60)}
+        super().__init__(
+            directory, heartbeat=HEARTBEAT_SECONDS, log_level="INFO", users=users, **more
+        )
         # What is loaded and started by the first sessions is not the attacks' doing.
         for _ in range(2):
             self.login()

@@ -8,7 +8,7 @@ the console listens. Commands come on stdin, a JSON line each, and are answered 
 ends when its stdin does, or after its lifetime.
 
 It may have more, for services under attack: ``heartbeat``, the seconds between two looks at the
-loop's lag; ``log_level``, for a service that logs to stderr itself; ``login_grace``, in seconds.
+loop's lag; ``users`` and their passwords; ``log_level``, for a service that logs to stderr itself; ``login_grace``, in seconds.
 """
 
 import asyncio
@@ -97,7 +97,7 @@ class RoleCredentials(FileCredentials):
 
 
 def make_credentials():
-    users = {"boss": "sekrit", "deputy": "sekrit2"}
+    users = {"boss": "sekrit", "deputy": "sekrit2", **spec.get("users", {})}
     if "roles" not in spec:
         return FileCredentials(spec["keys"], initial=users)
     return RoleCredentials(spec["keys"], initial={**users, **{u: u for u in spec["roles"]}})
