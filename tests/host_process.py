@@ -8,7 +8,8 @@ the console listens. Commands come on stdin, a JSON line each, and are answered 
 ends when its stdin does, or after its lifetime.
 
 It may have more, for services under attack: ``heartbeat``, the seconds between two looks at the
-loop's lag; ``users`` and their passwords; ``log_level``, for a service that logs to stderr itself; ``login_grace``, in seconds.
+loop's lag; ``users`` and their passwords; ``log_level``, for a service that logs to stderr itself;
+``login_grace``, in seconds.
 """
 
 import asyncio

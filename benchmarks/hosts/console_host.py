@@ -24,7 +24,7 @@ def _count(_frame: object, event: str, _argument: object) -> None:
 
 def make_console() -> Any:
     """Make the console; only here, so that what it costs to have one can be measured."""
-    from console import Console, LoginSettings, SessionSettings, FileCredentials
+    from console import Console, FileCredentials, LoginSettings, SessionSettings
 
     credentials = FileCredentials(spec["keys"], initial={"boss": "sekrit"})
     if spec["public_key"] not in str(list(credentials.authorized_keys("boss"))):
