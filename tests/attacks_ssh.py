@@ -53,8 +53,9 @@ def said_at_once(data):
         _, _, left = pour(client, data, patience=0.2)
         if not left:
             # It waits for more: that is over with the grace for logins. We do not wait for it.
-            client.shutdown(socket.SHUT_WR)
-            read_rest(client)
+            with contextlib.suppress(OSError):  # it has been ended meanwhile
+                client.shutdown(socket.SHUT_WR)
+                read_rest(client)
         return 1
 
     return strike
