@@ -1,5 +1,5 @@
 # make demo    a service with a console in it: examples/manhole2.py
-# make test    the tests; make test PYTEST_ARGS='-k ssh -x'
+# make test    the tests, two files at a time; make test PYTEST_ARGS='-k ssh -x'
 # make fuzz    what reads what strangers send; make fuzz SECONDS=600 FUZZ_ARGS='--target telnet'
 # make attacks the attacks of the tests, with what each does to a service, as a Markdown table
 # make bench   the benchmarks, into benchmarks/results; QUICK=1; ONLY='key_echo enter'
@@ -7,7 +7,7 @@
 # Each makes .venv when it is missing, and installs again when pyproject.toml has changed.
 
 PYTHON ?= python3
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n 2 --dist loadfile
 SECONDS ?= 60
 FUZZ_ARGS ?=
 WHEEL_PYTEST_ARGS ?= $(PYTEST_ARGS)
