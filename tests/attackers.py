@@ -49,6 +49,10 @@ _TROUBLE = re.compile("Traceback|internal error|connection failed|was destroyed|
 
 _numbers = itertools.count()
 
+USERS = 40
+"""Users whose password is their name: failures are counted by user as well, so that whoever is
+guessed at by one attack is left in peace by the next."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Attack:
@@ -83,7 +87,11 @@ class Target(Host):
     """A service under attack: everything is logged, and its loop's pulse is felt."""
 
     def __init__(self, directory, **more):
-        super().__init__(directory, heartbeat=HEARTBEAT_SECONDS, log_level="INFO", **more)
+        self._users = itertools.cycle(f"user{number}" for number in range(USERS))
+        roles = dict.fromkeys(itertools.islice(self._users, USERS), "operator")
+        super().__init__(
+            directory, heartbeat=HEARTBEAT_SECONDS, log_level="INFO", roles=roles, **more
+        )
         # What is loaded and started by the first sessions is not the attacks' doing.
         for _ in range(2):
             self.login()
@@ -106,7 +114,8 @@ class Target(Host):
     def login(self):
         """Log in by telnet, as somebody else than the attacker; return the seconds it took."""
         before = time.monotonic()
-        with Lines(self.telnet_port) as client:
+        # From where nobody has come from: an address may make ten guesses a second, right or wrong.
+        with Lines(self.telnet_port, fresh_address()) as client:
             client.until("username: ")
             client.send("boss\n")
             client.until("password: ")
@@ -117,6 +126,10 @@ class Target(Host):
             client.send("exit()\n")
             client.rest()
         return seconds
+
+    def fresh_user(self):
+        """Return a user that nobody has guessed at lately; the password is the name."""
+        return next(self._users)
 
     def log_since(self, position):
         """Return what has been logged since a position in the file, as it stands there."""

@@ -6,6 +6,8 @@ answer has come, and at the end what came of it, as JSON.
 """
 
 import json
+import socket
+import struct
 import sys
 import threading
 import time
@@ -26,8 +28,14 @@ def count(name):
     begun.set()
 
 
+def leave_by_reset(sock):
+    """Let it end by a reset: after an orderly end of its input a login would be waited for."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
 def guess_by_telnet(source):
     with Lines(spec["telnet"], source) as client:
+        leave_by_reset(client._sock)
         while time.monotonic() < deadline:
             client.until("username: ")
             client.send("boss\n")
@@ -39,6 +47,7 @@ def guess_by_telnet(source):
 
 def guess_by_ssh(source):
     with RawSsh(spec["ssh"], source=source) as client:
+        leave_by_reset(client.socket)
         client.knock()
         while time.monotonic() < deadline:
             count("let in" if client.guess("boss", "wrong") else "guesses")

@@ -308,6 +308,7 @@ class _Login(asyncssh.SSHServer):
         self._peer = Peer("")
         self._tries = 0
         self._offers = 0
+        self._questions = 0
         self._key_refusal: tuple[str, str] | None = None
         self._clogged = False
         self._terminals: weakref.WeakSet[SshTerminal] = weakref.WeakSet()
@@ -410,11 +411,12 @@ class _Login(asyncssh.SSHServer):
         prompts = [("Password: ", False)]
         if self._listener.authenticator.asks_for_code:
             prompts.append((CODE_PROMPT, False))
+        self._questions = len(prompts)
         return "", "", "", prompts
 
     async def validate_kbdint_response(self, username: str, responses: Sequence[str]) -> bool:
-        """Check the answers."""
-        if not 1 <= len(responses) <= 2:
+        """Check the answers: as many as there were questions (RFC 4256, 3.4)."""
+        if len(responses) != self._questions:
             self._count_try()
             return False
         return await self._guess(username, responses[0], "".join(responses[1:]))
