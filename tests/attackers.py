@@ -348,6 +348,12 @@ def is_open(client):
     return False
 
 
+def end_input(client):
+    """Say that nothing more will come; the server may have left before."""
+    with contextlib.suppress(OSError):
+        client.shutdown(socket.SHUT_WR)
+
+
 def reset(client):
     """Close a socket by a reset instead of an orderly end."""
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import rawssh
-from attackers import attack, fresh_address, is_open, read_until, reset
+from attackers import attack, end_input, fresh_address, is_open, read_until, reset
 from attacks_telnet import (
     fullscreen_session,
     window,
@@ -191,7 +191,7 @@ def leave_at_each_stage(stages, leave):
 
 def half_close(client):
     """Say that no more comes, and read what still does."""
-    client.shutdown(socket.SHUT_WR)
+    end_input(client)
     client.settimeout(0.1)
     with contextlib.suppress(OSError):
         while client.recv(65536):

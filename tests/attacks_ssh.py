@@ -5,7 +5,7 @@ import random
 import socket
 
 import rawssh
-from attackers import attack, pour, read_rest
+from attackers import attack, end_input, pour, read_rest
 from rawssh import Gone, boolean, kexinit, string, uint32
 
 VERSION = b"SSH-2.0-attacker\r\n"
@@ -53,7 +53,7 @@ def said_at_once(data):
         _, _, left = pour(client, data, patience=0.2)
         if not left:
             # It waits for more: that is over with the grace for logins. We do not wait for it.
-            client.shutdown(socket.SHUT_WR)
+            end_input(client)
             read_rest(client)
         return 1
 
