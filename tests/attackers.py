@@ -49,6 +49,10 @@ _TROUBLE = re.compile("Traceback|internal error|connection failed|was destroyed|
 
 _numbers = itertools.count()
 
+USERS = 40
+"""Users whose password is their name: failures are counted by user as well, so that whoever is
+guessed at by one attack is left in peace by the next."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Attack:
@@ -83,9 +87,10 @@ class Target(Host):
     """A service under attack: everything is logged, and its loop's pulse is felt."""
 
     def __init__(self, directory, **more):
-        users = {f"known{number}": "x" for number in range(60)}
+        self._users = itertools.cycle(f"user{number}" for number in range(USERS))
+        roles = dict.fromkeys(itertools.islice(self._users, USERS), "operator")
         super().__init__(
-            directory, heartbeat=HEARTBEAT_SECONDS, log_level="INFO", users=users, **more
+            directory, heartbeat=HEARTBEAT_SECONDS, log_level="INFO", roles=roles, **more
         )
         # What is loaded and started by the first sessions is not the attacks' doing.
         for _ in range(2):
@@ -109,7 +114,8 @@ class Target(Host):
     def login(self):
         """Log in by telnet, as somebody else than the attacker; return the seconds it took."""
         before = time.monotonic()
-        with Lines(self.telnet_port) as client:
+        # From where nobody has come from: an address may make ten guesses a second, right or wrong.
+        with Lines(self.telnet_port, fresh_address()) as client:
             client.until("username: ")
             client.send("boss\n")
             client.until("password: ")
@@ -120,6 +126,10 @@ class Target(Host):
             client.send("exit()\n")
             client.rest()
         return seconds
+
+    def fresh_user(self):
+        """Return a user that nobody has guessed at lately; the password is the name."""
+        return next(self._users)
 
     def log_since(self, position):
         """Return what has been logged since a position in the file, as it stands there."""
@@ -336,6 +346,12 @@ def is_open(client):
     finally:
         client.settimeout(DEADLINE_SECONDS)
     return False
+
+
+def end_input(client):
+    """Say that nothing more will come; the server may have left before."""
+    with contextlib.suppress(OSError):
+        client.shutdown(socket.SHUT_WR)
 
 
 def reset(client):

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import rawssh
-from attackers import attack, fresh_address, is_open, read_until, reset
+from attackers import attack, end_input, fresh_address, is_open, read_until, reset
 from attacks_telnet import (
     fullscreen_session,
     window,
@@ -66,7 +66,7 @@ def silent_from_five_addresses(site):
         port = list(ports(site).values())[number % 2]
         clients.append(site.connect(port, sources[number % 5]))
     site.login()
-    with rawssh.RawSsh(site.target.ssh_port) as client:
+    with rawssh.RawSsh(site.target.ssh_port, source=fresh_address()) as client:
         assert client.knock().guess("boss", "sekrit")
     assert (left := settled(clients, STRANGERS)) <= STRANGERS, f"{left} connections are open"
     return 300
@@ -120,7 +120,7 @@ def telnet_stages(site):
     yield site.telnet()
     for typed, shown in (
         (b"boss\n", b"password: "),
-        (b"boss\nwrong\n", None),
+        (f"{site.target.fresh_user()}\nwrong\n".encode(), None),
         (b"boss\nsekrit\n", None),
         (b"boss\nsekrit\n", b">>> "),
         (b"boss\nsekrit\nawait __import__('asyncio').sleep(0.5)\n", b">>> "),
@@ -128,7 +128,7 @@ def telnet_stages(site):
         (b"boss\nsekrit\nfor i in range(10**4): print('x' * 1000)\n\n", b"xxxx"),
         (b"boss\nsekrit\ninput('more? ')\n", b"more? "),
     ):
-        client = site.telnet()
+        client = site.telnet(fresh_address())
         client.sendall(typed)
         if shown is not None:
             read_until(client, shown)
@@ -151,9 +151,10 @@ def ssh_stages(site):
     yield client.socket
     yield site.ssh().exchange_versions().exchange_keys().socket
     yield site.ssh().knock().socket
-    for password in ("wrong", "sekrit"):
-        client = site.ssh().knock()
-        client.send_password("boss", password)
+    for wrong in ("wrong", ""):
+        client = site.ssh(fresh_address()).knock()
+        user = site.target.fresh_user()
+        client.send_password(user, wrong or user)
         yield client.socket
     client = site.ssh().knock()
     assert client.guess("boss", "sekrit")
@@ -164,7 +165,7 @@ def ssh_stages(site):
         ("for i in range(10**4): print('x' * 1000)", b"xxxx"),
         ("input('more? ')", b"more? "),
     ):
-        client = site.ssh().knock()
+        client = site.ssh(fresh_address()).knock()
         assert client.guess("boss", "sekrit")
         channel = client.open_session()
         assert client.ask_channel(channel, "exec", string(statement))
@@ -190,7 +191,7 @@ def leave_at_each_stage(stages, leave):
 
 def half_close(client):
     """Say that no more comes, and read what still does."""
-    client.shutdown(socket.SHUT_WR)
+    end_input(client)
     client.settimeout(0.1)
     with contextlib.suppress(OSError):
         while client.recv(65536):

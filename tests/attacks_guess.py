@@ -22,7 +22,7 @@ is below 3 ms on a quiet machine; on a busy one, noise is there once and not eac
 
 ROUNDS = 3
 
-NAMES_EACH = 10
+NAMES_EACH = 12
 
 
 def telnet_guess(site, user, source):
@@ -49,13 +49,14 @@ def ssh_guess(site, user, source):
 GUESSES = {"telnet": telnet_guess, "ssh": ssh_guess}
 
 
-def tell_names_apart(guess, first):
+def tell_names_apart(guess):
     def strike(site):
         tries = 0
-        for round_ in range(ROUNDS):
-            # Each user once: what failures at a user cost would hide what is looked for.
-            numbers = range(first + round_ * NAMES_EACH, first + (round_ + 1) * NAMES_EACH)
-            names = [f"{kind}{number}" for number in numbers for kind in ("known", "nobody")]
+        for _ in range(ROUNDS):
+            # Each another one: who has been guessed at often is answered later.
+            numbers = range(NAMES_EACH)
+            pairs = ((site.target.fresh_user(), f"nobody{number}") for number in numbers)
+            names = [name for pair in pairs for name in pair]
             with ThreadPoolExecutor(5) as pool:  # each from an address of its own: none is delayed
                 times = list(pool.map(lambda name: guess(site, name, fresh_address()), names))
             tries += len(names)
@@ -68,9 +69,9 @@ def tell_names_apart(guess, first):
     return strike
 
 
-for _number, (_transport, _guess) in enumerate(GUESSES.items()):
+for _transport, _guess in GUESSES.items():
     attack(f"{_transport}, guesses: names told apart by time", log_lines=2 * NAMES_EACH * ROUNDS)(
-        tell_names_apart(_guess, _number * NAMES_EACH * ROUNDS)
+        tell_names_apart(_guess)
     )
 
 
@@ -80,36 +81,39 @@ for _number, (_transport, _guess) in enumerate(GUESSES.items()):
 @attack("ssh, guesses: taken back by the next", log_lines=2)
 def taken_back(site):
     """A guess that another takes the place of, before its answer, has cost its time."""
+    user = site.target.fresh_user()
     client = site.ssh().knock()
     before = time.monotonic()
-    client.send_password("boss", "wrong")
+    client.send_password(user, "wrong")
     time.sleep(0.05)  # its check has begun
     with contextlib.suppress(Gone):  # that is no way round it either
-        assert client.guess("boss", "sekrit")
+        assert client.guess(user, user)
         check_cost(before)
     return 2
 
 
 @attack("ssh, guesses: taken back by a reset", log_lines=2)
 def taken_back_by_ssh_reset(site):
+    user = site.target.fresh_user()
     client, second = site.ssh().knock(), site.ssh().knock()
     before = time.monotonic()
-    client.send_password("boss", "wrong")
+    client.send_password(user, "wrong")
     time.sleep(0.05)
     client.close(reset=True)
-    assert second.guess("boss", "sekrit")
+    assert second.guess(user, user)
     check_cost(before)
     return 2
 
 
 @attack("telnet, guesses: taken back by a reset", log_lines=2)
 def taken_back_by_telnet_reset(site):
+    user = site.target.fresh_user()
     client, second = site.telnet(), site.telnet()
     before = time.monotonic()
-    client.sendall(b"boss\nwrong\n")
+    client.sendall(f"{user}\nwrong\n".encode())
     time.sleep(0.05)
     reset(client)
-    second.sendall(b"boss\nsekrit\n")
+    second.sendall(f"{user}\n{user}\n".encode())
     read_until(second, b">>> ")
     check_cost(before)
     return 2
@@ -118,11 +122,12 @@ def taken_back_by_telnet_reset(site):
 @attack("guesses: by telnet, then by SSH", log_lines=2)
 def by_the_other_way(site):
     """What a guess by one transport costs is to be paid at the other."""
+    user = site.target.fresh_user()
     client, second = site.telnet(), site.ssh().knock()
     before = time.monotonic()
-    client.sendall(b"boss\nwrong\n")
+    client.sendall(f"{user}\nwrong\n".encode())
     time.sleep(0.05)
-    assert second.guess("boss", "sekrit")
+    assert second.guess(user, user)
     check_cost(before)
     return 2
 
@@ -177,23 +182,24 @@ def failures(site, position, count):
 def each_is_logged(site):
     """Each from an address of its own, so that none is kept waiting by the others."""
     sources = [fresh_address() for _ in range(4)]
+    users = [site.target.fresh_user() for _ in range(3)]
     position = site.target.log_size()
-    for source, user in zip(sources, ("boss", "no body=x reason=none"), strict=False):
+    for source, user in zip(sources, (users[0], "no body=x reason=none"), strict=False):
         client = site.telnet(source)
         client.sendall(user.encode() + b"\nwrong\n")
         read_until(client, b"login incorrect")
     client = site.ssh(sources[2]).knock()
-    assert not client.guess("boss", "wrong")
+    assert not client.guess(users[1], "wrong")
     client = site.ssh(sources[3]).knock()
-    client.request("deputy", "keyboard-interactive", string(""), string(""))
+    client.request(users[2], "keyboard-interactive", string(""), string(""))
     client.expect(rawssh.INFO_REQUEST)
     client.send(rawssh.INFO_RESPONSE, uint32(1), string("wrong"))
     client.expect(rawssh.USERAUTH_FAILURE)
     found = failures(site, position, 4)
     assert [match["transport"] for match in found] == ["telnet", "telnet", "ssh", "ssh"]
     assert [match["peer"].partition(":")[0] for match in found] == sources
-    users = ["boss", "no\\x20body=x\\x20reason=none", "boss", "deputy"]
-    assert [match["user"] for match in found] == users
+    names = [users[0], "no\\x20body=x\\x20reason=none", *users[1:]]
+    assert [match["user"] for match in found] == names
     return 4
 
 

@@ -16,8 +16,9 @@ def refused(*requests):
     def strike(site):
         client = site.ssh().knock()
         with contextlib.suppress(Gone):
+            user = site.target.fresh_user()
             for method, *fields in requests:
-                client.request("boss", method, *fields)
+                client.request(user, method, *fields)
                 client.expect(rawssh.USERAUTH_FAILURE)
         return len(requests)
 
@@ -97,19 +98,20 @@ def answers_without_question(site):
 @attack("ssh, login: many answers to one question", log_lines=6)
 def answers_to_one_question(site):
     """Of many answers to one question no more are looked at than there are tries."""
+    user = site.target.fresh_user()
     for count in (0, 2, 1000, 0xFFFFFFFF):
         client = site.ssh(fresh_address()).knock()
         with contextlib.suppress(Gone):
-            client.request("boss", "keyboard-interactive", string(""), string(""))
+            client.request(user, "keyboard-interactive", string(""), string(""))
             client.expect(rawssh.INFO_REQUEST)
-            answers = b"".join(string("sekrit") for _ in range(min(count, 1000)))
+            answers = b"".join(string(user) for _ in range(min(count, 1000)))
             client.send(rawssh.INFO_RESPONSE, uint32(count), answers)
             client.expect(rawssh.USERAUTH_FAILURE)
     client = site.ssh().knock()
     with contextlib.suppress(Gone):
-        client.request("boss", "keyboard-interactive", string(""), string(""))
+        client.request(user, "keyboard-interactive", string(""), string(""))
         client.expect(rawssh.INFO_REQUEST)
-        for word in ("one", "two", "three", "four", "five", "sekrit"):
+        for word in ("one", "two", "three", "four", "five", user):
             client.send(rawssh.INFO_RESPONSE, uint32(1), string(word))
             time.sleep(0.01)  # so that its check has begun, which the next answer cancels
     client.wait_gone()  # and no success
@@ -156,7 +158,7 @@ def guesses_under_other_names(site):
     tries = 0
     with contextlib.suppress(Gone):
         for number in range(20):
-            assert not client.guess(f"user{number}", "wrong")
+            assert not client.guess(f"stranger{number}", "wrong")
             tries += 1
     assert tries <= 3, f"{tries} tries on one connection"
     return tries
@@ -165,17 +167,18 @@ def guesses_under_other_names(site):
 @attack("ssh, login: guesses by every method", log_lines=6)
 def guesses_by_every_method(site):
     """Three tries are three, whatever the method."""
+    user = site.target.fresh_user()
     client = site.ssh().knock()
     answered = 0
     with contextlib.suppress(Gone):
         for number in range(6):
             if number % 2:
-                client.request("boss", "keyboard-interactive", string(""), string(""))
+                client.request(user, "keyboard-interactive", string(""), string(""))
                 client.expect(rawssh.INFO_REQUEST)
                 client.send(rawssh.INFO_RESPONSE, uint32(1), string("wrong"))
                 client.expect(rawssh.USERAUTH_FAILURE)
             else:
-                assert not client.guess("boss", "wrong")
+                assert not client.guess(user, "wrong")
             answered += 1
     assert answered <= 3, f"{answered} guesses on one connection"
     return answered
@@ -184,10 +187,11 @@ def guesses_by_every_method(site):
 @attack("ssh, login: fifty guesses at once", log_lines=6)
 def guesses_at_once(site):
     """A guess that is begun before the last one is answered costs a try as well."""
+    user = site.target.fresh_user()
     client = site.ssh().knock()
     with contextlib.suppress(Gone):
         for number in range(50):
-            client.send_password("boss", "sekrit" if number >= 10 else f"wrong {number}")
+            client.send_password(user, user if number >= 10 else f"wrong {number}")
             if number < 10:
                 time.sleep(0.01)  # so that its check has begun, which the next guess cancels
     client.wait_gone(10)  # and no success

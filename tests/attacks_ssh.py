@@ -5,7 +5,7 @@ import random
 import socket
 
 import rawssh
-from attackers import attack, pour, read_rest
+from attackers import attack, end_input, pour, read_rest
 from rawssh import Gone, boolean, kexinit, string, uint32
 
 VERSION = b"SSH-2.0-attacker\r\n"
@@ -53,9 +53,8 @@ def said_at_once(data):
         _, _, left = pour(client, data, patience=0.2)
         if not left:
             # It waits for more: that is over with the grace for logins. We do not wait for it.
-            with contextlib.suppress(OSError):  # it has been ended meanwhile
-                client.shutdown(socket.SHUT_WR)
-                read_rest(client)
+            end_input(client)
+            read_rest(client)
         return 1
 
     return strike
@@ -153,7 +152,8 @@ def ignored_without_end(site):
     client = site.ssh().exchange_versions().exchange_keys()
     flood = b"".join(client.seal(b"\x02" + string(b"x" * 1000)) for _ in range(2000))
     _, _, left = pour(client.socket, flood)
-    assert left, "2 MB were taken from a stranger"
+    if not left:
+        read_rest(client.socket, 5)  # it comes to its end: nobody may send that much
     return 2000
 
 

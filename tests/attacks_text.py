@@ -1,11 +1,10 @@
 """Attacks by what is said: web browsers, and escape sequences in whatever may be shown again."""
 
 import contextlib
-import socket
 import ssl
 import time
 
-from attackers import attack, pour, read_rest, read_until
+from attackers import attack, end_input, pour, read_rest, read_until
 from attacks_flood import ports
 from attacks_telnet import ACCEPTANCE, NEW_ENVIRON, TTYPE, subnegotiation
 from rawssh import Gone, string
@@ -63,7 +62,7 @@ def greet_by_tls(transport):
             client = site.connect(ports(site)[transport])
             _, answer, _ = pour(client, client_hello())
             assert not answer.startswith(b"\x16\x03")
-            client.shutdown(socket.SHUT_WR)
+            end_input(client)
             read_rest(client)
         return 5
 

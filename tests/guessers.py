@@ -28,13 +28,17 @@ def count(name):
     begun.set()
 
 
+def leave_by_reset(sock):
+    """Let it end by a reset: after an orderly end of its input a login would be waited for."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
 def guess_by_telnet(source):
     with Lines(spec["telnet"], source) as client:
-        # An end alone may be that of `printf ... | nc -N`, who waits for an answer.
-        client._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        leave_by_reset(client._sock)
         while time.monotonic() < deadline:
             client.until("username: ")
-            client.send("root\n")
+            client.send("boss\n")
             client.until("password: ")
             client.send("wrong\n")
             client.until("login incorrect")
@@ -43,9 +47,10 @@ def guess_by_telnet(source):
 
 def guess_by_ssh(source):
     with RawSsh(spec["ssh"], source=source) as client:
+        leave_by_reset(client.socket)
         client.knock()
         while time.monotonic() < deadline:
-            count("let in" if client.guess("root", "wrong") else "guesses")
+            count("let in" if client.guess("boss", "wrong") else "guesses")
 
 
 def go_on(guess, source):

@@ -27,7 +27,7 @@ logger = logging.getLogger("console.auth")
 _LINE_CHARACTERS = 16 * 1024
 """An RSA key of 16384 bits takes 2.8 KB; sshd's own limit is 16 KiB (SSH_MAX_PUBKEY_BYTES)."""
 
-_REFUSED_KIND = re.compile(r"ssh-dss|[a-z0-9-]+-cert-v0[01]@openssh\.com")
+_REFUSED_KIND = re.compile(r"ssh-dss|[a-z0-9-]{1,40}-cert-v0[01]@openssh\.com")
 _OPTIONS = re.compile(rf'((?:{QUOTED}|[^ \t"])+)[ \t]*')
 _BLANKS = re.compile("[ \t]+")
 

@@ -62,11 +62,12 @@ def parse_options(text: str, place: str) -> KeyOptions:
             )
         written, at = str(match[1]), match.end()
         if match[0].endswith(",") and at == len(text):
-            raise InvalidKey(place, f"behind the option {written!r} is a comma too many")
+            raise InvalidKey(place, f"behind the option {name_of(written)!r} is a comma too many")
         try:
             options = _with(options, written.lower(), match[2], again=written.lower() in seen)
         except ValueError as error:
-            raise InvalidKey(place, f"the option {written!r} {error}") from None
+            # Not the whole word: it may be a key, or a password, where an option belongs.
+            raise InvalidKey(place, f"the option {name_of(written)!r} {error}") from None
         seen.add(written.lower())
     if options.principals and not options.authority:
         raise InvalidKey(place, "the option 'principals' is for a cert-authority only")
