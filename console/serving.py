@@ -137,7 +137,11 @@ class Server:
         shared = Shared(
             authenticator=authenticator,
             strangers=Strangers(
-                self._events, source_of, plan.login.connections, plan.login.connections_per_source
+                self._events,
+                source_of,
+                plan.login.connections,
+                plan.login.connections_per_source,
+                loop.call_later,
             ),
             admit=manager.admit,
             events=self._events,

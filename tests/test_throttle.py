@@ -250,6 +250,9 @@ def test_turns_are_forgotten():
 # ---- strangers
 
 
+strangers_later = []
+
+
 class Connection:
     def __init__(self):
         self.aborted = False
@@ -264,7 +267,8 @@ def crowd():
     events = []
     bus = EventBus()
     bus.subscribe(events.append)
-    strangers = Strangers(bus, source_of, 6, 3)
+    strangers = Strangers(bus, source_of, 6, 3, lambda _, call: strangers_later.append(call))
+    strangers_later.clear()
 
     def come(host):
         connection = Connection()
@@ -282,17 +286,38 @@ def test_the_oldest_of_a_source_makes_room(crowd):
     assert [one.aborted for one in mine] == [True, True, False, False, False]
     assert not other.aborted
     assert len(strangers) == 4
-    assert (
-        events
-        == [
-            ConnectionDropped(
-                transport="ssh",
-                peer="192.0.2.1:5",
-                reason="more than 3 connections before login",
-            )
-        ]
-        * 2
-    )
+    assert events == [
+        ConnectionDropped(
+            transport="ssh", peer="192.0.2.1:5", reason="more than 3 connections before login"
+        )
+    ]
+
+
+def test_a_flood_is_told_of_by_a_number(crowd):
+    """Of one source the first connection that is ended is told of, and later on how many more."""
+    _, come, events = crowd
+    for _ in range(1003):
+        come("192.0.2.1")
+    assert len(events) == 1
+    (summary,) = strangers_later
+    strangers_later.clear()
+    summary()
+    assert events[1].reason == "999 more connections of 192.0.2.1 ended before login, in 60 s"
+    come("192.0.2.1")
+    assert len(events) == 3  # and so on, from the beginning
+
+
+def test_a_flood_from_everywhere_is_told_of_in_few_lines(crowd):
+    """Thousands of sources are not remembered one by one, and not told of one by one."""
+    strangers, come, events = crowd
+    for number in range(5000):
+        come(f"10.0.{number // 256}.{number % 256}")
+    assert len(strangers) == 6
+    assert len(events) <= 257
+    for summary in strangers_later:
+        summary()
+    assert strangers._more == {}
+    assert "more connections ended before login" in events[-1].reason
 
 
 def test_the_crowded_source_makes_room(crowd):
