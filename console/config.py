@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from console.errors import ConfigurationError
-from console.limits import PENDING_OUTPUT_CHARACTERS, RESULT_CHARACTERS
+from console.limits import PENDING_OUTPUT_CHARACTERS, RESULT_CHARACTERS, RESULT_LINES
 
 MODES = ("thread", "loop")
 """Where a statement can run."""
@@ -268,6 +268,12 @@ class EvaluationSettings:
         default=RESULT_CHARACTERS,
         unit="characters",
         least=1024,
+    )
+    result_lines: int = _setting(
+        "The most lines of a value at a terminal; `page(_)` shows the rest.",
+        default=RESULT_LINES,
+        unit="lines",
+        least=10,
     )
 
     def __post_init__(self) -> None:

@@ -244,6 +244,10 @@ class InputSource(Protocol):
     def page_rows(self) -> int:
         """Lines that fit the screen; 0 where nobody turns pages, as with a pipe."""
 
+    @property
+    def page_columns(self) -> int:
+        """Columns of the screen; 0 where a program reads, which wants plain results."""
+
 
 class Evaluator(Protocol):
     """Runs the statements of one session, one at a time."""

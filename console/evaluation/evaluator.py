@@ -19,6 +19,7 @@ from console.evaluation.compiler import SourceCache, normalise, split_mode
 from console.evaluation.execution import Execution, Surroundings
 from console.evaluation.host import HostLoop
 from console.evaluation.leftover import LateOutput, Statements
+from console.evaluation.results import Results
 from console.evaluation.worker import Worker
 from console.interfaces import InputSource, Outcome, OutcomeKind, OutputSink
 from console.scope import Scope
@@ -42,6 +43,7 @@ class SessionEvaluator:
     Attributes:
         mode: Where statements run unless they say otherwise: ``thread`` or ``loop``.
         last_error: The exception that the last failed statement raised.
+        results: How values are shown.
     """
 
     def __init__(
@@ -64,7 +66,8 @@ class SessionEvaluator:
         self._source = source
         self._settings = settings
         self._statements = statements
-        self._surroundings = Surroundings(namespace, names, host, sources, settings)
+        self.results = Results(settings)
+        self._surroundings = Surroundings(namespace, names, host, sources, settings, self.results)
         # One context for the session, so that what a statement sets in it holds for the next.
         # It begins empty: neither the console's variables nor the host's belong in here.
         self._context = contextvars.Context()

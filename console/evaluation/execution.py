@@ -28,7 +28,8 @@ from console.evaluation import debugger
 from console.evaluation.compiler import SourceCache, Statement, compile_statement
 from console.evaluation.host import HostLoop
 from console.evaluation.interrupts import Guard, GuardedCoroutine, Step
-from console.evaluation.printer import clip, drop_own_frames, format_exception, format_value
+from console.evaluation.printer import clip, drop_own_frames, format_exception
+from console.evaluation.results import Results
 from console.evaluation.worker import Worker
 from console.interfaces import Outcome, OutcomeKind
 from console.introspect.stacks import describe_place, thread_stack
@@ -48,6 +49,7 @@ class Surroundings:
     host: HostLoop
     sources: SourceCache
     settings: EvaluationSettings
+    results: Results
 
 
 class Execution:
@@ -184,9 +186,11 @@ class Execution:
     def _succeeded(self, value: Any) -> Outcome:
         if value is None:
             return Outcome(OutcomeKind.NOTHING)
-        text = format_value(value, self._in.settings.result_characters)
+        # A name of the service's own stands before the session's.
+        last = "" if "_" in self._in.namespace else "_"
+        text, hint = self._in.results.show(value, self.scope.source, last)
         self._in.names["_"] = value
-        return Outcome(OutcomeKind.VALUE, text)
+        return Outcome(OutcomeKind.VALUE, text, note=hint)
 
     def _failed(self, error: BaseException, *, compiling: bool = False) -> Outcome:
         # The type is asked, not the exception: its __class__ may be user code.

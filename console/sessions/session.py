@@ -276,7 +276,7 @@ class Session:
 
     def eof_received(self) -> None:
         """Let the frontend finish what it has, and then end."""
-        self._eof = True
+        self._eof = self.input.unattended = True
         if self._reading and self._frontend is not None:
             self._frontend.feed_eof()
         elif self.input.wanted:
