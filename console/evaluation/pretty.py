@@ -1,9 +1,9 @@
 """Values laid out over lines, as wide as the terminal.
 
 A value is made into a tree of texts first, with its reprs (user code) called once each, and then
-laid out. Making the tree stops when there is enough to fill what may be shown, so that the cost
-depends on that and not on the value. Each container inside of another gets half of what is left,
-so that one large item does not hide those behind it.
+laid out. Making the tree stops when there is about enough to fill what may be shown, so that the
+cost depends on that and not on the value. Each container inside of another gets half of what is
+left, so that one large item does not hide those behind it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ _INDENT: Final = 4
 
 _ITEM_CHARACTERS: Final = 1000
 """An item's own text may be so long whatever is left, or else an eighth of what is left."""
+
+_LEAST: Final = 500
+"""Characters that each container inside of another gets, even where little is left."""
 
 _FILLING_SHARE: Final = 3
 """Items of a sequence up to this part of a line share lines: numbers, names."""
@@ -133,7 +136,7 @@ class Builder:
         if shape is None:
             return self._taking(self._atom(value, depth))
         group = Group(shape)
-        floor = self._left // 2 if depth else 0
+        floor = min(self._left // 2, self._left - _LEAST) if depth else 0
         self._around[id(value)] = shape.again
         try:
             for label, item in shape.parts:

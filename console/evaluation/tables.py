@@ -86,7 +86,7 @@ def _alike(root: Node) -> list[Group] | None:
     records = [node for _, node in root.children if isinstance(node, Group)]
     if len(records) < len(root.children):
         return None
-    if records and records[-1].more:  # where the tree ends
+    while records and records[-1].more:  # where the tree ends
         records.pop()
     first = records[0] if len(records) > 1 else None
     if first is None or not first.record:
