@@ -22,7 +22,7 @@ from console._version import __version__
 if TYPE_CHECKING:
     from console.application import Application, ShellFactory, current
     from console.auth.store import FileCredentials, MemoryCredentials
-    from console.config import EvaluationSettings, SshSettings, TelnetSettings
+    from console.config import EvaluationSettings, SessionSettings, SshSettings, TelnetSettings
     from console.console import Console
     from console.errors import (
         AlreadyRunning,
@@ -65,6 +65,7 @@ _HOMES = {
     "MemoryCredentials": "auth.store",
     "Principal": "interfaces",
     "ShellFactory": "application",
+    "SessionSettings": "config",
     "SshSettings": "config",
     "StartError": "errors",
     "StateError": "errors",
@@ -94,6 +95,7 @@ __all__ = [
     "Listener",
     "MemoryCredentials",
     "Principal",
+    "SessionSettings",
     "ShellFactory",
     "SshSettings",
     "StartError",

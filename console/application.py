@@ -21,6 +21,7 @@ from console.auth.users_file import check_user_name
 from console.config import (
     DEFAULT_HOST,
     EvaluationSettings,
+    SessionSettings,
     SshSettings,
     TelnetSettings,
     is_loopback,
@@ -157,6 +158,7 @@ class Application:
         keys: The directory of the SSH host key; see `Console`.
         history: The directory of the users' histories; see `Console`.
         evaluation: How statements run; see `Console`.
+        sessions: What sessions begin with; see `Console`.
         host_key: File of the SSH host key; see `SshSettings`.
         allow_plain_text: Let telnet shells listen beyond loopback; see `TelnetSettings`.
         patches_at_restart: ``keep`` to apply the patches of its sessions again when a saved state
@@ -174,6 +176,7 @@ class Application:
         keys: Path | str | None = None,
         history: Path | str | None = None,
         evaluation: EvaluationSettings | None = None,
+        sessions: SessionSettings | None = None,
         patches_at_restart: str = "keep",
         host_key: Path | str | None = None,
         allow_plain_text: bool = False,
@@ -185,6 +188,7 @@ class Application:
         self._keys = keys
         self._history = history
         self._evaluation = evaluation
+        self._sessions = sessions
         self._host_key = host_key
         self._allow_plain_text = allow_plain_text
         self._tcp_ports: list[Port] = []
@@ -267,6 +271,7 @@ class Application:
                 "keys": self._keys,
                 "history": self._history,
                 "evaluation": self._evaluation,
+                "sessions": self._sessions,
                 "host_key": self._host_key,
                 "allow_plain_text": self._allow_plain_text,
             },

@@ -7,6 +7,7 @@ these declarations (``config_file.py``).
 from __future__ import annotations
 
 import ipaddress
+import re
 import typing
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
@@ -22,6 +23,22 @@ AT_RESTART = ("keep", "undo")
 """What becomes of patches when a saved state is restored."""
 
 DEFAULT_HOST = "127.0.0.1"
+
+SECRETS = (
+    # A literal that is assigned, passed or paired with a name of a secret; also what such a
+    # function is called with. Repetitions are bounded: a pasted file is searched on a loop.
+    r"(?i)(?:pass(?:word|wd|phrase)|secret|token|api_?key|access_?key|private_?key|credential)"
+    r"\w{0,40}"
+    r"(?:['\"]?\]?(?:\s?:\s?[\w.\[\]| ]{1,60})?\s{0,40}=(?!=)[\s(]{0,40}"
+    r"|['\"]\s{0,40}:\s{0,40}"
+    r"|\([^()\n]{0,200}?)"
+    r"[bfru]{0,2}['\"]"
+    # In a URL, in a header, in a file.
+    r"|://[^\s/:@'\"]{1,200}:[^\s/@'\"]{1,200}@"
+    r"|\bBearer\s[\w.~+/=-]{12}"
+    r"|PRIVATE KEY-----"
+)
+"""What a statement with a secret in it looks like. One that only names it is none: get_token()."""
 
 _NUMBERS = 1_000_000_000
 """Numbers are smaller: a timer takes no more than a few hundred years, a list no more items."""
@@ -282,6 +299,36 @@ class EvaluationSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """What sessions begin with, and what is not kept of them."""
+
+    startup: Path | str | None = _setting(  # noqa: RUF009 - as above
+        "File of statements that run once, in the namespace, when the console starts.",
+        default=None,
+        default_words="none",
+    )
+    startup_for_commands: bool = _setting(
+        "Run a user's own startup file for commands and piped input too.", default=False
+    )
+    secrets: str | None = _setting(
+        "Regular expression: statements in which it is found are kept out of histories and logs.",
+        default=SECRETS,
+        default_words="literals given to names like `password`, `secret`, `token`, `api_key`",
+        none_word="none",
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        _check(self, "sessions")
+        try:
+            re.compile(self.secrets or "")
+        except re.error as error:
+            raise ConfigurationError(
+                "sessions.secrets", self.secrets, f"is no regular expression: {error}"
+            ) from None
+
+
+@dataclass(frozen=True, slots=True)
 class ServerSettings:
     """An application with a console, as a configuration file describes it."""
 
@@ -317,6 +364,7 @@ class ServerSettings:
     telnet: TelnetSettings | None = None
     ssh: SshSettings | None = None
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    sessions: SessionSettings = field(default_factory=SessionSettings)
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""

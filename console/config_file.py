@@ -298,7 +298,8 @@ _INTRODUCTION = """\
 
 `console run NAME.toml` reads one TOML file; `console init` writes one, and `console check` says
 what is wrong with it. A service that makes its own `Console` or `Application` gives the same
-settings in code: `TelnetSettings`, `SshSettings` and `EvaluationSettings` have these names.
+settings in code: `TelnetSettings`, `SshSettings`, `EvaluationSettings` and `SessionSettings` have
+these names.
 
 ```toml
 name = "demo"

@@ -21,7 +21,13 @@ from typing import Any, Self
 
 from console._version import __version__
 from console.auth.store import FileCredentials, credential_store, default_keys_directory
-from console.config import EvaluationSettings, SshSettings, TelnetSettings, listen_settings
+from console.config import (
+    EvaluationSettings,
+    SessionSettings,
+    SshSettings,
+    TelnetSettings,
+    listen_settings,
+)
 from console.errors import AlreadyRunning, ConfigurationError, ConsoleError, StartError
 from console.evaluation.host import HostLoop
 from console.interfaces import CredentialStore
@@ -65,6 +71,7 @@ class Console:
         history: The directory of the users' histories. None for the user's state directory.
         notice: Lines for everybody who has logged in to a shell, below the banner.
         evaluation: How statements run; None for the defaults of `EvaluationSettings`.
+        sessions: What sessions begin with; None for the defaults of `SessionSettings`.
         loop: The host's loop, where it is not the one that runs when `start` is called.
 
     Raises:
@@ -87,6 +94,7 @@ class Console:
         notice: str = "",
         # Statements
         evaluation: EvaluationSettings | None = None,
+        sessions: SessionSettings | None = None,
         # The host
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
@@ -105,6 +113,7 @@ class Console:
         self._history = None if history is None else Path(history)
         self.notice = notice
         self._evaluation = evaluation or EvaluationSettings()
+        self._sessions = sessions or SessionSettings()
         self._given_loop = loop
         self._state = ConsoleState.STOPPED
         self._state_lock = threading.Lock()
@@ -178,6 +187,7 @@ class Console:
             ListenError: If an address cannot be listened on.
             KeyFileError: If the SSH host key cannot be used.
             CredentialError: If the users file cannot be used.
+            StartError: If the startup file cannot be used.
         """
         loop = running_loop()
         started, ended = uncancellable(), uncancellable()
@@ -311,6 +321,7 @@ class Console:
             keys=self.keys,
             history=self._history,
             evaluation=self._evaluation,
+            sessions=self._sessions,
             notice=lambda: self.notice,
             forked=self._died_in_fork,
         )

@@ -252,8 +252,22 @@ class InputSource(Protocol):
 class Evaluator(Protocol):
     """Runs the statements of one session, one at a time."""
 
-    async def evaluate(self, source: str) -> Outcome:
-        """Run a statement and return what came of it. Never raises what user code raises."""
+    async def evaluate(self, source: str, *, secret: bool = False) -> Outcome:
+        """Run a statement and return what came of it. Never raises what user code raises.
+
+        Args:
+            source: The statement.
+            secret: Show it to nobody else: neither in the log nor in the list of statements.
+        """
+
+    async def run_file(self, source: str, file: str, *, private: bool) -> Outcome:
+        """Run the statements of a startup file, of which no value is shown.
+
+        Args:
+            source: What the file holds.
+            file: Its name, for tracebacks.
+            private: Whether the names that it binds are the session's own.
+        """
 
     def interrupt(self) -> bool:
         """Ask the running statement to stop. True if there is one."""
@@ -273,6 +287,9 @@ class HistoryLog(Protocol):
 
     def append(self, entry: str) -> None:
         """Keep an entry, in memory and on disk. A disk that fails is logged once, never raised."""
+
+    def is_secret(self, entry: str) -> bool:
+        """Whether an entry is not to be kept, or shown to anybody else, in a log for one."""
 
 
 class FrontendHost(Protocol):

@@ -45,7 +45,8 @@ class Run:
         name: The application's.
         shells: Each shell with a telnet port, an SSH port, or one of each.
         factories: The ports of all others.
-        settings: Of every console: keys, history, evaluation, host_key, allow_plain_text.
+        settings: Of every console: keys, history, evaluation, sessions, host_key,
+            allow_plain_text.
         patches: Those of earlier runs; each is taken over when its shell opens.
     """
 
@@ -169,6 +170,7 @@ class Run:
             keys=self._settings["keys"],
             history=self._settings["history"],
             evaluation=evaluation,
+            sessions=self._settings["sessions"],
             notice=_default_password_notice(shell),
         )
         await self._open.enter_async_context(console)

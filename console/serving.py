@@ -23,7 +23,13 @@ from typing import Any
 from console._version import __version__
 from console.audit.log import FallbackHandler, log_event, mirror_exception
 from console.auth.authenticator import Authenticator
-from console.config import EvaluationSettings, ListenSettings, SshSettings, TelnetSettings
+from console.config import (
+    EvaluationSettings,
+    ListenSettings,
+    SessionSettings,
+    SshSettings,
+    TelnetSettings,
+)
 from console.errors import ListenError
 from console.evaluation.compiler import SourceCache
 from console.evaluation.evaluator import SessionEvaluator
@@ -33,12 +39,13 @@ from console.evaluation.leftover import Statements
 from console.evaluation.names import private_names
 from console.events import EventBus
 from console.frontends.choice import choose_frontend
-from console.interfaces import CredentialStore, Principal
+from console.interfaces import CredentialStore, InputSource, OutputSink, Principal
 from console.namespace import Namespace
 from console.patches import PatchJournal
 from console.sessions.history import HistoryStore
 from console.sessions.manager import SessionManager
 from console.sessions.session import Session
+from console.sessions.startup import LoggedOutput, StartupFile, UserStartup, read_startup
 
 logger = logging.getLogger("console")
 
@@ -76,6 +83,7 @@ class Plan:
     keys: Path
     history: Path | None
     evaluation: EvaluationSettings
+    sessions: SessionSettings
     notice: Callable[[], str]
     forked: Callable[[], None]
 
@@ -101,6 +109,7 @@ class Server:
         self._closing = contextlib.AsyncExitStack()
         self.listeners: tuple[Listener, ...] = ()
         self.fingerprint: str | None = None
+        self._startup_notice = ""
 
     def request_stop(self) -> None:
         """Begin to stop. Safe to call from any thread, and twice."""
@@ -126,6 +135,8 @@ class Server:
             await loop.run_in_executor(None, prepare)
 
         # Everything that can fail comes first; each thing opened says how it is closed.
+        path = plan.sessions.startup
+        startup = None if path is None else read_startup(Path(path))
         wanted = (plan.telnet, plan.ssh)
         sockets = [(settings, self._bind(settings)) for settings in wanted if settings is not None]
         authenticator = Authenticator(plan.credentials, self._events)
@@ -142,9 +153,12 @@ class Server:
         self._closing.callback(self._report_patches)
         self._closing.callback(self.host.close, 0.3)
 
+        history = HistoryStore(plan.history, plan.sessions.secrets)
+        self._closing.callback(history.close)
         manager = SessionManager(
             namespace=plan.namespace,
-            history=HistoryStore(plan.history),
+            history=history,
+            startup=UserStartup(plan.keys, for_commands=plan.sessions.startup_for_commands),
             events=self._events,
             make_frontend=choose_frontend,
             make_evaluator=self._make_evaluator,
@@ -166,6 +180,8 @@ class Server:
         )
         for _, sock in sockets:
             self._closing.push_async_callback(_stop_accepting, sock)
+        if startup is not None:
+            self._begin_startup(startup)
 
     def _bind(self, settings: ListenSettings) -> socket.socket:
         """Bind a listening socket.
@@ -236,23 +252,55 @@ class Server:
         self._closing.callback(listener.close)
 
     def _make_evaluator(self, session: Session) -> SessionEvaluator:
+        principal = session.principal
+        who = f"{principal.user} over {principal.transport} from {principal.peer}"
+        return self._evaluator(
+            session.number, session.private_names, session.output, session.input, who
+        )
+
+    def _evaluator(
+        self,
+        number: int,
+        names: dict[str, Any],
+        sink: OutputSink,
+        source: InputSource | None,
+        who: str,
+    ) -> SessionEvaluator:
         evaluator = SessionEvaluator(
-            session=session.number,
+            session=number,
             namespace=self._plan.namespace,
-            names=session.private_names,
-            sink=session.output,
-            source=session.input,
+            names=names,
+            sink=sink,
+            source=source,
             host=self.host,
             sources=self._sources,
             settings=self._plan.evaluation,
             statements=self._statements,
         )
-        principal = session.principal
-        who = f"{principal.user} over {principal.transport} from {principal.peer}"
-        session.private_names.update(
-            private_names(evaluator, self.host, self._statements, self.journal, who)
-        )
+        names.update(private_names(evaluator, self.host, self._statements, self.journal, who))
         return evaluator
+
+    def _begin_startup(self, file: StartupFile) -> None:
+        """Run the console's startup file. Neither the service nor a login waits for it.
+
+        A file that awaits needs the service's loop, which may itself wait for our start.
+        """
+        evaluator = self._evaluator(
+            0, {}, LoggedOutput(file.path), None, f"startup file {file.path}"
+        )
+        task = asyncio.get_running_loop().create_task(self._run_startup(file, evaluator))
+        self._closing.callback(task.cancel)
+        self._closing.callback(evaluator.close)
+
+    async def _run_startup(self, file: StartupFile, evaluator: SessionEvaluator) -> None:
+        self._startup_notice = f"The startup file {file.path} is still running.\n"
+        outcome = await evaluator.run_file(file.source, str(file.path), private=False)
+        evaluator.close()
+        self._startup_notice = ""
+        if outcome.status:
+            self._startup_notice = f"The startup file {file.path} has failed; see the log.\n"
+            text = "".join(f"\n  | {line}" for line in outcome.text.split("\n"))
+            logger.error("startup file %s has failed:%s", file.path, text)
 
     def _schedule(self, seconds: float, call: Callable[[], None]) -> None:
         """Call something later on a thread of its own: it may run code of the service."""
@@ -276,7 +324,8 @@ class Server:
         # Over telnet the banner has been shown before the login.
         banner = "" if principal.transport == "telnet" else self._banner()
         notice = self._plan.notice()
-        return banner + notice + ("\n" if notice and not notice.endswith("\n") else "") + _HINT
+        notice += "\n" if notice and not notice.endswith("\n") else ""
+        return banner + notice + self._startup_notice + _HINT
 
     def died_in_fork(self) -> None:
         """Let go of every descriptor: in a forked child, on the only thread there is.

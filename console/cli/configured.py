@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from console.application import DEFAULT_PASSWORD, DEFAULT_USER, Application, ShellFactory
@@ -9,7 +10,7 @@ from console.auth.passwords import verify
 from console.auth.store import FileCredentials, default_keys_directory
 from console.cli.attribute import load_attribute
 from console.cli.common import warn
-from console.config import ServerSettings, is_loopback
+from console.config import ServerSettings, SessionSettings, is_loopback
 from console.config_file import ConfigurationFileError, place, read_settings
 
 
@@ -33,6 +34,7 @@ def configured_application(file: str) -> Application:
         keys=store.directory,
         history=None if settings.history is None else Path(settings.history).absolute(),
         evaluation=settings.evaluation,
+        sessions=_sessions(settings.sessions),
         patches_at_restart=settings.patches_at_restart,
         host_key=_host_key(settings),
         allow_plain_text=settings.telnet is not None and settings.telnet.allow_plain_text,
@@ -43,6 +45,12 @@ def configured_application(file: str) -> Application:
     if settings.ssh is not None:
         application.listen_ssh(settings.ssh.port, shell, settings.ssh.backlog, settings.ssh.host)
     return application
+
+
+def _sessions(settings: SessionSettings) -> SessionSettings:
+    if settings.startup is None:
+        return settings
+    return replace(settings, startup=Path(settings.startup).absolute())
 
 
 def keys_directory(settings: ServerSettings) -> Path:

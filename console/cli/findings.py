@@ -23,6 +23,7 @@ from console.cli.configured import (
 from console.config import ServerSettings, declarations, is_loopback
 from console.config_file import examine, place, tables, variable
 from console.errors import ConsoleError
+from console.sessions.startup import read_startup
 from console.state import exposure
 
 _PASSWORDS_CHECKED = 50
@@ -50,6 +51,8 @@ def examine_all(file: str, environment: Mapping[str, str]) -> Iterator[Finding]:
         return
     yield from _exposed(Path(file), "says what code runs in the service", secret=False)
     yield from _refused(refuse_without_listeners, file, settings)
+    if settings.sessions.startup is not None:
+        yield from _refused(read_startup, Path(settings.sessions.startup))
     store = FileCredentials(keys_directory(settings))
     yield from _exposed(store.directory, "holds keys and passwords", secret=True)
     try:
@@ -64,7 +67,7 @@ def examine_all(file: str, environment: Mapping[str, str]) -> Iterator[Finding]:
     yield from _plain_text(file, settings)
 
 
-def _refused(rule: Callable[..., None], *arguments: object) -> Iterator[Finding]:
+def _refused(rule: Callable[..., object], *arguments: object) -> Iterator[Finding]:
     """Yield what a start would be refused for."""
     try:
         rule(*arguments)

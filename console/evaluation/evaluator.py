@@ -53,7 +53,7 @@ class SessionEvaluator:
         namespace: dict[str, Any],
         names: MutableMapping[str, Any],
         sink: OutputSink,
-        source: InputSource,
+        source: InputSource | None,
         host: HostLoop,
         sources: SourceCache,
         settings: EvaluationSettings,
@@ -78,25 +78,34 @@ class SessionEvaluator:
         self._future_flags = 0
         self._closed = False
 
-    async def evaluate(self, source: str) -> Outcome:
+    async def evaluate(self, source: str, *, secret: bool = False) -> Outcome:
         """Run a statement and return what came of it. See `Evaluator.evaluate`."""
-        self._count += 1
         mode, source = split_mode(normalise(source))
         if mode and not source.strip():
+            self._count += 1
             self.mode = mode
             return Outcome(OutcomeKind.NOTHING, note=f"statements run in mode {mode!r} now")
+        return await self._run(source, mode=mode or self.mode, secret=secret)
+
+    async def run_file(self, source: str, file: str, *, private: bool) -> Outcome:
+        """Run a file. See `Evaluator.run_file`."""
+        # Of a file no value is shown, nor the repr called of one that its last line may have.
+        return await self._run(f"{source}\npass\n", mode=self.mode, file=file, private=private)
+
+    async def _run(self, source: str, **options: Any) -> Outcome:
+        self._count += 1
         if self._worker is None:
             self._worker = Worker(f"console-session-{self._session}")
         execution = Execution(
             name=f"{self._session}.{self._count}",
             source=normalise(source),
-            mode=mode or self.mode,
             future_flags=self._future_flags,
             surroundings=self._surroundings,
             context=self._context,
             scope=Scope(self._session, self._sink, self._source, self._surroundings.names),
             worker=self._worker,
             on_ended=self._statements.remove,
+            **options,
         )
         self._running, self._pressed_at = execution, None
         self._statements.add(execution)
@@ -181,7 +190,7 @@ class SessionEvaluator:
             "statement %s has held the service's loop for %.2f s: %s\n%s",
             execution.name,
             held_seconds,
-            escape_line(execution.source),
+            escape_line(execution.shown_source),
             "\n".join("  | " + line for line in stack.split("\n")),
         )
         self._say(

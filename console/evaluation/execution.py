@@ -74,9 +74,13 @@ class Execution:
         scope: Scope,
         worker: Worker,
         on_ended: Callable[[Execution], None],
+        secret: bool = False,
+        file: str = "",
+        private: bool = False,
     ) -> None:
         self.name = name
         self.source = source
+        self._secret = secret
         self.began_at = time.time()
         self.busy_since: float | None = None
         self.given_up = False
@@ -89,7 +93,9 @@ class Execution:
         self._context = context
         self._worker = worker
         self._on_ended = on_ended
-        self._filename = f"<console-{name}>"
+        self._file = file
+        self._private = private
+        self._filename = file or f"<console-{name}>"
         self._loop = asyncio.get_running_loop()
         self._on_loop = False
         self._loop_guard: Guard | None = None
@@ -125,7 +131,9 @@ class Execution:
 
     def _compile_or_execute(self) -> Outcome | Statement:
         current_scope.set(self.scope)
-        self._in.sources.add(self._filename, self.source)
+        # The lines of a file are found there; those of a secret are not to be found in the log.
+        if not self._secret and not self._file:
+            self._in.sources.add(self._filename, self.source)
         try:
             statement = compile_statement(
                 self.source, self._filename, self._in.namespace, self.future_flags
@@ -137,10 +145,10 @@ class Execution:
             return statement
         try:
             if statement.body is not None:
-                eval(statement.body, self._in.namespace)  # noqa: S307 - a console's purpose
+                eval(statement.body, *self._dicts)  # noqa: S307 - a console's purpose
             if statement.expression is None:
                 return Outcome(OutcomeKind.NOTHING)
-            return self._succeeded(eval(statement.expression, self._in.namespace))  # noqa: S307
+            return self._succeeded(eval(statement.expression, *self._dicts))  # noqa: S307
         except BaseException as error:  # noqa: BLE001 - user code's exceptions are values
             return self._failed(error)
 
@@ -163,10 +171,10 @@ class Execution:
     async def _await(self, statement: Statement) -> Outcome:
         try:
             if statement.body is not None:
-                await _maybe(eval(statement.body, self._in.namespace), statement.body.co_flags)  # noqa: S307
+                await _maybe(eval(statement.body, *self._dicts), statement.body.co_flags)  # noqa: S307
             if statement.expression is None:
                 return Outcome(OutcomeKind.NOTHING)
-            value = eval(statement.expression, self._in.namespace)  # noqa: S307 - as above
+            value = eval(statement.expression, *self._dicts)  # noqa: S307 - as above
             return self._succeeded(await _maybe(value, statement.expression.co_flags))
         except BaseException as error:  # noqa: BLE001 - see the module's docstring
             return self._failed(error)
@@ -182,6 +190,13 @@ class Execution:
             self._finish(self._failed_at_last(step.error, self._loop_guard))
 
     # ---- on either
+
+    @property
+    def _dicts(self) -> tuple[Any, ...]:
+        """Globals, and locals where they differ: what a user's file binds is the session's own."""
+        if self._private:
+            return self._in.namespace, self._in.names
+        return (self._in.namespace,)
 
     def _succeeded(self, value: Any) -> Outcome:
         if value is None:
@@ -250,6 +265,11 @@ class Execution:
             self._loop.call_soon_threadsafe(callback, *arguments)
 
     # ---- on the console's loop
+
+    @property
+    def shown_source(self) -> str:
+        """The statement as others may see it, and the log."""
+        return "(not shown, as it is a secret)" if self._secret else self.source
 
     @property
     def ended(self) -> bool:

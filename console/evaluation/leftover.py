@@ -19,6 +19,7 @@ output_logger = logging.getLogger("console.output")
 _ASK_SECONDS = 0.05
 _ASK_FOR_SECONDS = 1.0
 _LIMIT_CHARACTERS = 64 * 1024
+_NEWLINE = "\n"
 
 
 class LateOutput:
@@ -73,7 +74,7 @@ class Statements:
         return "\n".join(
             f"{one.name}  {time.time() - one.began_at:.0f} s"
             f"{'  left behind' if one.done.done() else ''}"
-            f"  {escape_controls(one.source.splitlines()[0] if one.source else '')[:60]}"
+            f"  {escape_controls(one.shown_source.partition(_NEWLINE)[0])[:60]}"
             f"\n    {one.where()}"
             for one in running
         )

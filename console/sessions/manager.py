@@ -11,6 +11,7 @@ from console.events import EventBus
 from console.interfaces import Evaluator, Frontend, FrontendHost, Principal, Terminal
 from console.sessions.history import HistoryStore
 from console.sessions.session import Session
+from console.sessions.startup import UserStartup
 
 logger = logging.getLogger("console.sessions")
 
@@ -29,6 +30,7 @@ class SessionManager:
         *,
         namespace: dict[str, Any],
         history: HistoryStore,
+        startup: UserStartup,
         events: EventBus,
         make_frontend: MakeFrontend,
         make_evaluator: MakeEvaluator,
@@ -37,6 +39,7 @@ class SessionManager:
     ) -> None:
         self._namespace = namespace
         self._history = history
+        self._startup = startup
         self._events = events
         self._make_frontend = make_frontend
         self._make_evaluator = make_evaluator
@@ -66,6 +69,7 @@ class SessionManager:
                 history=self._history.for_user(principal.user),
                 events=self._events,
                 greeting=self._greeting(principal),
+                startup=self._startup,
                 pending_output_characters=self._pending_output_characters,
             )
             evaluator = self._make_evaluator(session)

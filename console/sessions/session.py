@@ -10,7 +10,7 @@ import asyncio
 import enum
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from console.events import (
@@ -33,10 +33,13 @@ from console.interfaces import (
 from console.limits import PASTE_CHARACTERS, TYPEAHEAD_CHARACTERS
 from console.sessions.input import SessionInput
 from console.sessions.output import SessionOutput
+from console.sessions.startup import StartupFileError, UserStartup
 
 logger = logging.getLogger("console.sessions")
 
 _INTERRUPT = "\x03"
+
+_KEPT_OUT = "(kept out of the history and the log: it looks like a secret)\n"
 
 
 class SessionState(enum.Enum):
@@ -60,6 +63,7 @@ class Session:
         history: HistoryLog,
         events: EventBus,
         greeting: str,
+        startup: UserStartup,
         pending_output_characters: int,
     ) -> None:
         self.number = number
@@ -71,6 +75,7 @@ class Session:
         self.private_names: dict[str, Any] = {}
         self._events = events
         self._greeting = greeting
+        self._startup = startup
         self._state = SessionState.OPEN
         self._lost = False
         self._reading = False
@@ -94,6 +99,12 @@ class Session:
     def state(self) -> SessionState:
         """Where in its life the session is."""
         return self._state
+
+    @property
+    def _has_person(self) -> bool:
+        """Whether somebody sits there, as far as one can tell: no command, no piped input."""
+        terminal = self.terminal
+        return terminal.kind.interactive and terminal.command is None and not self._eof
 
     def names(self) -> Iterable[str]:
         """Return the names that the session adds to the builtins."""
@@ -171,19 +182,42 @@ class Session:
     async def _converse(self, frontend: Frontend, evaluator: Evaluator) -> None:
         if self._greeting and self.terminal.kind.interactive and self.terminal.command is None:
             frontend.write(self._greeting)
+        if self._has_person or self._startup.for_commands:
+            await self._run_startup(frontend, evaluator)
         count = 0
         while self._state is SessionState.OPEN:
             source = await self._read(frontend)
             if source is None:
                 return
             count += 1
-            outcome = await self._evaluate(source, count, evaluator)
+            secret = self.history.is_secret(source)
+            outcome = await self._evaluate(source, count, evaluator, secret=secret)
             for error, text in frontend.render(outcome):
                 self.output.write(text, error=error)
+            if secret and not source.startswith(" ") and self._has_person:
+                self.output.write(_KEPT_OUT, error=True)
             await self.output.drained()
             self._status = outcome.status
             if outcome.kind is OutcomeKind.EXIT:
                 return
+
+    async def _run_startup(self, frontend: Frontend, evaluator: Evaluator) -> None:
+        """Run the user's startup file. Whatever comes of it, the prompt comes next."""
+        try:
+            file = self._startup.for_user(self.principal.user)
+        except StartupFileError as problem:
+            logger.warning("%s", problem)
+            self.output.write(f"{problem}\n", error=True)
+            return
+        if file is None:
+            return
+        run = evaluator.run_file(file.source, str(file.path), private=True)
+        outcome = await self._watch(run, file.source, 0, secret=False)
+        for error, text in frontend.render(outcome):
+            self.output.write(text, error=error)
+        if outcome.kind is OutcomeKind.EXIT:
+            self.output.write(f"startup file {file.path}: exit() has ended it\n", error=True)
+        await self.output.drained()
 
     async def _read(self, frontend: Frontend) -> str | None:
         text = "".join(self._typeahead)
@@ -204,13 +238,24 @@ class Session:
             self._keep(rest)
         return source
 
-    async def _evaluate(self, source: str, count: int, evaluator: Evaluator) -> Outcome:
-        self._publish(StatementStarted, statement=count, source=source)
-        began = time.monotonic()
+    async def _evaluate(
+        self, source: str, count: int, evaluator: Evaluator, *, secret: bool
+    ) -> Outcome:
         # Ctrl-C that was typed right behind the statement is meant for it.
         if self.terminal.kind.interactive and _INTERRUPT in "".join(self._typeahead):
             asyncio.get_running_loop().call_soon(self.interrupt_received)
-        outcome = await evaluator.evaluate(source)
+        run = evaluator.evaluate(source, secret=secret)
+        return await self._watch(run, source, count, secret=secret)
+
+    async def _watch(
+        self, run: Awaitable[Outcome], source: str, count: int, *, secret: bool
+    ) -> Outcome:
+        """Wait for what comes of statements, and publish it."""
+        # That something ran, and how long it was, is no secret.
+        shown = f"({len(source)} characters, not shown as a secret)" if secret else source
+        self._publish(StatementStarted, statement=count, source=shown)
+        began = time.monotonic()
+        outcome = await run
         self._publish(
             StatementFinished,
             statement=count,
@@ -218,7 +263,8 @@ class Session:
             duration_seconds=time.monotonic() - began,
         )
         if outcome.error_id:
-            self._publish(ExceptionShown, error_id=outcome.error_id, traceback=outcome.text)
+            text = "(not shown, as its statement is a secret)" if secret else outcome.text
+            self._publish(ExceptionShown, error_id=outcome.error_id, traceback=text)
         return outcome
 
     def _enter(self, state: SessionState) -> None:

@@ -1,0 +1,110 @@
+"""Files of statements that run before anybody types.
+
+A console has one, which runs once when it starts, in the namespace that all share. Each user may
+have one, which runs at each of the user's logins; what it binds is that session's own.
+
+Whoever can change such a file can do anything in the service: it is used only if nobody but the
+service's user can. Reading one takes less than a millisecond, so it is done on the console's loop.
+"""
+
+from __future__ import annotations
+
+import logging
+import tokenize
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+from console.errors import StartError
+from console.sessions.history import file_name
+from console.state import exposure, read_with_status
+from console.text import escape_controls
+
+output_logger = logging.getLogger("console.startup")
+
+DIRECTORY: Final = "startup"
+"""Of the users' files, in the keys directory: ``NAME.py`` for each."""
+
+
+class StartupFileError(StartError):
+    """A startup file cannot be used."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(path, problem)
+        self.path = path
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"startup file {self.path}: {self.problem}"
+
+
+@dataclass(frozen=True, slots=True)
+class StartupFile:
+    """A startup file that has been read."""
+
+    path: Path
+    source: str
+
+
+def read_startup(path: Path) -> StartupFile:
+    """Read a startup file.
+
+    Raises:
+        StartupFileError: If it cannot be read, or others could have changed it.
+    """
+    try:
+        data, status = read_with_status(path)
+        problem = exposure(path, status, secret=False) or exposure(
+            path.parent, path.parent.stat(), secret=False
+        )
+        if problem:
+            raise StartupFileError(path, f"is not used: it, or its directory, {problem}")
+        encoding, _ = tokenize.detect_encoding(BytesIO(data).readline)
+        return StartupFile(path, data.decode(encoding))
+    except OSError as error:
+        raise StartupFileError(path, f"cannot be read: {error.strerror}") from error
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise StartupFileError(path, f"cannot be read: {error}; save it as UTF-8") from error
+
+
+class UserStartup:
+    """The users' startup files.
+
+    Args:
+        keys: The keys directory, in which theirs is.
+        for_commands: Whether they run for commands and piped input too.
+    """
+
+    def __init__(self, keys: Path, *, for_commands: bool) -> None:
+        self._directory = keys / DIRECTORY
+        self.for_commands = for_commands
+
+    def for_user(self, name: str) -> StartupFile | None:
+        """Read a user's file; None if there is none.
+
+        Raises:
+            StartupFileError: If it cannot be used.
+        """
+        path = self._directory / f"{file_name(name)}.py"
+        try:
+            return read_startup(path)
+        except StartupFileError as error:
+            if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
+                return None
+            raise
+
+
+class LoggedOutput:
+    """An `OutputSink` for the console's startup file, which nobody looks at: lines to the log."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._line = ""
+
+    def write(self, text: str, *, error: bool = False) -> bool:
+        """Log what is a whole line by now."""
+        *lines, self._line = (self._line + text).split("\n")
+        for line in lines:
+            output_logger.warning("%s: %s", self._path, escape_controls(line))
+        return True
