@@ -1,9 +1,9 @@
 """A service with a console in it, as a process of its own: ``host_process.py SPEC``.
 
-``SPEC`` is a JSON object: ``kind`` (asyncio, uvloop, threaded), ``keys``, ``history``, ``names``
-and ``reply``, the number of an inherited descriptor. One JSON line with the ports goes there when
-the console listens. Commands come on stdin, a JSON line each, and are answered there. The process
-ends when its stdin does, or after its lifetime.
+``SPEC`` is a JSON object: ``kind`` (asyncio, uvloop, threaded), ``keys``, ``history``, ``names``,
+``sessions`` and ``reply``, the number of an inherited descriptor. One JSON line with the ports goes
+there when the console listens. Commands come on stdin, a JSON line each, and are answered there.
+The process ends when its stdin does, or after its lifetime.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 
-from console import Console, FileCredentials
+from console import Console, FileCredentials, SessionSettings
 
 LIFETIME_SECONDS = 900
 
@@ -48,6 +48,7 @@ def make_console():
         ssh=0,
         keys=spec["keys"],
         history=spec["history"],
+        sessions=SessionSettings(**spec["sessions"]),
     )
 
 

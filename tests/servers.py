@@ -117,7 +117,7 @@ class Host(Process):
     user = "boss"
     password = "sekrit"
 
-    def __init__(self, directory, kind="asyncio", *, names=None, guarded=True):
+    def __init__(self, directory, kind="asyncio", *, names=None, guarded=True, sessions=None):
         directory.mkdir(parents=True, exist_ok=True)
         self.kind = kind
         self.keys = directory / "keys"
@@ -131,6 +131,7 @@ class Host(Process):
             "history": str(self.history),
             "names": {"foo": 12} if names is None else names,
             "guarded": guarded,
+            "sessions": sessions or {},
             "reply": theirs,
         }
         command = [sys.executable, "-W", "error", str(HERE / "host_process.py"), json.dumps(spec)]

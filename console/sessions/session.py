@@ -208,6 +208,7 @@ class Session:
         except StartupFileError as problem:
             logger.warning("%s", problem)
             self.output.write(f"{problem}\n", error=True)
+            await self.output.drained()
             return
         if file is None:
             return
