@@ -45,7 +45,7 @@ from console.patches import PatchJournal
 from console.sessions.history import HistoryStore
 from console.sessions.manager import SessionManager
 from console.sessions.session import Session
-from console.sessions.startup import LoggedOutput, StartupFile, UserStartup, read_startup
+from console.sessions.startup import ConsoleStartup, LoggedOutput, UserStartup, read_startup
 
 logger = logging.getLogger("console")
 
@@ -109,7 +109,7 @@ class Server:
         self._closing = contextlib.AsyncExitStack()
         self.listeners: tuple[Listener, ...] = ()
         self.fingerprint: str | None = None
-        self._startup_notice = ""
+        self._startup: ConsoleStartup | None = None
 
     def request_stop(self) -> None:
         """Begin to stop. Safe to call from any thread, and twice."""
@@ -181,7 +181,10 @@ class Server:
         for _, sock in sockets:
             self._closing.push_async_callback(_stop_accepting, sock)
         if startup is not None:
-            self._begin_startup(startup)
+            who = f"startup file {startup.path}"
+            evaluator = self._evaluator(0, {}, LoggedOutput(startup.path), None, who)
+            self._startup = ConsoleStartup(startup, evaluator)
+            self._closing.callback(self._startup.close)
 
     def _bind(self, settings: ListenSettings) -> socket.socket:
         """Bind a listening socket.
@@ -280,28 +283,6 @@ class Server:
         names.update(private_names(evaluator, self.host, self._statements, self.journal, who))
         return evaluator
 
-    def _begin_startup(self, file: StartupFile) -> None:
-        """Run the console's startup file. Neither the service nor a login waits for it.
-
-        A file that awaits needs the service's loop, which may itself wait for our start.
-        """
-        evaluator = self._evaluator(
-            0, {}, LoggedOutput(file.path), None, f"startup file {file.path}"
-        )
-        task = asyncio.get_running_loop().create_task(self._run_startup(file, evaluator))
-        self._closing.callback(task.cancel)
-        self._closing.callback(evaluator.close)
-
-    async def _run_startup(self, file: StartupFile, evaluator: SessionEvaluator) -> None:
-        self._startup_notice = f"The startup file {file.path} is still running.\n"
-        outcome = await evaluator.run_file(file.source, str(file.path), private=False)
-        evaluator.close()
-        self._startup_notice = ""
-        if outcome.status:
-            self._startup_notice = f"The startup file {file.path} has failed; see the log.\n"
-            text = "".join(f"\n  | {line}" for line in outcome.text.split("\n"))
-            logger.error("startup file %s has failed:%s", file.path, text)
-
     def _schedule(self, seconds: float, call: Callable[[], None]) -> None:
         """Call something later on a thread of its own: it may run code of the service."""
 
@@ -325,7 +306,8 @@ class Server:
         banner = "" if principal.transport == "telnet" else self._banner()
         notice = self._plan.notice()
         notice += "\n" if notice and not notice.endswith("\n") else ""
-        return banner + notice + self._startup_notice + _HINT
+        startup = "" if self._startup is None else self._startup.notice
+        return banner + notice + startup + _HINT
 
     def died_in_fork(self) -> None:
         """Let go of every descriptor: in a forked child, on the only thread there is.

@@ -9,6 +9,7 @@ service's user can. Reading one takes less than a millisecond, so it is done on 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import tokenize
 from dataclasses import dataclass
@@ -17,11 +18,12 @@ from pathlib import Path
 from typing import Final
 
 from console.errors import StartError
+from console.interfaces import Evaluator
 from console.sessions.history import file_name
 from console.state import exposure, read_with_status
 from console.text import escape_controls
 
-output_logger = logging.getLogger("console.startup")
+logger = logging.getLogger("console.startup")
 
 DIRECTORY: Final = "startup"
 """Of the users' files, in the keys directory: ``NAME.py`` for each."""
@@ -68,6 +70,38 @@ def read_startup(path: Path) -> StartupFile:
         raise StartupFileError(path, f"cannot be read: {error}; save it as UTF-8") from error
 
 
+class ConsoleStartup:
+    """Runs the console's file, on its loop. Neither the service nor a login waits for it.
+
+    It could not be waited for: a file that awaits needs the service's loop, which may itself wait
+    for our start.
+
+    Attributes:
+        notice: What whoever logs in now is told of it; empty once all is well.
+    """
+
+    def __init__(self, file: StartupFile, evaluator: Evaluator) -> None:
+        self.notice = f"The startup file {file.path} is still running.\n"
+        self._file = file
+        self._evaluator = evaluator
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="console startup")
+
+    async def _run(self) -> None:
+        file = self._file
+        outcome = await self._evaluator.run_file(file.source, str(file.path), private=False)
+        self._evaluator.close()
+        self.notice = ""
+        if outcome.status:
+            self.notice = f"The startup file {file.path} has failed; see the log.\n"
+            text = "".join(f"\n  | {line}" for line in escape_controls(outcome.text).split("\n"))
+            logger.error("startup file %s has failed:%s", file.path, text)
+
+    def close(self) -> None:
+        """Stop it if it still runs."""
+        self._evaluator.close()
+        self._task.cancel()
+
+
 class UserStartup:
     """The users' startup files.
 
@@ -106,5 +140,5 @@ class LoggedOutput:
         """Log what is a whole line by now."""
         *lines, self._line = (self._line + text).split("\n")
         for line in lines:
-            output_logger.warning("%s: %s", self._path, escape_controls(line))
+            logger.warning("%s: %s", self._path, escape_controls(line))
         return True
