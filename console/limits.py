@@ -58,7 +58,7 @@ RESULT_LINES: Final = 200
 """The most lines of a result at a terminal: some screens, which scroll back can still show."""
 
 PAGE_CHARACTERS: Final = 1024 * 1024
-"""The most of a value that page() lays out: half a second of work, and a thousand screens."""
+"""The most of a value that page() lays out: a second of work, and some hundred screens."""
 
 SUBNEGOTIATION_BYTES: Final = 2048
 """The longest telnet subnegotiation (RFC 855) that is looked at."""

@@ -6,6 +6,7 @@ import ast
 import collections
 import dataclasses
 import enum
+import re
 import sys
 import threading
 import types
@@ -17,9 +18,11 @@ from hypothesis import strategies as st
 
 from clients import run_once
 from console.config import EvaluationSettings
+from console.evaluation.compiler import compile_statement
 from console.evaluation.pretty import Builder, Layout, columns_of
 from console.evaluation.results import Results
 from rawsession import Raw
+from servers import HERE
 
 WHOLE = 10_000_000
 
@@ -746,3 +749,40 @@ def test_the_hint_works(host, login):
     client.wait_for(" more items: %thread page(_)")
     client.run("hexdump(b'abc')")
     assert "00000000  61 62 63" in client.text
+
+
+# ---------------------------------------------------------------- the page
+
+
+def examples_of(text):
+    """Return (statement, what the page shows for it) of each example."""
+    found = []
+    for block in re.findall(r"^```pycon\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        for part in re.split(r"^>>> ", block, flags=re.MULTILINE)[1:]:
+            statement, *shown = part.splitlines()
+            while shown and shown[0].startswith("..."):
+                if not shown[0].startswith("... ") or shown[0][4].isdigit():
+                    break
+                statement += "\n" + shown.pop(0)[4:]
+            found.append((statement, shown))
+    return found
+
+
+def test_the_page_shows_what_there_is():
+    """Each example of docs/results.md is what 80 columns show; [...] stands for any lines."""
+    names = {}
+    examples = examples_of((HERE.parent / "docs" / "results.md").read_text())
+    assert len(examples) > 6
+    for source, expected in examples:
+        statement = compile_statement(source, "<page>", names)
+        if statement.body is not None:
+            exec(statement.body, names)
+        if statement.expression is None:
+            assert not expected
+            continue
+        shown = show(eval(statement.expression, names))
+        if "[...]" in expected:
+            cut = expected.index("[...]")
+            after = len(expected) - cut - 1
+            shown[cut : len(shown) - after] = ["[...]"]
+        assert shown == expected, source

@@ -43,6 +43,7 @@ This is a Python prompt in the running process. What you change here changes the
   pretty(False)     plain reprs on one line; pretty(tables=False), pretty(rich=False) as well
   stack()           where the thread of the service's loop is now, even if it is stuck
   statements()      what runs for all sessions, and what was left behind
+  a leading space   keeps a statement out of the history and the log, as a secret
   help(object)      what Python knows about an object
   exit(), Ctrl-D    leave; the service goes on
 """
