@@ -153,6 +153,16 @@ def test_a_large_container_is_wrapped():
     ]
 
 
+def test_short_items_share_lines_among_their_like():
+    """In a long sequence, or where all are short; else each has a line of its own."""
+    assert show([["x" * 60, 5, 6]], 40)[2:5] == [
+        f"        '{'x' * 60}',",
+        "        5,",
+        "        6,",
+    ]
+    assert show(["x" * 60, *range(10)], 40)[2] == "    0, 1, 2, 3, 4, 5, 6, 7, 8, 9,"
+
+
 @pytest.mark.parametrize(
     "value",
     [

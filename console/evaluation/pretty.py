@@ -30,6 +30,9 @@ _LEAST: Final = 500
 _FILLING_SHARE: Final = 3
 """Items of a sequence up to this part of a line share lines: numbers, names."""
 
+_MANY: Final = 10
+"""So many of them do so beside longer ones; of fewer each has a line of its own then."""
+
 _NARROWEST: Final = 16
 """Where indentation leaves less room, lines are left to the terminal to wrap."""
 
@@ -208,17 +211,27 @@ class Layout:
         else:
             self._lay_group(node, lead, trail, indent, starts)
 
+    def _filling(self, group: Group) -> set[Node]:
+        """Return the items that share lines: those of a long sequence, or all of a short one."""
+        most = self._columns // _FILLING_SHARE
+        short: set[Node] = {
+            node
+            for label, node in group.children
+            if not label and isinstance(node, Atom) and node.width <= most
+        }
+        return short if len(short) >= min(len(group.children), _MANY) else set()
+
     def _lay_group(
         self, group: Group, lead: str, trail: str, indent: int, starts: list[int] | None
     ) -> None:
         self.lines.append(lead + group.begin)
         inner = indent + _INDENT
         margin = " " * inner
-        most = self._columns // _FILLING_SHARE
+        filling = self._filling(group)
         run: list[str] = []
         width = 0
         for label, child in group.children:
-            fills = not label and isinstance(child, Atom) and child.width <= most
+            fills = child in filling
             if run and (not fills or width + child.width + 2 > self._columns):
                 self.lines.append(margin + " ".join(run))
                 run = []
