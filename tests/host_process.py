@@ -1,9 +1,11 @@
 """A service with a console in it, as a process of its own: ``host_process.py SPEC``.
 
-``SPEC`` is a JSON object: ``kind`` (asyncio, uvloop, threaded), ``keys``, ``history``, ``names``,
-``sessions`` and ``reply``, the number of an inherited descriptor. One JSON line with the ports goes
-there when the console listens. Commands come on stdin, a JSON line each, and are answered there.
-The process ends when its stdin does, or after its lifetime.
+``SPEC`` is a JSON object: ``kind`` (asyncio, uvloop, threaded), ``keys``, ``history``, ``names``
+and ``reply``, the number of an inherited descriptor; ``roles``, by user, for users of these roles
+(password: their name), ``sessions`` for `SessionSettings`, ``watched`` for a service that notices
+whatever is done to its names. One JSON line with the ports goes there when
+the console listens. Commands come on stdin, a JSON line each, and are answered there. The process
+ends when its stdin does, or after its lifetime.
 """
 
 import asyncio
@@ -16,6 +18,7 @@ import threading
 import time
 
 from console import Console, FileCredentials, SessionSettings
+from console.interfaces import Role
 
 LIFETIME_SECONDS = 900
 
@@ -23,6 +26,48 @@ spec = json.loads(sys.argv[1])
 names = dict(spec["names"])
 ended = threading.Event()
 watched = {"host_lag": 0.0}
+
+
+touched, compiled = [], []
+
+
+def make_canary():
+    """Make an object that notes everything that is done to it."""
+
+    def note(name):
+        def method(self, *arguments, **keywords):
+            touched.append(name)
+            raise AssertionError(name)
+
+        return method
+
+    special = {name for kind in (object, int, str, dict, list, type(len)) for name in dir(kind)}
+    special |= {"__getattr__", "__await__", "__enter__", "__exit__", "__wrapped__", "__pt_repr__"}
+    # What the interpreter itself needs to make it.
+    special -= {"__new__", "__init__", "__class__", "__doc__", "__qualname__", "__init_subclass__"}
+    members = {name: note(name) for name in special if name.startswith("__")}
+    members["__class__"] = property(note("__class__"))
+    return type("Canary", (), members)()
+
+
+def listen_for_code(event, arguments):
+    """Keep what is given to the compiler, as an audit hook."""
+    if event == "compile" and isinstance(arguments[0], str | bytes):
+        source = arguments[0]
+        compiled.append(source if isinstance(source, str) else source.decode("utf-8", "replace"))
+
+
+def seen(marker):
+    """Return what was done to the canary, and the sources with the marker that were compiled."""
+    return {
+        "touched": list(touched),
+        "compiled": [source for source in compiled if marker in source],
+        "names": sorted(str(name) for name in names),
+    }
+
+
+async def wait_for_ever():
+    await asyncio.Event().wait()
 
 
 class Guarded:
@@ -39,16 +84,30 @@ class Guarded:
         return 1
 
 
+class RoleCredentials(FileCredentials):
+    """A store that tells roles."""
+
+    def role(self, name):
+        return Role(spec["roles"].get(name, "operator"))
+
+
+def make_credentials():
+    users = {"boss": "sekrit", "deputy": "sekrit2"}
+    if "roles" not in spec:
+        return FileCredentials(spec["keys"], initial=users)
+    return RoleCredentials(spec["keys"], initial={**users, **{u: u for u in spec["roles"]}})
+
+
 def make_console():
     return Console(
         "tested service",
         namespace=names,
-        credentials=FileCredentials(spec["keys"], initial={"boss": "sekrit", "deputy": "sekrit2"}),
+        credentials=make_credentials(),
+        sessions=SessionSettings(**spec.get("sessions", {})),
         telnet=0,
         ssh=0,
         keys=spec["keys"],
         history=spec["history"],
-        sessions=SessionSettings(**spec["sessions"]),
     )
 
 
@@ -98,7 +157,21 @@ def obey(command):
             return lag
         case {"property_runs": _}:
             return Guarded.runs
+        case {"seen": marker}:
+            return seen(marker)
+        case {"block": _}:
+            ready, release = threading.Event(), watched.setdefault("release", threading.Event())
+            watched["loop"].call_soon_threadsafe(block, ready, release)
+            return ready.wait(30)
+        case {"release": _}:
+            watched.pop("release").set()
+            return None
     raise ValueError(command)
+
+
+def block(ready, release):
+    ready.set()
+    release.wait(60)
 
 
 def listen_to_commands(stdin, on_end):
@@ -127,11 +200,17 @@ async def main():
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     watcher = asyncio.create_task(watch_lag(), name="watch_lag")
+    watched["loop"] = loop
+    hostile = spec.get("watched") and asyncio.create_task(
+        wait_for_ever(), name="\x1b[2J\nhostile\u202e"
+    )
     async with make_console() as console:
         begin_to_listen(lambda: loop.call_soon_threadsafe(stopping.set))
         announce(console)
         await stopping.wait()
     watcher.cancel()
+    if hostile:
+        hostile.cancel()
 
 
 def main_without_loop():
@@ -141,6 +220,9 @@ def main_without_loop():
         ended.wait()
 
 
+if spec.get("watched"):
+    sys.addaudithook(listen_for_code)
+    names["canary"] = make_canary()
 if spec.get("guarded"):
     names["guarded"] = Guarded()
 deadline = threading.Timer(LIFETIME_SECONDS, os._exit, (3,))

@@ -121,7 +121,7 @@ class Host(Process):
     user = "boss"
     password = "sekrit"
 
-    def __init__(self, directory, kind="asyncio", *, names=None, guarded=True, sessions=None):
+    def __init__(self, directory, kind="asyncio", *, names=None, guarded=True, **more):
         directory.mkdir(parents=True, exist_ok=True)
         self.kind = kind
         self.keys = directory / "keys"
@@ -135,8 +135,8 @@ class Host(Process):
             "history": str(self.history),
             "names": {"foo": 12} if names is None else names,
             "guarded": guarded,
-            "sessions": sessions or {},
             "reply": theirs,
+            **more,
         }
         command = [sys.executable, "-W", "error", str(HERE / "host_process.py"), json.dumps(spec)]
         try:

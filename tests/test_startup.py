@@ -93,7 +93,7 @@ def test_a_file_that_does_not_end_keeps_nobody_out(start, tmp_path, connect_raw,
     host = start(startup=str(write(tmp_path / "startup.py", text)))
     client = login("ssh", host)
     assert "startup.py is still running." in client.text
-    assert "0.1 " in "".join(client.run("statements()"))
+    assert "0.0 " in "".join(client.run("statements()"))
     client.run("stop.set()")
     wait_until(lambda: "still running" not in login("ssh", host).text, "the file has ended")
 

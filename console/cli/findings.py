@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from console.application import DEFAULT_USER
-from console.auth.keys import load_host_key, read_authorized_keys
+from console.auth.authorized_keys import read_authorities, read_authorized_keys
+from console.auth.host_key import load_host_keys
 from console.auth.passwords import verify
-from console.auth.store import KEYS_DIRECTORY, FileCredentials
+from console.auth.second_factor import FACTORS_DIRECTORY, SecondFactors, require_library
+from console.auth.store import AUTHORITIES_FILE, KEYS_DIRECTORY, FileCredentials
 from console.auth.users_file import parse_users
 from console.cli.configured import (
     default_password_remedy,
@@ -20,7 +22,7 @@ from console.cli.configured import (
     refuse_default_password,
     refuse_without_listeners,
 )
-from console.config import ServerSettings, declarations, is_loopback
+from console.config import ServerSettings, declarations
 from console.config_file import examine, place, tables, variable
 from console.errors import ConsoleError
 from console.sessions.startup import read_startup
@@ -63,6 +65,8 @@ def examine_all(file: str, environment: Mapping[str, str]) -> Iterator[Finding]:
         with _without_log():  # the store tells there what is found here
             yield from _users(file, settings, store, names)
         yield from _authorized_keys(store.directory, names)
+        yield from _second_factors(store.directory, names)
+        yield from _authorities_and_revoked(store)
     yield from _host_key(settings, store.directory)
     yield from _plain_text(file, settings)
 
@@ -159,6 +163,36 @@ def _authorized_keys(keys: Path, users: list[str]) -> Iterator[Finding]:
             yield Finding(str(problem), is_fault=True)
 
 
+def _second_factors(keys: Path, users: list[str]) -> Iterator[Finding]:
+    factors = SecondFactors(keys / FACTORS_DIRECTORY)
+    try:
+        names = factors.names()
+    except ConsoleError as error:
+        yield Finding(str(error), is_fault=True)
+        return
+    if names:
+        yield from _refused(require_library, "a start is refused")
+    for name in names:
+        if name in users:
+            yield from _refused(factors.check, name)
+        else:
+            text = (
+                f"{factors.path(name)}: is nobody's, because there is no user {name!r}; remove it"
+            )
+            yield Finding(text, is_fault=False)
+
+
+def _authorities_and_revoked(store: FileCredentials) -> Iterator[Finding]:
+    problems: list[ConsoleError] = []
+    try:
+        read_authorities(store.directory / AUTHORITIES_FILE, refused=problems.append)
+    except ConsoleError as error:
+        problems.append(error)
+    for problem in problems:
+        yield Finding(str(problem), is_fault=True)
+    yield from _refused(store.revocations)
+
+
 def _host_key(settings: ServerSettings, keys: Path) -> Iterator[Finding]:
     if settings.ssh is None:
         return
@@ -166,15 +200,15 @@ def _host_key(settings: ServerSettings, keys: Path) -> Iterator[Finding]:
     if settings.ssh.host_key is None and not path.exists():
         return  # made at the first start
     try:
-        load_host_key(path)
+        load_host_keys(path)
     except ConsoleError as error:
         yield Finding(str(error), is_fault=True)
 
 
 def _plain_text(file: str, settings: ServerSettings) -> Iterator[Finding]:
-    if settings.telnet is not None and not is_loopback(settings.telnet.host):
+    if settings.telnet is not None and not settings.telnet.is_local:
         yield Finding(
             f"{place(file, 'telnet.host')}: telnet.host: {settings.telnet.host} can be reached by"
-            " others, and telnet shows passwords to the network; use [ssh] there",
+            " others, and telnet shows passwords to the network; use [ssh] or [telnets] there",
             is_fault=False,
         )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import inspect
 import linecache
-import re
 import textwrap
 import threading
 from collections import OrderedDict
@@ -18,8 +17,8 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import Any, Final
 
-from console.config import MODES
 from console.evaluation.loop_bound import needs_loop
+from console.evaluation.options import OptionError, split_options
 
 _FUTURE_MASK: Final = 0x1FF0000
 """The bits that ``from __future__`` sets in ``co_flags`` (CPython: PyCF_MASK)."""
@@ -71,7 +70,7 @@ def _bits(flags: int) -> list[int]:
 
 def normalise(source: str) -> str:
     """Undo what pasting does: a common indentation, CR LF, surrounding blank lines."""
-    return _unindented(source.replace("\r\n", "\n").replace("\r", "\n").strip("\n"))
+    return _unindented(_line_feeds(source).strip("\n"))
 
 
 def _unindented(source: str) -> str:
@@ -79,16 +78,28 @@ def _unindented(source: str) -> str:
 
     A space in front of a statement keeps it out of the history: it must not be an error.
     """
-    return textwrap.dedent(source).lstrip(" \t") if source[:1] in {" ", "\t"} else source
+    return textwrap.dedent(source).lstrip(" \t\n") if source[:1] in {" ", "\t"} else source
+
+
+def count_lines(source: str) -> int:
+    """Count a source's lines, without the blank ones that `normalise` drops at its end."""
+    return _line_feeds(source).rstrip("\n").count("\n") + 1
+
+
+def _line_feeds(source: str) -> str:
+    return source.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def split_mode(source: str) -> tuple[str, str]:
-    """Split ``%loop`` or ``%thread`` off a cell. Returns the mode, empty if none, and the rest."""
-    match = _MODE.match(source)
-    return (match[1], source[match.end() :]) if match else ("", source)
+    """Split the options off a cell. Returns the mode, empty if none, and the rest of it.
 
-
-_MODE = re.compile(rf"\s*%({'|'.join(MODES)})(?:[ \t]*\n|[ \t]+|$)")
+    Options that are wrong stay where they are: running the cell shows what is wrong with them.
+    """
+    try:
+        options, rest = split_options(source)
+    except OptionError:
+        return "", source
+    return options.mode, rest
 
 
 def compile_statement(

@@ -15,7 +15,7 @@ from console.evaluation.interrupts import GuardedCoroutine
 from console.evaluation.leftover import Statements
 from console.evaluation.pager import page_text
 from console.evaluation.results import Results
-from console.interfaces import InputSource
+from console.interfaces import InputSource, Role
 from console.introspect.stacks import describe_thread
 from console.patches import Patch, PatchJournal
 from console.scope import current_scope
@@ -31,6 +31,7 @@ This is a Python prompt in the running process. What you change here changes the
                     calls asyncio.create_task, all_tasks, get_running_loop and their like
   %loop statement   runs on the service's loop between two callbacks: atomic for it, but it waits;
                     what holds it too long is reported, and then interrupted
+  %timeout 5 stmt   gives the statement up after 5 seconds; %json stmt answers with JSON
   %loop, %thread    where your statements run from now on; mode() tells
   Ctrl-C            drops the line, or stops the statement and gives the prompt back
   Tab               completes, without running any code of the service
@@ -42,12 +43,18 @@ This is a Python prompt in the running process. What you change here changes the
   hexdump(data)     bytes in hexadecimal, screen by screen
   pretty(False)     plain reprs on one line; pretty(tables=False), pretty(rich=False) as well
   stack()           where the thread of the service's loop is now, even if it is stuck
+  tasks()           the tasks of the service's loop, and where each is suspended; threads()
   statements()      what runs for all sessions, and what was left behind
+  who(), whoami()   the open sessions; yours; uptime() tells of the process
   a leading space   keeps a statement out of the history and the log, as a secret
   help(object)      what Python knows about an object
   exit(), Ctrl-D    leave; the service goes on
 """
 
+_ADMIN_HELP = """\
+  kick(n, reason)   ends session n in order: its user is told who did it, and why
+  reload()          reads host keys and the like anew
+"""
 
 _LAST: Final = object()
 
@@ -79,18 +86,21 @@ class Help:
     pydoc's pager would use the server's terminal, and keep that choice for the whole process.
     """
 
+    def __init__(self, role: Role = Role.OPERATOR) -> None:
+        self._text = _HELP + (_ADMIN_HELP if role is Role.ADMIN else "")
+
     def __repr__(self) -> str:
         return "Type help() for help on this console, or help(object) for help on an object"
 
     def __call__(self, *objects: Any) -> None:
         """Print the help text, or the documentation of each object."""
         if not objects:
-            print(_HELP, end="")  # noqa: T201 - the session's stdout
+            print(self._text, end="")  # noqa: T201 - the session's stdout
         for thing in objects:
             page_text(pydoc.render_doc(thing, renderer=_PLAIN_TEXT))
 
 
-class _Command:
+class Command:
     """A function of the console whose repr says how to use it."""
 
     def __init__(self, function: Callable[..., Any], usage: str) -> None:
@@ -129,9 +139,9 @@ def _result_names(results: Results) -> dict[str, Any]:
         return ", ".join(f"{name} {'on' if getattr(results, name) else 'off'}" for name in chosen)
 
     return {
-        "hexdump": _Command(hexdump, "hexdump(data, start=0) shows bytes screen by screen"),
-        "page": _Command(page, "page(value) shows a long value screen by screen"),
-        "pretty": _Command(
+        "hexdump": Command(hexdump, "hexdump(data, start=0) shows bytes screen by screen"),
+        "page": Command(page, "page(value) shows a long value screen by screen"),
+        "pretty": Command(
             pretty, "pretty(False) shows plain reprs, pretty() tells what is on; tables=, rich="
         ),
     }
@@ -153,6 +163,8 @@ def private_names(
     statements: Statements,
     journal: PatchJournal,
     who: str,
+    *,
+    role: Role = Role.OPERATOR,
 ) -> dict[str, Any]:
     """Make a session's own names; ``who`` stands in the journal of patches."""
 
@@ -188,16 +200,16 @@ def private_names(
     return {
         **_result_names(evaluator.results),
         "exit": leave,
-        "help": Help(),
-        "mode": _Command(mode, "mode() tells where statements run, mode('loop') chooses"),
-        "keep": _Command(journal.keep, "keep(n) lets a patch with a time limit stay"),
-        "patch": _Command(
+        "help": Help(role),
+        "mode": Command(mode, "mode() tells where statements run, mode('loop') chooses"),
+        "keep": Command(journal.keep, "keep(n) lets a patch with a time limit stay"),
+        "patch": Command(
             patch, "patch(obj, 'name', value, minutes=None) changes what can be undone"
         ),
-        "patches": _Command(journal.patches, "patches() lists the patches that are applied"),
-        "pm": _Command(pm, "pm() opens a debugger where your last exception was raised"),
+        "patches": Command(journal.patches, "patches() lists the patches that are applied"),
+        "pm": Command(pm, "pm() opens a debugger where your last exception was raised"),
         "quit": leave,
-        "revert": _Command(journal.revert, "revert(n) undoes a patch, revert() all, newest first"),
-        "stack": _Command(stack, "stack() shows where the thread of the service's loop is now"),
-        "statements": _Command(list_statements, "statements() lists what runs for all sessions"),
+        "revert": Command(journal.revert, "revert(n) undoes a patch, revert() all, newest first"),
+        "stack": Command(stack, "stack() shows where the thread of the service's loop is now"),
+        "statements": Command(list_statements, "statements() lists what runs for all sessions"),
     }

@@ -9,11 +9,12 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
 
 from prompt_toolkit.application import create_app_session
+from prompt_toolkit.completion import WordCompleter
 from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Filter
 from prompt_toolkit.history import History
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
-from prompt_toolkit.validation import ValidationError, Validator
+from prompt_toolkit.validation import DummyValidator, ValidationError, Validator
 from ptpython.python_input import PythonInput
 
 from console.evaluation.compiler import normalise, split_mode
@@ -122,11 +123,15 @@ class _ConsoleInput(PythonInput):
             input=input,
             output=output,
             color_depth=color_depth(host.terminal.kind),
-            _validator=_StatementValidator(),
+            _validator=DummyValidator() if host.commands else _StatementValidator(),
             extra_key_bindings=_key_bindings(),
         )
         self.history = self.default_buffer.history = _SharedHistory(host.history)
-        self.default_buffer.completer = StaticCompleter(host.namespace, host.names)
+        if host.commands:
+            self.default_buffer.completer = WordCompleter(list(host.commands), sentence=True)
+            self.accept_input_on_enter = 1  # a command has one line
+        else:
+            self.default_buffer.completer = StaticCompleter(host.namespace, host.names)
         # jedi looks signatures up while one types, in threads, by evaluating.
         self.default_buffer.on_text_changed -= self._on_input_timeout
         self.show_status_bar = False

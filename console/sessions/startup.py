@@ -20,7 +20,7 @@ from typing import Final
 from console.errors import StartError
 from console.interfaces import Evaluator
 from console.sessions.history import file_name
-from console.state import exposure, read_with_status
+from console.state import exposure, exposure_above, read_with_status
 from console.text import escape_controls
 
 logger = logging.getLogger("console.startup")
@@ -57,11 +57,9 @@ def read_startup(path: Path) -> StartupFile:
     """
     try:
         data, status = read_with_status(path)
-        problem = exposure(path, status, secret=False) or exposure(
-            path.parent, path.parent.stat(), secret=False
-        )
+        problem = exposure(path, status, secret=False) or exposure_above(path)
         if problem:
-            raise StartupFileError(path, f"is not used: it, or its directory, {problem}")
+            raise StartupFileError(path, f"is not used: it {problem}")
         encoding, _ = tokenize.detect_encoding(BytesIO(data).readline)
         return StartupFile(path, data.decode(encoding))
     except OSError as error:
