@@ -6,6 +6,7 @@ import ast
 import collections
 import dataclasses
 import enum
+import json
 import re
 import sys
 import threading
@@ -722,6 +723,18 @@ def test_terminals_get_it_and_programs_do_not(host, login):
         raw.run("pretty(False)")
         assert raw.run("list(range(40))").strip() == repr(list(range(40)))
         assert raw.run("pretty()").strip() == "'pretty off, tables on, rich on'"
+    finally:
+        raw.close()
+
+
+def test_json_at_a_terminal_is_not_laid_out(host):
+    """A document is one line, with the whole repr in it, and no hint for what is cut."""
+    raw = Raw(host.telnet_port, host.user, host.password)
+    try:
+        found = json.loads(raw.run("%json set(range(1000))"))
+        assert (found["value"], found["note"]) == (repr(set(range(1000))), "")
+        assert json.loads(raw.run("%json list(range(1000))"))["value"] == list(range(1000))
+        assert raw.run("set(range(1000))").startswith("{\n")
     finally:
         raw.close()
 

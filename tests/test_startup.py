@@ -14,6 +14,7 @@ from console.config import ServerSettings
 from console.config_file import examine
 from console.errors import ConfigurationError, StartError
 from console.sessions.history import HistoryStore
+from console.sessions.startup import UserStartup, read_startup
 from rawsession import Raw
 from servers import Host, wait_until
 
@@ -184,6 +185,24 @@ def test_ctrl_c_ends_a_users_file(fresh_host, connect):
     assert client.run("1 + 1") == ["2"]
 
 
+def test_a_users_file_takes_no_number(fresh_host, connect_raw):
+    """The first statement is number 1, in errors as in who(); the file is number 0."""
+    path = write(fresh_host.keys / "startup" / "boss.py", "\n\n1 / 0")
+    raw = connect_raw(fresh_host)
+    assert raw.run("who()[0].statement").strip() == "'1.1'"
+    assert "(error 1.2)" in raw.run("1 / 0")
+    fresh_host.wait_for_stderr(rf'error 1.0: (.|\n)*{re.escape(str(path))}", line 3')
+
+
+def test_a_users_file_with_a_secret_is_shown_to_nobody_else(fresh_host, connect_raw):
+    """Its traceback, which quotes it, is for its session alone."""
+    write(fresh_host.keys / "startup" / "boss.py", "password = 'hunter2'; 1 / 0")
+    raw = connect_raw(fresh_host)
+    assert raw.run("1 + 1").strip() == "2"
+    fresh_host.wait_for_stderr("error 1.0: (.|\n)*not shown, as its statement is a secret")
+    assert "hunter2" not in fresh_host.stderr
+
+
 def test_a_users_file_that_others_can_write_is_not_run(fresh_host, connect_raw):
     """The session says why and how to put it right."""
     path = write(fresh_host.keys / "startup" / "boss.py", "started = True", mode=0o622)
@@ -193,6 +212,15 @@ def test_a_users_file_that_others_can_write_is_not_run(fresh_host, connect_raw):
     path.chmod(0o600)
     path.parent.chmod(0o777)
     assert "NameError" in connect_raw(fresh_host).run("started")
+
+
+def test_a_file_that_others_can_put_in_its_place_is_not_run(tmp_path):
+    """Each directory on the way to it counts, as for keys."""
+    path = write(tmp_path / "mine" / "startup.py", "1")
+    assert read_startup(path).source == "1"
+    tmp_path.chmod(0o777)
+    with pytest.raises(StartError, match=f"is not used: it is in {re.escape(str(tmp_path))}, "):
+        read_startup(path)
 
 
 def test_commands_run_no_startup_file_unless_asked(start):
@@ -209,8 +237,6 @@ def test_commands_run_no_startup_file_unless_asked(start):
 
 def test_odd_names_find_their_own_file(tmp_path):
     """A user's name never leads out of the directory."""
-    from console.sessions.startup import UserStartup
-
     write(tmp_path / "boss.py", "outside")
     write(tmp_path / "startup" / "%2E.%2Fboss.py", "inside")
     startup = UserStartup(tmp_path, for_commands=False)
@@ -253,6 +279,7 @@ def test_secrets_stay_in_their_session(fresh_host, login, way):
     client.expect_prompt()
     client.line(" secret = 'hunter2'; e.wait()")
     wait_until(lambda: "as it is a secret" in "".join(other.run("statements()")), "it is listed")
+    assert "not shown as a secret" in "".join(other.run("[one.source for one in who()]"))
     other.run("e.set()")
     client.expect_prompt()
     other.run("'the last one'")
