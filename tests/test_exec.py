@@ -512,6 +512,7 @@ def test_terminals_without_a_cursor(host, term):
         client.line("    print(foo + 1)")
         client.line()
         client.wait_for("13")
+        client.expect_prompt()
         client.type("half a line\x03")
         client.wait_for("KeyboardInterrupt")
         client.type("\x04")
