@@ -193,7 +193,7 @@ class Application:
         history: The directory of the users' histories; see `Console`.
         evaluation: How statements run; see `Console`.
         login: What strangers and wrong passwords cost; see `Console`.
-        sessions: How many there may be; see `Console`.
+        sessions: How many there may be, and what they begin with; see `Console`.
         host_key: File of the SSH host key; see `SshSettings`.
         allow_plain_text: Let telnet shells listen beyond loopback; see `TelnetSettings`.
         patches_at_restart: ``keep`` to apply the patches of its sessions again when a saved state

@@ -7,13 +7,14 @@ these declarations (``config_file.py``).
 from __future__ import annotations
 
 import ipaddress
+import re
 import typing
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from console.errors import ConfigurationError
-from console.limits import PENDING_OUTPUT_CHARACTERS, RESULT_CHARACTERS
+from console.limits import PENDING_OUTPUT_CHARACTERS, RESULT_CHARACTERS, RESULT_LINES
 
 MODES = ("thread", "loop")
 """Where a statement can run."""
@@ -25,6 +26,22 @@ AT_RESTART = ("keep", "undo")
 """What becomes of patches when a saved state is restored."""
 
 DEFAULT_HOST = "127.0.0.1"
+
+SECRETS = (
+    # A literal that is assigned, passed or paired with a name of a secret; also what such a
+    # function is called with. Repetitions are bounded: a pasted file is searched on a loop.
+    r"(?i)(?:pass(?:word|wd|phrase)|secret|token|api_?key|access_?key|private_?key|credential)"
+    r"\w{0,40}"
+    r"(?:['\"]?\]?(?:\s?:\s?[\w.\[\]| ]{1,60})?\s{0,40}=(?!=)[\s(]{0,40}"
+    r"|['\"]\s{0,40}:\s{0,40}"
+    r"|\([^()\n]{0,200}?)"
+    r"[bfru]{0,2}['\"]"
+    # In a URL, in a header, in a file.
+    r"|://[^\s/:@'\"]{1,200}:[^\s/@'\"]{1,200}@"
+    r"|\bBearer\s[\w.~+/=-]{12}"
+    r"|PRIVATE KEY-----"
+)
+"""What a statement with a secret in it looks like. One that only names it is none: get_token()."""
 
 _NUMBERS = 1_000_000_000
 """Numbers are smaller: a timer takes no more than a few hundred years, a list no more items."""
@@ -361,6 +378,12 @@ class EvaluationSettings:
         unit="characters",
         least=1024,
     )
+    result_lines: int = _setting(
+        "The most lines of a value at a terminal; `page(_)` shows the rest.",
+        default=RESULT_LINES,
+        unit="lines",
+        least=10,
+    )
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -369,7 +392,7 @@ class EvaluationSettings:
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
-    """How many sessions may be open."""
+    """How many sessions may be open, what they begin with, and what is not kept of them."""
 
     most: int = _setting(
         "Sessions of all users together; more are refused.",
@@ -386,6 +409,20 @@ class SessionSettings:
         unit="sessions",
         least=0,
     )
+    startup: Path | str | None = _setting(  # noqa: RUF009 - as above
+        "File of statements that run once, in the namespace, when the console starts.",
+        default=None,
+        default_words="none",
+    )
+    startup_for_commands: bool = _setting(
+        "Run a user's own startup file for commands and piped input too.", default=False
+    )
+    secrets: str | None = _setting(
+        "Regular expression: statements in which it is found are kept out of histories and logs.",
+        default=SECRETS,
+        default_words="literals given to names like `password`, `secret`, `token`, `api_key`",
+        none_word="none",
+    )
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -396,6 +433,12 @@ class SessionSettings:
                 self.reserved_for_admin,
                 f"must be less than sessions.most, which is {self.most}",
             )
+        try:
+            re.compile(self.secrets or "")
+        except re.error as error:
+            raise ConfigurationError(
+                "sessions.secrets", self.secrets, f"is no regular expression: {error}"
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)

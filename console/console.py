@@ -77,7 +77,8 @@ class Console:
         notice: Lines for everybody who has logged in to a shell, below the banner.
         login: What strangers and wrong passwords cost; None for the defaults of `LoginSettings`.
         evaluation: How statements run; None for the defaults of `EvaluationSettings`.
-        sessions: How many there may be; None for the defaults of `SessionSettings`.
+        sessions: How many there may be, and what they begin with; None for the defaults of
+            `SessionSettings`.
         loop: The host's loop, where it is not the one that runs when `start` is called.
 
     Raises:
@@ -199,6 +200,7 @@ class Console:
             ListenError: If an address cannot be listened on.
             KeyFileError: If the SSH host key cannot be used.
             CredentialError: If the users file cannot be used.
+            StartError: If the startup file cannot be used.
         """
         loop = running_loop()
         started, ended = uncancellable(), uncancellable()

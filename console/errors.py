@@ -8,6 +8,7 @@ The tree::
     ├── StartError              a console could not start; nothing of it is left
     │   ├── ListenError         an address could not be listened on
     │   ├── PidFileError        another process owns the pid file (pidfile.py)
+    │   ├── StartupFileError    a startup file cannot be used (sessions/startup.py)
     │   └── AlreadyRunning      start() on a console that runs
     ├── PatchError              a hot patch cannot be made or undone (patches.py)
     ├── NotPermitted            a command that the user's role does not include

@@ -357,6 +357,7 @@ class Outcome:
         error_id: Names an exception in the session and in the log; empty if there was none.
         note: What the console has to say about it, below the text: a hint, what was left behind.
         document: All of it as one line of JSON, where that was asked for: shown instead.
+        secret: Its text quotes a secret, which is not for the log.
     """
 
     kind: OutcomeKind
@@ -365,6 +366,7 @@ class Outcome:
     error_id: str = ""
     note: str = ""
     document: str = ""
+    secret: bool = False
 
 
 class OutputSink(Protocol):
@@ -391,12 +393,33 @@ class InputSource(Protocol):
     def page_rows(self) -> int:
         """Lines that fit the screen; 0 where nobody turns pages, as with a pipe."""
 
+    @property
+    def page_columns(self) -> int:
+        """Columns of the screen; 0 where a program reads, which wants plain results."""
+
 
 class Evaluator(Protocol):
     """Runs the statements of one session, one at a time."""
 
-    async def evaluate(self, source: str) -> Outcome:
-        """Run a statement and return what came of it. Never raises what user code raises."""
+    async def evaluate(self, source: str, *, secret: bool = False) -> Outcome:
+        """Run a statement and return what came of it. Never raises what user code raises.
+
+        Args:
+            source: The statement.
+            secret: Show it to nobody else: neither in the log nor in the list of statements.
+        """
+
+    async def run_file(
+        self, source: str, file: str, *, private: bool, secret: bool = False
+    ) -> Outcome:
+        """Run the statements of a startup file, of which no value is shown.
+
+        Args:
+            source: What the file holds.
+            file: Its name, for tracebacks.
+            private: Whether the names that it binds are the session's own.
+            secret: What comes of it is not for the log.
+        """
 
     def interrupt(self) -> bool:
         """Ask the running statement to stop. True if there is one."""
@@ -416,6 +439,9 @@ class HistoryLog(Protocol):
 
     def append(self, entry: str) -> None:
         """Keep an entry, in memory and on disk. A disk that fails is logged once, never raised."""
+
+    def is_secret(self, entry: str) -> bool:
+        """Whether an entry is not to be kept, or shown to anybody else, in a log for one."""
 
 
 class FrontendHost(Protocol):

@@ -48,6 +48,12 @@ TERMINAL_COLUMNS: Final = 1000
 RESULT_CHARACTERS: Final = 64 * 1024
 """The longest repr shown whole; more is clipped and the cut is said."""
 
+RESULT_LINES: Final = 200
+"""The most lines of a result at a terminal: some screens, which scroll back can still show."""
+
+PAGE_CHARACTERS: Final = 1024 * 1024
+"""The most of a value that page() lays out: a second of work, and some hundred screens."""
+
 SUBNEGOTIATION_BYTES: Final = 2048
 """The longest telnet subnegotiation (RFC 855) that is looked at."""
 

@@ -45,7 +45,7 @@ class Run:
         name: The application's.
         shells: Each shell with where it listens: once for each transport, at most.
         factories: The ports of all others.
-        settings: Of every console: keys, history, evaluation, login.
+        settings: Of every console: keys, history, evaluation, login, sessions.
         patches: Those of earlier runs; each is taken over when its shell opens.
     """
 

@@ -37,13 +37,27 @@ from console.evaluation.names import private_names
 from console.evaluation.viewer import ViewerEvaluator
 from console.events import EventBus
 from console.frontends.choice import choose_frontend
-from console.interfaces import CredentialStore, Evaluator, Principal, Role
+from console.interfaces import (
+    CredentialStore,
+    Evaluator,
+    InputSource,
+    OutputSink,
+    Principal,
+    Role,
+)
 from console.listening import Door, Listener, Shared, Transport, bind
 from console.namespace import Namespace
 from console.patches import PatchJournal
 from console.sessions.history import HistoryStore
 from console.sessions.manager import SessionManager
 from console.sessions.session import Session
+from console.sessions.startup import (
+    ConsoleStartup,
+    LoggedOutput,
+    StartupFile,
+    UserStartup,
+    read_startup,
+)
 from console.transports.strangers import Strangers
 
 logger = logging.getLogger("console")
@@ -96,6 +110,7 @@ class Server:
         self._doors: list[Door] = []
         self.listeners: tuple[Listener, ...] = ()
         self._started_at = time.time()
+        self._startup: ConsoleStartup | None = None
 
     def request_stop(self) -> None:
         """Begin to stop. Safe to call from any thread, and twice."""
@@ -121,12 +136,17 @@ class Server:
             await loop.run_in_executor(None, prepare)
 
         # Everything that can fail comes first; each thing opened says how it is closed.
+        path = plan.sessions.startup
+        startup = None if path is None else read_startup(Path(path))
         sockets = [bind(one, self._closing.callback) for one in plan.listeners]
         authenticator = Authenticator(plan.credentials, self._events, plan.login)
         self._closing.callback(authenticator.close)
+        history = HistoryStore(plan.history, plan.sessions.secrets)
+        self._closing.callback(history.close)
         manager = SessionManager(
             namespace=plan.namespace,
-            history=HistoryStore(plan.history),
+            history=history,
+            startup=UserStartup(plan.keys, for_commands=plan.sessions.startup_for_commands),
             events=self._events,
             make_frontend=functools.partial(choose_frontend, default=plan.evaluation.frontend),
             make_evaluator=lambda session: self._make_evaluator(session, manager),
@@ -174,6 +194,9 @@ class Server:
         )
         for sock, _ in sockets:
             self._closing.push_async_callback(_stop_accepting, sock)
+        if startup is not None:
+            self._startup = self._run_startup(startup, manager)
+            self._closing.callback(self._startup.close)
 
     @property
     def fingerprint(self) -> str | None:
@@ -202,45 +225,62 @@ class Server:
         return "\n".join(filter(None, lines))
 
     def _make_evaluator(self, session: Session, manager: SessionManager) -> Evaluator:
-        role = session.principal.role
-        inspection = Inspection(
-            session=session.number,
-            sessions=manager.facts,
-            host=self.host,
-            statements=self._statements,
-            journal=self.journal,
-            started_at=self._started_at,
-            sources=role is not Role.VIEWER,
-        )
-        if role is Role.VIEWER:
+        principal, number = session.principal, session.number
+        inspection = self._inspection(number, manager, sources=principal.role is not Role.VIEWER)
+        if principal.role is Role.VIEWER:
             viewer = ViewerEvaluator(
-                session=session.number,
+                session=number,
                 inspection=inspection,
                 result_characters=self._plan.evaluation.result_characters,
             )
             session.commands = viewer.commands
             return viewer
-        evaluator = SessionEvaluator(
-            session=session.number,
+        names = session.private_names
+        who = f"{principal.user} over {principal.transport} from {principal.peer}"
+        evaluator = self._evaluator(number, names, session.output, session.input)
+        names.update(self._names(evaluator, inspection, who, principal.role))
+        names.update(admin_names(principal, number, manager.kick, self.reload))
+        return evaluator
+
+    def _run_startup(self, file: StartupFile, manager: SessionManager) -> ConsoleStartup:
+        """Begin to run the console's startup file, as if an operator had typed it."""
+        names: dict[str, Any] = {}
+        evaluator = self._evaluator(0, names, LoggedOutput(file.path), None)
+        inspection = self._inspection(0, manager, sources=True)
+        names.update(self._names(evaluator, inspection, f"startup file {file.path}", Role.OPERATOR))
+        return ConsoleStartup(file, evaluator)
+
+    def _inspection(self, session: int, manager: SessionManager, *, sources: bool) -> Inspection:
+        return Inspection(
+            session=session,
+            sessions=manager.facts,
+            host=self.host,
+            statements=self._statements,
+            journal=self.journal,
+            started_at=self._started_at,
+            sources=sources,
+        )
+
+    def _evaluator(
+        self, session: int, names: dict[str, Any], sink: OutputSink, source: InputSource | None
+    ) -> SessionEvaluator:
+        return SessionEvaluator(
+            session=session,
             namespace=self._plan.namespace,
-            names=session.private_names,
-            sink=session.output,
-            source=session.input,
+            names=names,
+            sink=sink,
+            source=source,
             host=self.host,
             sources=self._sources,
             settings=self._plan.evaluation,
             statements=self._statements,
         )
-        principal = session.principal
-        who = f"{principal.user} over {principal.transport} from {principal.peer}"
-        session.private_names.update(
-            private_names(evaluator, self.host, self._statements, self.journal, who, role=role)
-        )
-        session.private_names.update(inspection_names(inspection))
-        session.private_names.update(
-            admin_names(session.principal, session.number, manager.kick, self.reload)
-        )
-        return evaluator
+
+    def _names(
+        self, evaluator: SessionEvaluator, inspection: Inspection, who: str, role: Role
+    ) -> dict[str, Any]:
+        own = private_names(evaluator, self.host, self._statements, self.journal, who, role=role)
+        return own | inspection_names(inspection)
 
     def _schedule(self, seconds: float, call: Callable[[], None]) -> None:
         """Call something later on a thread of its own: it may run code of the service."""
@@ -264,7 +304,9 @@ class Server:
         # Over telnet the banner has been shown before the login.
         banner = "" if principal.transport == "telnet" else self._banner()
         notice = self._plan.notice()
-        return banner + notice + ("\n" if notice and not notice.endswith("\n") else "") + _HINT
+        notice += "\n" if notice and not notice.endswith("\n") else ""
+        startup = "" if self._startup is None else self._startup.notice
+        return banner + notice + startup + _HINT
 
     def died_in_fork(self) -> None:
         """Let go of every descriptor: in a forked child, on the only thread there is.

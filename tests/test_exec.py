@@ -163,6 +163,16 @@ def test_line_numbers_below_options(host):
     assert b"    1/0\n" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("script", "line"),
+    [(b" x = 1\n\n1/0\n", 3), (b" \n\nx = 1\n1/0\n", 4), (b" %timeout 5\n\n1/0\n", 3)],
+)
+def test_line_numbers_behind_a_space(host, script, line):
+    """A space that keeps a script out of the log moves none of its lines."""
+    done = ssh_with(host, "-T", input=script)
+    assert b'", line %d, in <module>' % line in done.stderr
+
+
 def test_a_script_is_run_when_it_is_whole(host):
     """A script that breaks off with a syntax error does nothing at all."""
     done = ssh_with(host, "-T", input=b"print('begun')\nif x\n")
@@ -502,6 +512,7 @@ def test_terminals_without_a_cursor(host, term):
         client.line("    print(foo + 1)")
         client.line()
         client.wait_for("13")
+        client.expect_prompt()
         client.type("half a line\x03")
         client.wait_for("KeyboardInterrupt")
         client.type("\x04")

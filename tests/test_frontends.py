@@ -72,6 +72,9 @@ class FakeHistory:
     def append(self, entry):
         self.kept.append(entry)
 
+    def is_secret(self, entry):
+        return entry.startswith(" ")
+
 
 class FakeHost:
     """What a session lends to its frontend."""

@@ -22,6 +22,7 @@ from console.interfaces import OutcomeKind, Principal, Role, TerminalKind
 from console.sessions.admission import refusal
 from console.sessions.history import HistoryStore
 from console.sessions.manager import SessionManager
+from console.sessions.startup import UserStartup
 from rawclients import Telnet, line_login
 from servers import Host, make_key, wait_until
 
@@ -264,6 +265,7 @@ def test_a_viewer_has_no_names(role, tmp_path):
         manager = SessionManager(
             namespace=names,
             history=HistoryStore(tmp_path),
+            startup=UserStartup(tmp_path, for_commands=False),
             events=EventBus(),
             make_frontend=look,
             make_evaluator=lambda session: None,
@@ -395,6 +397,38 @@ def test_a_viewer_at_an_editor(untouched, service):
         assert "over ssh" not in client.text
         client.line("exit()")
         assert client.expect_end() == 0
+
+
+def test_a_viewer_has_no_startup_file(tmp_path):
+    """Nothing of one is compiled or run, at a prompt or for a command; an admin's is."""
+    ways = {"startup_for_commands": True}
+    with Host(tmp_path / "host", roles=ROLES, watched=True, sessions=ways) as host:
+        startup = host.keys / "startup"
+        startup.mkdir(0o700)
+        for user in ("vera", "ada"):
+            (startup / f"{user}.py").write_text(f"print('startup of {user}')\n")
+            (startup / f"{user}.py").chmod(0o600)
+            key = make_key(tmp_path / f"id_{user}")
+            FileCredentials(host.keys).grant_key(user, Path(f"{key}.pub").read_text())
+            client = line_login(host.telnet_port, user, user)
+            assert f"{user} (" in client.run("whoami" if user == "vera" else "whoami()")
+            client.close()
+            done = run_once("ssh", host, "whoami", user=user, key=key)
+            assert (b"startup of" in done.stdout) is (user == "ada")
+        assert host.ask(seen="startup of vera")["compiled"] == []
+        assert host.ask(seen="startup of ada")["compiled"] != []
+
+
+def test_no_file_is_run_for_a_viewer():
+    """The evaluator itself refuses it."""
+
+    async def test():
+        viewer = ViewerEvaluator(session=1, inspection=Answers())
+        return await viewer.run_file("print('run')", "vera.py", private=True)
+
+    outcome = asyncio.run(test())
+    assert (outcome.kind, outcome.status) == (OutcomeKind.EXCEPTION, 1)
+    assert "vera.py" in outcome.text
 
 
 def test_a_viewer_leaves(enter, service):

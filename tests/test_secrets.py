@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import linecache
 import logging
 import os
 import re
@@ -188,6 +189,43 @@ def test_logins_leave_no_secret_in_logs_streams_and_files(
     holding = {place for place, found in places.items() if found}
     assert holding == {"keys/host_key", "id_boss", "keys/second_factors/boss"}
     assert places["keys/second_factors/boss"] == ["totp"]
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_secret_statements_are_in_no_log(keys, tmp_path, private_key, log, capfd, piped):
+    """However a program sends one and however it ends, only its client sees of it."""
+    need("ssh")
+    statements = {
+        f" {TYPED!r}; 1 / 0": 1,
+        f"password = {TYPED!r}; raise ValueError(password)": 1,
+        f"%json %timeout 9 token = {TYPED!r}; raise ValueError(token)": 1,
+        f" %json {TYPED!r}; 1 / 0": 1,
+        f" %timeout 0.1 {TYPED!r}; __import__('time').sleep(9)": 124,
+        f" import sys; sys.exit({TYPED!r})": 1,
+        f" {TYPED!r} is": 1,
+        f" ls -la {TYPED}": 127,
+        f" %timeout {TYPED} 1": 2,
+        f" %json %timeout {TYPED} 1": 2,
+    }
+    with running(keys, tmp_path) as (console, store):
+        store.grant_key("boss", Path(f"{private_key}.pub").read_text())
+        where = ("-i", str(private_key), "-p", str(console.ssh_port), "boss@127.0.0.1")
+        for statement, status in statements.items():
+            done = subprocess.run(
+                ["ssh", *SSH_OPTIONS, *where, *([] if piped else [statement])],
+                input=statement.encode() if piped else b"",
+                capture_output=True,
+                env=clean_environment(tmp_path),
+                timeout=DEADLINE_SECONDS,
+            )
+            assert done.returncode == status, (statement, done)
+        cached = [name for name in linecache.cache if name.startswith("<console-")]
+        assert cached == []
+    text = "\n".join(log.texts)
+    assert text.count("(not shown, as its statement is a secret)") >= 5
+    assert text.count("not run: (not shown, as it is a secret)") >= 3
+    captured = capfd.readouterr()
+    assert found_in(text + captured.out + captured.err, {"typed": TYPED}) == []
 
 
 def test_the_sweep_sees_what_it_looks_for(log, capfd):

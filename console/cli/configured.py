@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,13 @@ from console.auth.passwords import verify
 from console.auth.store import FileCredentials, default_keys_directory
 from console.cli.attribute import load_attribute
 from console.cli.common import warn
-from console.config import ListenSettings, ServerSettings, SshSettings, TelnetsSettings
+from console.config import (
+    ListenSettings,
+    ServerSettings,
+    SessionSettings,
+    SshSettings,
+    TelnetsSettings,
+)
 from console.config_file import ConfigurationFileError, place, read_settings
 
 
@@ -35,7 +42,7 @@ def configured_application(file: str) -> Application:
         history=None if settings.history is None else Path(settings.history).absolute(),
         evaluation=settings.evaluation,
         login=settings.login,
-        sessions=settings.sessions,
+        sessions=_sessions(settings.sessions),
         patches_at_restart=settings.patches_at_restart,
         host_key=_host_key(settings),
         allow_plain_text=settings.telnet is not None and settings.telnet.allow_plain_text,
@@ -57,6 +64,12 @@ def listeners(settings: ServerSettings) -> list[ListenSettings]:
     """Return where the server listens."""
     wanted = (settings.telnet, settings.telnets, settings.ssh)
     return [one for one in wanted if one is not None]
+
+
+def _sessions(settings: SessionSettings) -> SessionSettings:
+    if settings.startup is None:
+        return settings
+    return replace(settings, startup=Path(settings.startup).absolute())
 
 
 def keys_directory(settings: ServerSettings) -> Path:

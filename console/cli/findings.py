@@ -27,6 +27,7 @@ from console.config import ServerSettings, declarations
 from console.config_file import examine, place, tables, variable
 from console.errors import ConsoleError
 from console.listening import load_certificate
+from console.sessions.startup import read_startup
 from console.state import exposure
 
 _PASSWORDS_CHECKED = 50
@@ -54,6 +55,8 @@ def examine_all(file: str, environment: Mapping[str, str]) -> Iterator[Finding]:
         return
     yield from _exposed(Path(file), "says what code runs in the service", secret=False)
     yield from _refused(refuse_without_listeners, file, settings)
+    if settings.sessions.startup is not None:
+        yield from _refused(read_startup, Path(settings.sessions.startup))
     store = FileCredentials(keys_directory(settings))
     yield from _exposed(store.directory, "holds keys and passwords", secret=True)
     names: list[str] = []

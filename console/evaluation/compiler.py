@@ -70,8 +70,15 @@ def _bits(flags: int) -> list[int]:
 
 def normalise(source: str) -> str:
     """Undo what pasting does: a common indentation, CR LF, surrounding blank lines."""
-    source = _line_feeds(source).strip("\n")
-    return textwrap.dedent(source) if source[:1] in " \t" else source
+    return _unindented(_line_feeds(source).strip("\n"))
+
+
+def _unindented(source: str) -> str:
+    """Take away an indentation of the first line, and of the others if they have it.
+
+    A space in front of a statement keeps it out of the history: it must not be an error.
+    """
+    return textwrap.dedent(source).lstrip(" \t\n") if source[:1] in {" ", "\t"} else source
 
 
 def count_lines(source: str) -> int:
@@ -152,7 +159,7 @@ def is_complete(source: str) -> bool:
     What cannot be compiled is complete: running it shows the error. A compound statement is
     complete once an empty line follows it.
     """
-    source = split_mode(source)[1]
+    source = _unindented(split_mode(source)[1])
     try:
         tree = compile(source + "\n", "<input>", "exec", _INCOMPLETE_FLAGS, dont_inherit=True)
     except SyntaxError as error:

@@ -27,6 +27,7 @@ from console.evaluation.execution import Execution, Surroundings
 from console.evaluation.host import HostLoop
 from console.evaluation.leftover import LateOutput, Statements
 from console.evaluation.options import OptionError, Options, split_options
+from console.evaluation.results import Results
 from console.evaluation.worker import Worker
 from console.interfaces import InputSource, Outcome, OutcomeKind, OutputSink
 from console.scope import Scope
@@ -50,6 +51,7 @@ class SessionEvaluator:
     Attributes:
         mode: Where statements run unless they say otherwise: ``thread`` or ``loop``.
         last_error: The exception that the last failed statement raised.
+        results: How values are shown.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class SessionEvaluator:
         namespace: dict[str, Any],
         names: MutableMapping[str, Any],
         sink: OutputSink,
-        source: InputSource,
+        source: InputSource | None,
         host: HostLoop,
         sources: SourceCache,
         settings: EvaluationSettings,
@@ -72,7 +74,8 @@ class SessionEvaluator:
         self._source = source
         self._settings = settings
         self._statements = statements
-        self._surroundings = Surroundings(namespace, names, host, sources, settings)
+        self.results = Results(settings)
+        self._surroundings = Surroundings(namespace, names, host, sources, settings, self.results)
         # One context for the session, so that what a statement sets in it holds for the next.
         # It begins empty: neither the console's variables nor the host's belong in here.
         self._context = contextvars.Context()
@@ -84,7 +87,7 @@ class SessionEvaluator:
         self._future_flags = 0
         self._closed = False
 
-    async def evaluate(self, source: str) -> Outcome:
+    async def evaluate(self, source: str, *, secret: bool = False) -> Outcome:
         """Run a statement and return what came of it. See `Evaluator.evaluate`."""
         self._count += 1
         cell = normalise(source)
@@ -96,12 +99,13 @@ class SessionEvaluator:
             return Outcome(OutcomeKind.EXCEPTION, str(error), status=2)
         if not rest.strip() and str(options):
             return self._set_mode_alone(options)
+        more = {"lines_above": above, "secret": secret}
         if not options.as_json:
-            return await self._run(normalise(rest), above, options, self._sink)
+            return await self._run(normalise(rest), options, self._sink, **more)
         began = time.monotonic()
         captured = CapturedOutput(self._sink, self._settings.pending_output_characters)
         try:
-            outcome = await self._run(normalise(rest), above, options, captured)
+            outcome = await self._run(normalise(rest), options, captured, **more)
         finally:
             output, errors, dropped = captured.release()
         document = write_document(
@@ -114,6 +118,21 @@ class SessionEvaluator:
         )
         return replace(outcome, document=document)
 
+    async def run_file(
+        self, source: str, file: str, *, private: bool, secret: bool = False
+    ) -> Outcome:
+        """Run a file. See `Evaluator.run_file`."""
+        # Of a file no value is shown, nor the repr called of one that its last line may have. It
+        # takes no number: the first statement that is typed is number 1 in any case.
+        return await self._run(
+            f"{source}\npass\n",
+            Options(),
+            self._sink,
+            file=file,
+            private=private,
+            secret=secret,
+        )
+
     def _set_mode_alone(self, options: Options) -> Outcome:
         if options != Options(mode=options.mode):
             text = f"{str(options).strip()} stands in front of a statement, and there is none"
@@ -121,15 +140,12 @@ class SessionEvaluator:
         self.mode = options.mode
         return Outcome(OutcomeKind.NOTHING, note=f"statements run in mode {self.mode!r} now")
 
-    async def _run(
-        self, source: str, lines_above: int, options: Options, sink: OutputSink
-    ) -> Outcome:
+    async def _run(self, source: str, options: Options, sink: OutputSink, **more: Any) -> Outcome:
         if self._worker is None:
             self._worker = Worker(f"console-session-{self._session}")
         execution = Execution(
             name=f"{self._session}.{self._count}",
             source=source,
-            lines_above=lines_above,
             mode=options.mode or self.mode,
             as_json=options.as_json,
             future_flags=self._future_flags,
@@ -138,6 +154,7 @@ class SessionEvaluator:
             scope=Scope(self._session, sink, self._source, self._surroundings.names),
             worker=self._worker,
             on_ended=self._statements.remove,
+            **more,
         )
         self._running, self._pressed_at = execution, None
         self._statements.add(execution)
@@ -233,7 +250,7 @@ class SessionEvaluator:
             "statement %s has held the service's loop for %.2f s: %s\n%s",
             execution.name,
             held_seconds,
-            escape_line(execution.source),
+            escape_line(execution.shown_source),
             "\n".join("  | " + line for line in stack.split("\n")),
         )
         self._say(

@@ -76,7 +76,7 @@ class Statements:
         return "\n".join(
             f"{one.name}  {time.time() - one.began_at:.0f} s"
             f"{'  left behind' if one.done.done() else ''}"
-            f"{_first_line(one.source) if sources else ''}"
+            f"{_first_line(one.shown_source) if sources else ''}"
             f"\n    {one.where(sources=sources)}"
             for one in tuple(self._running.values())
         )

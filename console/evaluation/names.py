@@ -6,14 +6,16 @@ import asyncio
 import pydoc
 import threading
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from console.evaluation import debugger
 from console.evaluation.evaluator import SessionEvaluator
 from console.evaluation.host import HostLoop
 from console.evaluation.interrupts import GuardedCoroutine
 from console.evaluation.leftover import Statements
-from console.interfaces import Role
+from console.evaluation.pager import page_text
+from console.evaluation.results import Results
+from console.interfaces import InputSource, Role
 from console.introspect.stacks import describe_thread
 from console.patches import Patch, PatchJournal
 from console.scope import current_scope
@@ -37,11 +39,14 @@ This is a Python prompt in the running process. What you change here changes the
   patch(o, 'a', v)  sets o.a (or o[a] of a dict) and remembers what was there; minutes=5 undoes
                     it by itself unless you keep(n); patches() lists, revert(n) or revert() undo
   pm()              a debugger where your last exception was raised; breakpoint() works as well
-  page(value)       a long value or text, screen by screen
+  page(value)       a long value or text, screen by screen, with search; page() the last value
+  hexdump(data)     bytes in hexadecimal, screen by screen
+  pretty(False)     plain reprs on one line; pretty(tables=False), pretty(rich=False) as well
   stack()           where the thread of the service's loop is now, even if it is stuck
   tasks()           the tasks of the service's loop, and where each is suspended; threads()
   statements()      what runs for all sessions, and what was left behind
   who(), whoami()   the open sessions; yours; uptime() tells of the process
+  a leading space   keeps a statement out of the history and the log, as a secret
   help(object)      what Python knows about an object
   exit(), Ctrl-D    leave; the service goes on
 """
@@ -51,7 +56,7 @@ _ADMIN_HELP = """\
   reload()          reads host keys and the like anew
 """
 
-_MORE = "--more-- (Enter goes on, q ends) "
+_LAST: Final = object()
 
 
 class Exit:
@@ -95,22 +100,6 @@ class Help:
             page_text(pydoc.render_doc(thing, renderer=_PLAIN_TEXT))
 
 
-def page_text(text: str) -> None:
-    """Print text screen by screen, where there is a screen and a thread that may wait for it."""
-    scope = current_scope.get()
-    source = None if scope is None else scope.source
-    rows = 0 if source is None or asyncio._get_running_loop() is not None else source.page_rows  # noqa: SLF001
-    lines = text.split("\n")
-    size = max(rows - 1, 1) if rows else len(lines)
-    for start in range(0, len(lines), size):
-        print("\n".join(lines[start : start + size]))  # noqa: T201 - the session's stdout
-        if source is not None and start + size < len(lines):
-            print(_MORE, end="")  # noqa: T201 - as above
-            answer = source.read_line()
-            if not answer or answer.strip().lower().startswith("q"):
-                return
-
-
 class Command:
     """A function of the console whose repr says how to use it."""
 
@@ -124,6 +113,48 @@ class Command:
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         return self._function(*arguments, **keywords)
+
+
+def _result_names(results: Results) -> dict[str, Any]:
+    """Make the names that show values, or choose how they are shown."""
+
+    def page(value: object = _LAST) -> None:
+        """Show a value or a text, the last value without one, screen by screen."""
+        results.page(_last() if value is _LAST else value, _source())
+
+    def hexdump(value: object = _LAST, start: int = 0) -> None:
+        """Show bytes, or what has a buffer, in hexadecimal digits, from a byte on."""
+        results.page_bytes(_last() if value is _LAST else value, _source(), start)
+
+    def pretty(
+        on: bool | None = None, *, tables: bool | None = None, rich: bool | None = None
+    ) -> str | None:
+        """Choose how values are shown in this session; without arguments, tell it."""
+        chosen = {"pretty": on, "tables": tables, "rich": rich}
+        for name, choice in chosen.items():
+            if choice is not None:
+                setattr(results, name, bool(choice))
+        if any(choice is not None for choice in chosen.values()):
+            return None
+        return ", ".join(f"{name} {'on' if getattr(results, name) else 'off'}" for name in chosen)
+
+    return {
+        "hexdump": Command(hexdump, "hexdump(data, start=0) shows bytes screen by screen"),
+        "page": Command(page, "page(value) shows a long value screen by screen"),
+        "pretty": Command(
+            pretty, "pretty(False) shows plain reprs, pretty() tells what is on; tables=, rich="
+        ),
+    }
+
+
+def _last() -> object:
+    scope = current_scope.get()
+    return None if scope is None else scope.names.get("_")
+
+
+def _source() -> InputSource | None:
+    scope = current_scope.get()
+    return None if scope is None else scope.source
 
 
 def private_names(
@@ -154,10 +185,6 @@ def private_names(
         else:
             debugger.post_mortem(evaluator.last_error.__traceback__)
 
-    def page(value: object) -> None:
-        """Show a long value or text, screen by screen."""
-        page_text(value if isinstance(value, str) else repr(value))
-
     def stack(thread: int | threading.Thread | None = None) -> None:
         """Print where a thread is now: the one of the service's loop, or one that you name."""
         ident = thread.ident if isinstance(thread, threading.Thread) else thread
@@ -171,11 +198,11 @@ def private_names(
 
     leave = Exit()
     return {
+        **_result_names(evaluator.results),
         "exit": leave,
         "help": Help(role),
         "mode": Command(mode, "mode() tells where statements run, mode('loop') chooses"),
         "keep": Command(journal.keep, "keep(n) lets a patch with a time limit stay"),
-        "page": Command(page, "page(value) shows a long value screen by screen"),
         "patch": Command(
             patch, "patch(obj, 'name', value, minutes=None) changes what can be undone"
         ),

@@ -99,7 +99,7 @@ class ViewerEvaluator:
         self._worker: Worker | None = None
         self._pending: asyncio.Future[Outcome] | None = None
 
-    async def evaluate(self, source: str) -> Outcome:
+    async def evaluate(self, source: str, *, secret: bool = False) -> Outcome:
         """Answer a command; say what may be typed if it is none. See `Evaluator.evaluate`."""
         command = parse(source)
         if command is None or command.name not in self.commands:
@@ -121,6 +121,12 @@ class ViewerEvaluator:
             self._worker = Worker(f"console-session-{self._session}")
         self._worker.submit(work)
         return await answered
+
+    async def run_file(
+        self, source: str, file: str, *, private: bool, secret: bool = False
+    ) -> Outcome:
+        """Refuse it: a file holds Python. See `Evaluator.run_file`."""
+        return _refusal(f"{file}: is not run for a viewer")
 
     def interrupt(self) -> bool:
         """Give up waiting for the answer. See `Evaluator.interrupt`."""

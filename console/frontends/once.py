@@ -83,7 +83,7 @@ class OnceFrontend:
                 options = replace(options, timeout_seconds=seconds)
             own, rest = split_options(normalise(self._source))
         except OptionError as error:
-            return _refusal(str(error), USAGE_STATUS, options)
+            return self._refusal(str(error), USAGE_STATUS, options)
         # What the statement says itself wins.
         options = Options(
             mode=own.mode,
@@ -93,19 +93,33 @@ class OnceFrontend:
         what = "command" if self._is_command else "script"
         if len(self._source) > STATEMENT_CHARACTERS:
             problem = f"the {what} is longer than {STATEMENT_CHARACTERS} characters"
-            return _refusal(problem, USAGE_STATUS, options)
+            return self._refusal(problem, USAGE_STATUS, options)
         place = _undecodable(self._source)
         if place:
-            return _refusal(f"the {what} is not UTF-8: {place}", USAGE_STATUS, options)
+            return self._refusal(f"the {what} is not UTF-8: {place}", USAGE_STATUS, options)
         with muted():  # what the parser warns of is said when the statement runs
             idiom = shell_idiom(rest, self._is_defined)
         if idiom:
             problem = f"this is Python, not a shell; nothing was run of: {idiom}"
-            return _refusal(problem, NO_PYTHON_STATUS, options)
+            return self._refusal(problem, NO_PYTHON_STATUS, options)
         # Below as many blank lines as stood above it, so that its lines keep their numbers.
         source = normalise(rest)
         above = count_lines(self._source) - count_lines(source)
-        return "\n" * above + str(options) + source
+        # A space in front of all keeps a secret.
+        space = " " if self._source.startswith(" ") else ""
+        return space + "\n" * above + str(options) + source
+
+    def _refusal(self, problem: str, status: int, options: Options) -> Outcome:
+        """Say why nothing was run. The text quotes what was typed."""
+        outcome = Outcome(
+            OutcomeKind.EXCEPTION,
+            f"console: {problem}",
+            status=status,
+            secret=self._host.history.is_secret(self._source),
+        )
+        if options.as_json:
+            return replace(outcome, document=write_document(outcome, Facts()))
+        return outcome
 
     def _wants_json(self) -> bool:
         wanted = self._terminal.kind.variable("CONSOLE_FORMAT") or "text"
@@ -159,14 +173,6 @@ class OnceFrontend:
         """Read nothing more."""
         self._done = True
         self._complete.set()
-
-
-def _refusal(problem: str, status: int, options: Options) -> Outcome:
-    """Say why nothing was run."""
-    outcome = Outcome(OutcomeKind.EXCEPTION, f"console: {problem}", status=status)
-    return (
-        replace(outcome, document=write_document(outcome, Facts())) if options.as_json else outcome
-    )
 
 
 def _undecodable(text: str) -> str:

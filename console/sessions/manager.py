@@ -15,6 +15,7 @@ from console.introspect.sessions import SessionFacts
 from console.sessions.admission import refusal
 from console.sessions.history import HistoryStore
 from console.sessions.session import Session, SessionState
+from console.sessions.startup import UserStartup
 from console.text import escape_line
 
 logger = logging.getLogger("console.sessions")
@@ -38,6 +39,7 @@ class SessionManager:
         *,
         namespace: dict[str, Any],
         history: HistoryStore,
+        startup: UserStartup,
         events: EventBus,
         make_frontend: MakeFrontend,
         make_evaluator: MakeEvaluator,
@@ -49,6 +51,7 @@ class SessionManager:
         self._settings = settings
         self._namespace = namespace
         self._history = history
+        self._startup = startup
         self._events = events
         self._make_frontend = make_frontend
         self._make_evaluator = make_evaluator
@@ -88,6 +91,7 @@ class SessionManager:
                 history=self._history.for_user(principal.user),
                 events=self._events,
                 greeting=self._greeting(principal),
+                startup=self._startup,
                 pending_output_characters=self._pending_output_characters,
             )
             evaluator = self._make_evaluator(session)

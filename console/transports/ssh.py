@@ -182,6 +182,10 @@ class SshListener:
             self._idle.set()
 
 
+_COMMAND = "Command: %s"
+"""How asyncssh's log shows what is to be run."""
+
+
 class _Log(SSHLogger):
     """asyncssh's log of one connection, on a logger of ours, and made safe.
 
@@ -194,6 +198,8 @@ class _Log(SSHLogger):
         """Log a line, whatever the peer has sent."""
         level = logging.DEBUG if level == logging.INFO else level
         if self.isEnabledFor(level):
+            if args and str(msg).endswith(_COMMAND):  # a statement, which may hold a secret
+                args = (f"({len(str(args[0]))} characters)",)
             text = str(msg) % tuple(map(_shown, args)) if args else str(msg)
             super().log(level, "%s", escape_line(text, 500))
 
