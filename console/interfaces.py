@@ -328,6 +328,9 @@ class Terminal(Protocol):
     def abort(self) -> None:
         """End now, whatever is still unsent. Can be called twice."""
 
+    def disconnect(self) -> None:
+        """End the whole connection, with whatever else is open on it. Can be called twice."""
+
 
 Admission = Callable[[Principal, Terminal], None]
 """What a transport calls with an authenticated terminal: the session manager's ``admit``."""

@@ -8,7 +8,7 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,8 +18,8 @@ from console.auth.public_keys import fingerprint
 from console.config import ListenSettings, LoginSettings, SshSettings, TelnetsSettings
 from console.errors import ConfigurationError, ListenError
 from console.events import EventBus
-from console.interfaces import Admission
-from console.state import exposure
+from console.interfaces import Admission, Principal
+from console.state import exposure, exposure_above
 from console.transports.strangers import Strangers
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ class Shared:
     login: LoginSettings
     banner: str
     keys: Path
+    too_many: Callable[[Principal, Sequence[Principal]], str]
 
 
 class Door:
@@ -154,6 +155,7 @@ class Door:
             strangers=shared.strangers,
             events=shared.events,
             grace_seconds=shared.login.grace_seconds,
+            too_many=shared.too_many,
         )
         self._use_host_keys(listener, keys)
         return listener
@@ -200,7 +202,12 @@ def load_certificate(settings: TelnetsSettings) -> ssl.SSLContext:
 
     key = settings.key or settings.certificate
     try:
-        open_to_others = exposure(key, Path(key).stat(), secret=True)
+        open_to_others = (
+            exposure(key, Path(key).stat(), secret=True)
+            or exposure_above(key)
+            or exposure(settings.certificate, Path(settings.certificate).stat(), secret=False)
+            or exposure_above(settings.certificate)
+        )
         if open_to_others:
             raise ConfigurationError("telnets.key", str(key), str(open_to_others))
         return tls_context(str(settings.certificate), str(key))
@@ -247,7 +254,7 @@ def bind(settings: ListenSettings, on_close: Callable[..., Any]) -> tuple[socket
 
 def _bind_unix(path: Path, settings: ListenSettings, on_close: Callable[..., Any]) -> socket.socket:
     """Bind a Unix socket that only we can connect to, in a directory that only we can change."""
-    open_to_others = exposure(path.parent, path.parent.stat(), secret=False)
+    open_to_others = exposure(path.parent, path.parent.stat(), secret=False) or exposure_above(path)
     if open_to_others:
         raise ListenError(settings.name, str(path), open_to_others.problem, open_to_others.remedy)
     _remove_stale(path, settings)

@@ -90,8 +90,12 @@ class _Target(Protocol):
     def same(self, other: object) -> bool:
         """Whether another target is this place."""
 
-    def label(self) -> str:
-        """Name it without running any code of the owner or the key."""
+    def label(self, *, keys: bool = True) -> str:
+        """Name it without running any code of the owner or the key.
+
+        Args:
+            keys: Whether to show what somebody typed as a key: it may be a secret.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +153,7 @@ class _Attribute:
             isinstance(other, _Attribute) and other.owner is self.owner and other.name == self.name
         )
 
-    def label(self) -> str:
+    def label(self, *, keys: bool = True) -> str:
         return f"{_label_of(self.owner)}.{plain(self.name)}"
 
 
@@ -176,7 +180,9 @@ class _Item:
     def same(self, other: object) -> bool:
         return isinstance(other, _Item) and other.owner is self.owner and other.key == self.key
 
-    def label(self) -> str:
+    def label(self, *, keys: bool = True) -> str:
+        if not keys:
+            return f"{_label_of(self.owner)}[...]"
         try:
             shown = repr(self.key) if type(self.key) in _PLAIN_KEYS else _label_of(self.key)
         except ValueError:  # an int of more than 4,300 digits

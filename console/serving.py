@@ -48,6 +48,7 @@ from console.interfaces import (
 from console.listening import Door, Listener, Shared, Transport, bind
 from console.namespace import Namespace
 from console.patches import PatchJournal
+from console.sessions.admission import refusal
 from console.sessions.history import HistoryStore
 from console.sessions.manager import SessionManager
 from console.sessions.session import Session
@@ -157,17 +158,19 @@ class Server:
         shared = Shared(
             authenticator=authenticator,
             strangers=Strangers(
-                self._events,
-                source_of,
-                plan.login.connections,
-                plan.login.connections_per_source,
-                loop.call_later,
+                events=self._events,
+                source_of=source_of,
+                most=plan.login.connections,
+                most_per_source=plan.login.connections_per_source,
+                is_welcome=authenticator.is_welcome,
+                later=loop.call_later,
             ),
             admit=manager.admit,
             events=self._events,
             login=plan.login,
             banner=self._banner(),
             keys=plan.keys,
+            too_many=functools.partial(refusal, plan.sessions, what="connections"),
         )
         self._doors = [Door(settings, shared) for settings in plan.listeners]
         for door in self._doors:

@@ -1,6 +1,7 @@
 """Ways in beside plain ports: TLS, Unix sockets; strangers at the wrong door; keys read anew."""
 
 import contextlib
+import gc
 import os
 import socket
 import ssl
@@ -10,10 +11,20 @@ import subprocess
 import pytest
 
 from clients import SSH_OPTIONS, need
-from console import Console, LoginSettings, TelnetSettings, TelnetsSettings
+from console import (
+    Console,
+    LoginSettings,
+    MemoryCredentials,
+    Role,
+    SessionSettings,
+    TelnetSettings,
+    TelnetsSettings,
+)
 from console.config import SshSettings
 from console.errors import ConfigurationError, ListenError
+from console.transports.ssh import Connection
 from rawsession import Raw
+from rawssh import CHANNEL_REQUEST, Gone, RawSsh, boolean, string, uint32
 from servers import DEADLINE_SECONDS, clean_environment, make_key, wait_until
 
 
@@ -108,7 +119,7 @@ def test_a_session_within_tls(tls):
     with contextlib.closing(Wrapped(connect_tls(listener.port, certificate))) as session:
         assert session.socket.version() == "TLSv1.3"
         assert session.run("foo").endswith("12\n")
-        assert len(session.run("'x' * 50_000")) > 50_000
+        assert len(session.run("print('x' * 50_000)")) > 50_000
         session.send("exit()\n")
         with contextlib.suppress(ssl.SSLError):  # an end without TLS's own, if it came to that
             while session.socket.recv(65536):
@@ -360,3 +371,79 @@ def test_silence_is_cut(transport, make, caplog):
         wait_until(lambda: caplog.messages, "a line in the log")
     assert len(caplog.messages) == 1
     assert "reason=no login within 0.3 seconds" in caplog.messages[0]
+
+
+# ---- after the login
+
+
+@pytest.fixture
+def inside(make):
+    """A console with two users, and an SSH connection of one that has logged in."""
+    store = MemoryCredentials({"boss": "sekrit", "view": "viewpw"}, roles={"view": Role.VIEWER})
+    console = make(ssh=0, telnet=0, credentials=store, namespace={})
+    with console, RawSsh(console.ssh_port) as client:
+        assert client.knock().guess("view", "viewpw")
+        yield console, store, client
+
+
+def test_who_is_taken_out_gets_no_other_session(inside, caplog):
+    """On a connection from before, too: the next session is refused and the connection ended."""
+    _, store, client = inside
+    first = client.open_session()
+    assert client.ask_channel(first, "exec", string("whoami"))
+    store.remove("view")
+    with pytest.raises((Gone, AssertionError)):
+        client.open_session()
+    wait_until(lambda: "the user or the key has been taken out" in caplog.text, "a line")
+
+
+def test_who_is_kicked_loses_the_connection(inside):
+    """A kick ends the connection, on which the next session could be opened without a login."""
+    console, _, client = inside
+    channel = client.open_session()
+    assert client.ask_channel(channel, "shell")
+    with contextlib.closing(Raw(console.telnet_port)) as boss:
+        assert "'view'" in boss.run("kick(1); [one.user for one in who()]")
+        client.wait_gone()
+
+
+def test_a_connection_without_a_session_ends(make, monkeypatch, caplog):
+    """A connection on which nothing is open, that no list shows, is not kept for ever."""
+    from console.transports import ssh
+
+    monkeypatch.setattr(ssh, "IDLE_SECONDS", 0.2)
+    with make(ssh=0) as console, RawSsh(console.ssh_port) as client:
+        assert client.knock().guess("boss", "sekrit")
+        client.wait_gone()
+
+
+def test_connections_after_login_are_limited(make, caplog):
+    """Connections that have logged in have the limits of sessions, though they have none."""
+    with (
+        make(ssh=0, sessions=SessionSettings(most=3, per_user=2)) as console,
+        contextlib.ExitStack() as stack,
+    ):
+        for _ in range(2):
+            client = stack.enter_context(RawSsh(console.ssh_port))
+            assert client.knock().guess("boss", "sekrit")
+        third = stack.enter_context(RawSsh(console.ssh_port)).knock()
+        third.guess("boss", "sekrit")
+        third.wait_gone()
+    assert "reason=you have 2 connections open" in caplog.text
+
+
+def test_what_a_client_sends_of_its_environment_is_not_kept(inside):
+    """Variables that nobody asked for are dropped, and long ones cut, however many come."""
+    console, _, client = inside
+    channel = client.open_session()
+    for number in range(50):
+        variable = string(f"X{number}") + string("x" * 30_000)
+        client.send(CHANNEL_REQUEST, uint32(channel), string("env"), boolean(False), variable)
+    wanted = string("LANG") + string("y" * 30_000)
+    assert client.ask_channel(channel, "env", wanted)
+    (connection,) = [
+        one for one in gc.get_objects() if isinstance(one, Connection) and one.principal is not None
+    ]
+    (kept,) = [one._env for one in connection._channels.values()]
+    assert kept == {b"LANG": b"y" * 64}
+    assert console.listeners

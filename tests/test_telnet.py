@@ -239,7 +239,12 @@ async def a_site(host="127.0.0.1", **overrides):
         authenticator=Authenticator(overrides.get("authenticate", site.authenticate)),
         admit=overrides.get("admit", site.admit),
         strangers=Strangers(
-            bus, lambda peer: peer.host, overrides.get("strangers", 64), 16, no_later
+            events=bus,
+            source_of=lambda peer: peer.host,
+            most=overrides.get("strangers", 64),
+            most_per_source=16,
+            is_welcome=lambda _: False,
+            later=no_later,
         ),
         events=bus,
         grace_seconds=overrides.get("grace_seconds", 30.0),

@@ -80,6 +80,17 @@ def test_the_operator_elsewhere_is_not_locked_out(throttle):
     assert throttle.delay_seconds(ELSEWHERE, "ann") == pytest.approx(0.3)
 
 
+def test_guesses_from_everywhere_take_turns(throttle):
+    """Where a user has been guessed at, who never came in before waits for a turn."""
+    throttle.succeeded(ELSEWHERE)
+    assert not throttle.is_besieged(HERE, "boss")
+    for number in range(FREE_FAILURES_AT_A_USER + 1):
+        fail(throttle, 1, Peer(f"203.0.113.{number}", 1))
+    assert throttle.is_besieged(HERE, "boss")
+    assert not throttle.is_besieged(HERE, "ann")
+    assert not throttle.is_besieged(ELSEWHERE, "boss")
+
+
 def test_guesses_from_everywhere_at_one_user_slow_down(throttle):
     """A user who is guessed at from many addresses costs each of them more and more."""
     for number in range(20):
@@ -189,7 +200,7 @@ def test_a_source_has_one_turn_at_a_time():
                 busy -= 1
 
         await asyncio.gather(*(one(number) for number in range(5)))
-        assert order == [0, 1, 2, 3, 4]
+        assert order == [0, 4, 3, 2, 1]
 
     asyncio.run(main())
 
@@ -267,7 +278,14 @@ def crowd():
     events = []
     bus = EventBus()
     bus.subscribe(events.append)
-    strangers = Strangers(bus, source_of, 6, 3, lambda _, call: strangers_later.append(call))
+    strangers = Strangers(
+        events=bus,
+        source_of=source_of,
+        most=6,
+        most_per_source=3,
+        is_welcome=lambda peer: peer.host == "192.0.2.99",
+        later=lambda _, call: strangers_later.append(call),
+    )
     strangers_later.clear()
 
     def come(host):
@@ -337,6 +355,15 @@ def test_of_equal_sources_the_first_makes_room(crowd):
     _, come, _ = crowd
     all_of_them = [come(f"192.0.2.{number}") for number in range(7)]
     assert [one.aborted for one in all_of_them] == [True] + [False] * 6
+
+
+def test_where_somebody_came_in_before_is_spared(crowd):
+    """Where all have as many, the one who may be an operator stays."""
+    _, come, _ = crowd
+    operator = come("192.0.2.99")
+    others = [come(f"192.0.2.{number}") for number in range(20)]
+    assert not operator.aborted
+    assert sum(one.aborted for one in others) == 15
 
 
 def test_who_has_logged_in_is_not_counted(crowd):

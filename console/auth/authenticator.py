@@ -17,7 +17,7 @@ import functools
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from console.auth.grants import grant
@@ -105,6 +105,9 @@ class Authenticator:
         peer: Peer,
     ) -> Principal | None:
         user = user[:LOGIN_LINE_CHARACTERS]
+        if self._throttle.is_besieged(peer, user):
+            async with self._turns.of(f"user {user}") as at_user:
+                at_user.free_at = asyncio.get_running_loop().time() + INTERVAL_SECONDS
         began = asyncio.get_running_loop().time()
         # Before anything that can be cancelled: who hangs up leaves the delay to who comes next.
         turn.free_at = began + self._throttle.delay_seconds(peer, user)
@@ -154,6 +157,27 @@ class Authenticator:
         await sleep_until(now + KEY_ANSWER_SECONDS - (now - began) % KEY_ANSWER_SECONDS)
         return found
 
+    async def renew(
+        self, principal: Principal, offered: OfferedKey | None, peer: Peer
+    ) -> Principal | None:
+        """Look somebody who came in a while ago up again, before they get another session.
+
+        Args:
+            principal: Who came in.
+            offered: The key that they came with; None for a password.
+            peer: Where they are.
+
+        Returns:
+            The same with the role, and what else their key allows, of today; None if they, or
+            the key, have been taken out meanwhile.
+        """
+        try:
+            return await self._worker.run(
+                functools.partial(self._look_up_again, principal, offered, peer), rank=_FIRST
+            )
+        except Refused:
+            return None
+
     def key_refused(self, user: str, reason: str, *, transport: str, peer: Peer) -> None:
         """Tell that somebody was turned away who came with a key."""
         self._failed(user, "publickey", reason, transport=transport, peer=peer)
@@ -188,6 +212,10 @@ class Authenticator:
     async def _refresh(self) -> None:
         with contextlib.suppress(Refused):  # the next connection asks again
             self.asks_for_code = await self._worker.run(self._has_second_factors, rank=_FIRST)
+
+    def is_welcome(self, peer: Peer) -> bool:
+        """Whether somebody has come in from there before."""
+        return self._throttle.is_welcome(peer)
 
     # ---- the end
 
@@ -245,6 +273,23 @@ class Authenticator:
         except (Exception, SystemExit) as error:  # noqa: BLE001 - as in _check_password()
             self._log_store_error(user, error)
             return "the credential store failed"
+
+    def _look_up_again(
+        self, principal: Principal, offered: OfferedKey | None, peer: Peer
+    ) -> Principal | None:
+        if offered is not None:
+            found = self._find_key(principal.user, offered, peer)
+            if isinstance(found, str):
+                return None
+            granted, role = found
+            return replace(principal, role=role, command=granted.command, pty=granted.pty)
+        try:
+            if self._store.password_hash(principal.user) is None:
+                return None
+            return replace(principal, role=self._role(principal.user))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - as in _check_password()
+            self._log_store_error(principal.user, error)
+            return None
 
     def _has_second_factors(self) -> bool:
         try:

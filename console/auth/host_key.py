@@ -24,6 +24,7 @@ from console.auth.ssh_keys import import_private_key, make_private_key
 from console.errors import KeyFileError
 from console.state import (
     exposure,
+    exposure_above,
     locked,
     make_private_directory,
     read_with_status,
@@ -92,7 +93,7 @@ def load_host_key(path: str | os.PathLike[str]) -> SSHKey:
         raise KeyFileError(
             place, f"cannot be read: {error.strerror}", "name the file of a private key"
         ) from error
-    open_to_others = exposure(path, status, secret=True)
+    open_to_others = exposure(path, status, secret=True) or exposure_above(path)
     if open_to_others:
         raise KeyFileError(place, open_to_others.problem, open_to_others.remedy)
     key = _import(data, place, name, make_one)

@@ -16,7 +16,7 @@ from typing import Final
 RSA_BITS: Final = 2048
 """The smallest RSA key let in, as in OpenSSH 9 configured by most systems; NIST advises 3072."""
 
-_RSA_BITS_MOST = 16384
+_RSA_BITS_MOST = 8192
 
 _RSA_EXPONENT = 65537
 """The smallest public exponent of FIPS 186-5 (5.1), and the one that every generator uses."""

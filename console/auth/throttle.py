@@ -5,6 +5,10 @@ guess came from, and, after some more of them, with those at the user who was gu
 makes one guess at a time, and its delay is served inside of that (``turns.py``), so that a
 thousand connections from one address guess no faster than one.
 
+Who comes from many addresses need not wait for any of these delays. So guesses at a user who has
+been guessed at take turns as well, ten a second, but for those who come from where somebody has
+come in before.
+
 Nobody is ever locked out: a delay is for failures only, and one that many sources have brought
 upon a user is served by each of them, not by the operator who comes from somewhere else with the
 right password. What has been counted lapses, one failure each half minute.
@@ -89,6 +93,15 @@ class Throttle:
         at_user = self._users.count(user) - FREE_FAILURES_AT_A_USER
         doublings = min(max(at_source, at_user, 0.0), 32.0)
         return max(base, min(base * 2.0 ** int(doublings), self._settings.failure_most_seconds))
+
+    def is_besieged(self, peer: Peer, user: str) -> bool:
+        """Whether a guess at this user has to wait for its turn among those from elsewhere."""
+        guessed_at = self._users.count(user) > FREE_FAILURES_AT_A_USER
+        return guessed_at and source_of(peer) not in self._welcome
+
+    def is_welcome(self, peer: Peer) -> bool:
+        """Whether somebody has come in from there before."""
+        return source_of(peer) in self._welcome
 
     def failed(self, peer: Peer, user: str) -> None:
         """Count a wrong guess."""

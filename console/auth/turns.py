@@ -16,8 +16,34 @@ class Turn:
 
     def __init__(self) -> None:
         self.free_at = 0.0
-        self.lock = asyncio.Lock()
-        self.users = 0
+        self.busy = False
+        self.waiting: list[asyncio.Future[None]] = []
+
+    async def take(self) -> None:
+        """Wait until it is ours. The one who came last is next.
+
+        Where a guesser keeps many waiting, somebody else at the same address, behind the same
+        gateway say, waits for one of them and not for all.
+        """
+        if self.busy:
+            mine = asyncio.get_running_loop().create_future()
+            self.waiting.append(mine)
+            try:
+                await mine
+            except asyncio.CancelledError:
+                if mine.done() and not mine.cancelled():  # it had just become ours
+                    self.give()
+                raise
+        self.busy = True
+
+    def give(self) -> None:
+        """Let the next one have it."""
+        while self.waiting:
+            following = self.waiting.pop()
+            if not following.done():
+                following.set_result(None)  # and it stays busy meanwhile
+                return
+        self.busy = False
 
 
 class Turns:
@@ -28,22 +54,21 @@ class Turns:
 
     @contextlib.asynccontextmanager
     async def of(self, source: str) -> AsyncIterator[Turn]:
-        """Wait until it is this source's turn; first come, first served."""
+        """Wait until it is this source's turn."""
         turn = self._turns.get(source)
         if turn is None:
             turn = self._turns[source] = Turn()
-        turn.users += 1
+        await turn.take()
         try:
-            async with turn.lock:
-                await sleep_until(turn.free_at)
-                yield turn
+            await sleep_until(turn.free_at)
+            yield turn
         finally:
-            turn.users -= 1
-            if not turn.users:
+            turn.give()
+            if not turn.busy:
                 asyncio.get_running_loop().call_at(turn.free_at, self._forget, source, turn)
 
     def _forget(self, source: str, turn: Turn) -> None:
-        if not turn.users and self._turns.get(source) is turn:
+        if not turn.busy and self._turns.get(source) is turn:
             if turn.free_at > asyncio.get_running_loop().time():
                 asyncio.get_running_loop().call_at(turn.free_at, self._forget, source, turn)
             else:

@@ -89,7 +89,7 @@ class Inspection:
             self._journal.glance(),
             {
                 "PATCH": lambda row: row.number,
-                "TARGET": lambda row: row.target.label(),
+                "TARGET": lambda row: row.target.label(keys=self._sources),
                 "BY": lambda row: row.who,
                 "MADE": lambda row: moment(row.made_at),
                 "UNDONE": lambda row: "-" if row.ends_at is None else moment(row.ends_at),

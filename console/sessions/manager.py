@@ -157,6 +157,8 @@ class SessionManager:
         why = f": {escape_line(reason)}" if reason else ""
         session.end(f"{escape_line(by)} has ended this session{why}")
         self._loop.call_later(_END_SECONDS, self._cut, session)
+        # Else they would open the next session on the same connection, without a login.
+        self._loop.call_later(_END_SECONDS, session.terminal.disconnect)
 
     def _cut(self, session: Session) -> None:
         if session.number in self._sessions:

@@ -13,7 +13,7 @@ import logging
 import socket
 import weakref
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import asyncssh
 from asyncssh.logging import SSHLogger
@@ -39,7 +39,7 @@ from console.transports.peers import (
     peer_of,
     wrong_protocol,
 )
-from console.transports.ssh_terminal import SshTerminal, take_any_command
+from console.transports.ssh_terminal import SshTerminal, take_any_command, take_few_variables
 from console.transports.strangers import Strangers
 
 logger = logging.getLogger("console.ssh")
@@ -65,6 +65,12 @@ CODE_PROMPT = "Code (Enter if you have none): "
 
 _GUESSES_ENDED = "too many tries"
 
+IDLE_SECONDS: Final = 300.0
+"""How long a connection may be open without a session, as a ControlMaster that waits for one."""
+
+_FRESH_SECONDS: Final = 5.0
+"""So long after a login its user need not be looked up again, for the first session."""
+
 
 class Authenticator(Protocol):
     """What this transport asks of the authenticator."""
@@ -89,6 +95,11 @@ class Authenticator(Protocol):
     def key_refused(self, user: str, reason: str, *, transport: str, peer: Peer) -> None:
         """Tell that somebody was turned away who came with a key."""
 
+    async def renew(
+        self, principal: Principal, offered: OfferedKey | None, peer: Peer
+    ) -> Principal | None:
+        """Look up again somebody who came in a while ago; None if they are no longer let in."""
+
 
 ReadOffer = Callable[[bytes], "tuple[OfferedKey, asyncssh.SSHKey] | None"]
 
@@ -103,6 +114,8 @@ class SshListener:
         strangers: Where connections are counted before login.
         events: Where `ConnectionDropped` is published.
         grace_seconds: From connection to login.
+        too_many: Tells why a user may not have one more connection than so many, of so many in
+            all; empty if they may.
     """
 
     def __init__(
@@ -114,7 +127,9 @@ class SshListener:
         strangers: Strangers,
         events: EventBus,
         grace_seconds: float,
+        too_many: Callable[[Principal, Sequence[Principal]], str],
     ) -> None:
+        self.too_many = too_many
         self.authenticator = authenticator
         self.read_offer = read_offer
         self.admit = admit
@@ -267,6 +282,12 @@ class Connection(asyncssh.SSHServerConnection):
         if self._owner is not None:
             self._owner.release_writing()
 
+    @property
+    def principal(self) -> Principal | None:
+        """Who has logged in."""
+        login: _Login | None = self._owner  # None once it is closed
+        return None if login is None else login.principal
+
     def drop(self, reason: str) -> None:
         """End the connection for breaking a rule."""
         self._listener.drop(str(self.peer), reason)
@@ -307,6 +328,10 @@ class _Login(asyncssh.SSHServer):
         self._clogged = False
         self._terminals: weakref.WeakSet[SshTerminal] = weakref.WeakSet()
         self._candidate: tuple[str, Callable[[], Principal]] | None = None
+        self._offered: OfferedKey | None = None
+        self._logged_in_at = 0.0
+        self._has_opened = False
+        self._idle: asyncio.TimerHandle | None = None
         self.principal: Principal | None = None
 
     # ---- its life
@@ -319,6 +344,7 @@ class _Login(asyncssh.SSHServer):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._connection is None:
             return
+        self._stop_idling()
         self._listener.lost(self._connection)
         if self.principal is None:
             if isinstance(exc, asyncssh.ConnectionLost) and "timeout" in str(exc):
@@ -374,7 +400,7 @@ class _Login(asyncssh.SSHServer):
             self._key_refusal = username, answer
             return None
         if signed:
-            self._candidate = (username, answer)
+            self._candidate, self._offered = (username, answer), offer[0]
         return offer[1]
 
     def signature_refused(self, username: str) -> None:
@@ -428,7 +454,7 @@ class _Login(asyncssh.SSHServer):
             if self._tries >= LOGIN_TRIES:
                 self._end(None, _GUESSES_ENDED)
             return False
-        self._candidate = (username, lambda: principal)
+        self._candidate, self._offered = (username, lambda: principal), None
         return True
 
     def _count_try(self) -> None:
@@ -453,8 +479,31 @@ class _Login(asyncssh.SSHServer):
             logger.error("%s: login without a checked proof; ended", self._peer)
             connection.abort()
             return
-        self.principal = self._candidate[1]()
+        others = [one.principal for one in self._listener.connections if one is not connection]
+        principal = self._candidate[1]()
+        reason = self._listener.too_many(principal, [one for one in others if one is not None])
+        if reason:
+            self._end(reason, reason)
+            return
+        self.principal = principal
+        self._logged_in_at = asyncio.get_running_loop().time()
         self._listener.strangers.remove(connection)
+        self._begin_to_idle()
+
+    # ---- its time without a session
+
+    def _begin_to_idle(self) -> None:
+        """End a connection on which nothing is open for a while: nobody sees it, or can kick it."""
+        self._stop_idling()
+        if self._connection is not None and not any(one.is_open for one in self._terminals):
+            self._idle = asyncio.get_running_loop().call_later(
+                IDLE_SECONDS, self._connection.disconnect, asyncssh.DISC_BY_APPLICATION, "idle"
+            )
+
+    def _stop_idling(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
 
     # ---- what it asks for
 
@@ -465,10 +514,41 @@ class _Login(asyncssh.SSHServer):
         if sum(terminal.is_open for terminal in self._terminals) >= CHANNELS:
             logger.info("%s: more than %d sessions on one connection", self._peer, CHANNELS)
             return False
-        terminal = SshTerminal(self.principal, self._listener.admit, self._listener.events)
+        self._stop_idling()
+        channel = self._connection.create_server_channel(encoding=None)
+        take_any_command(channel)
+        take_few_variables(channel)
+        is_first, self._has_opened = not self._has_opened, True
+        is_fresh = (
+            is_first and asyncio.get_running_loop().time() < self._logged_in_at + _FRESH_SECONDS
+        )
+        return channel, self._terminal(self.principal) if is_fresh else self._renewed()
+
+    async def _renewed(self) -> SshTerminal:
+        """Open another terminal for somebody who came in a while ago, if they still may."""
+        principal = self.principal
+        if principal is not None:
+            principal = await self._listener.authenticator.renew(
+                principal, self._offered, self._peer
+            )
+        if principal is None:
+            self._end("the user or the key has been taken out", "you are not let in any more")
+            raise asyncssh.ChannelOpenError(
+                asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "you are not let in any more"
+            )
+        self.principal = principal
+        return self._terminal(principal)
+
+    def _terminal(self, principal: Principal) -> SshTerminal:
+        assert self._connection is not None  # noqa: S101 - a channel was opened on it
+        terminal = SshTerminal(
+            principal,
+            self._listener.admit,
+            self._listener.events,
+            self._connection,
+            self._begin_to_idle,
+        )
         self._terminals.add(terminal)
         if self._clogged:
             terminal.hold_writing("connection")
-        channel = self._connection.create_server_channel(encoding=None)
-        take_any_command(channel)
-        return channel, terminal
+        return terminal

@@ -26,11 +26,28 @@ _ENVIRONMENT = (
 )
 
 
+_VALUE_BYTES = 64
+"""Kept of each variable."""
+
+_WAITING_MOST = 1000
+"""What a client may say before its session has begun; more is dropped. A channel's window holds
+less typed text, and who resizes a window so often has no session to see it."""
+
+
 class SshTerminal(asyncssh.SSHServerSession[bytes]):
     """A session channel as a `Terminal`."""
 
-    def __init__(self, principal: Principal, admit: Admission, events: EventBus) -> None:
+    def __init__(
+        self,
+        principal: Principal,
+        admit: Admission,
+        events: EventBus,
+        connection: asyncssh.SSHServerConnection,
+        on_closed: Callable[[], None],
+    ) -> None:
         self._principal = principal
+        self._connection = connection
+        self._on_closed = on_closed
         self._admit = admit
         self._events = events
         self._channel: asyncssh.SSHServerChannel[bytes] | None = None
@@ -113,6 +130,9 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
         self._ended = True
         if self._channel is not None:
             self._channel.abort()
+
+    def disconnect(self) -> None:
+        self._connection.disconnect(asyncssh.DISC_BY_APPLICATION, "ended by an administrator")
 
     # ---- what the client says (SSHServerSession)
 
@@ -206,11 +226,12 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
         self._channel = None
         self._tell(lambda receiver: receiver.connection_lost())
         self._receiver = None
+        self._on_closed()
 
     def _tell(self, tell: Callable[[TerminalReceiver], None]) -> None:
         if self._receiver is not None:
             tell(self._receiver)
-        elif not self._attached:
+        elif not self._attached and len(self._waiting) < _WAITING_MOST:
             self._waiting.append(tell)
 
 
@@ -231,10 +252,29 @@ def take_any_command(channel: asyncssh.SSHServerChannel[bytes]) -> None:
     channel._process_exec_request = process  # type: ignore[method-assign]  # noqa: SLF001
 
 
+def take_few_variables(channel: asyncssh.SSHServerChannel[bytes]) -> None:
+    """Keep of the client's environment what we ask for, and nothing long.
+
+    asyncssh keeps all that is sent, as often and as long as it comes.
+    """
+    weakly = weakref.ref(channel)  # see take_any_command()
+
+    def process(packet: Any) -> bool:
+        name, value = packet.get_string(), packet.get_string()
+        packet.check_end()
+        requested = weakly()
+        if requested is None or name.decode("utf-8", "replace") not in _ENVIRONMENT:
+            return False
+        requested._env[name] = value[:_VALUE_BYTES]  # noqa: SLF001 - in the place of asyncssh's
+        return True
+
+    channel._process_env_request = process  # type: ignore[method-assign]  # noqa: SLF001
+
+
 def _environment(channel: asyncssh.SSHServerChannel[bytes]) -> Iterable[tuple[str, str]]:
     """Return the few variables that describe the terminal."""
     sent = channel.get_environment_bytes()
     for name in _ENVIRONMENT:
         value = sent.get(name.encode())
         if value is not None:
-            yield name, escape_line(value[:64].decode("utf-8", "replace"), 64)
+            yield name, escape_line(value[:_VALUE_BYTES].decode("utf-8", "replace"), _VALUE_BYTES)

@@ -2,7 +2,8 @@
 
 One list for all listeners of a console. When there are too many, one that is there has to go
 rather than the one that comes: a flood would else keep everybody out (sshd's MaxStartups, at 100).
-It is the oldest of the source that has most, so that a flood from one place ends its own.
+It is the oldest of the source that has most, so that a flood from one place ends its own; where
+sources have as many, one from where somebody has come in before is spared.
 
 A flood is told of once for each source, and then by a number each minute: it is no way to fill the
 log.
@@ -38,18 +39,22 @@ class Strangers:
         source_of: Names what the limit per source counts by.
         most: Connections in all.
         most_per_source: Connections of one source.
+        is_welcome: Whether somebody has come in from there before.
         later: Calls something after so many seconds: the loop's ``call_later``.
     """
 
     def __init__(
         self,
+        *,
         events: EventBus,
         source_of: Callable[[Peer], str],
         most: int,
         most_per_source: int,
+        is_welcome: Callable[[Peer], bool],
         later: Callable[[float, Callable[[], None]], object],
     ) -> None:
         self._events = events
+        self._is_welcome = is_welcome
         self._later = later
         self._more: dict[str, int] = {}
         self._source_of = source_of
@@ -72,7 +77,7 @@ class Strangers:
             self._end_oldest(source, f"more than {self._most_per_source} connections before login")
         elif len(self._where) > self._most:
             # Of sources with as many the one that came first.
-            crowded = max(self._sources, key=lambda source: len(self._sources[source]))
+            crowded = max(self._sources, key=self._rank)
             self._end_oldest(crowded, f"more than {self._most} connections before login in all")
 
     def remove(self, stranger: Stranger) -> None:
@@ -83,6 +88,11 @@ class Strangers:
             del of_source[stranger]
             if not of_source:
                 del self._sources[source]
+
+    def _rank(self, source: str) -> tuple[int, bool]:
+        connections = self._sources[source]
+        _, peer = next(iter(connections.values()))
+        return len(connections), not self._is_welcome(peer)
 
     def _end_oldest(self, source: str, reason: str) -> None:
         oldest, (transport, peer) = next(iter(self._sources[source].items()))

@@ -101,8 +101,9 @@ class TelnetConnection(asyncio.BufferedProtocol):
     peer = Peer("")
     command: str | None = None
 
-    def __init__(self, server: Owner) -> None:
+    def __init__(self, server: Owner, grace_seconds: float | None = None) -> None:
         self._server = server
+        self._grace_seconds = server.grace_seconds if grace_seconds is None else grace_seconds
         self._state = _State.LOGIN
         self._buffer = bytearray(READ_BYTES)
         self._decoder = Decoder()
@@ -133,7 +134,7 @@ class TelnetConnection(asyncio.BufferedProtocol):
         self._output = Output(self._transport)
         self._codec = Codec(self._output)
         self._timer = asyncio.get_running_loop().call_later(
-            self._server.grace_seconds, self._login_timed_out
+            self._grace_seconds, self._login_timed_out
         )
         self._server.connected(self)
         self._server.strangers.add(self, self._server.transport, self.peer)
@@ -203,6 +204,11 @@ class TelnetConnection(asyncio.BufferedProtocol):
             if receiver is not None:
                 receiver.connection_lost()
 
+    @property
+    def is_logged_in(self) -> bool:
+        """Whether it has come so far."""
+        return self._state is _State.OPEN
+
     # ---- Terminal
 
     @property
@@ -259,6 +265,10 @@ class TelnetConnection(asyncio.BufferedProtocol):
         if self._state is not _State.LOST:
             self._enter(_State.CLOSING)
             self._transport.abort()
+
+    def disconnect(self) -> None:
+        """End the connection, which is all there is."""
+        self.close()
 
     # ---- what arrives
 
