@@ -403,7 +403,7 @@ def test_who_is_kicked_loses_the_connection(inside):
     channel = client.open_session()
     assert client.ask_channel(channel, "shell")
     with contextlib.closing(Raw(console.telnet_port)) as boss:
-        assert "'view'" in boss.run("kick(1); [one.user for one in who()]")
+        assert "Error" not in boss.run("kick(1)")
         client.wait_gone()
 
 
