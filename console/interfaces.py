@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 __all__ = [
+    "EDITING",
+    "THEMES",
     "Admission",
     "AuthorizedKey",
     "CredentialStore",
@@ -30,7 +32,9 @@ __all__ = [
     "Outcome",
     "OutcomeKind",
     "OutputSink",
+    "Preferences",
     "Principal",
+    "SessionChoices",
     "Size",
     "Terminal",
     "TerminalKind",
@@ -81,6 +85,38 @@ class Principal:
     transport: str
     peer: str
     method: str
+
+
+EDITING = ("emacs", "vi")
+"""How the keys of the editor work."""
+
+THEMES = ("terminal", "dark", "light", "plain")
+"""Colours of the editor: the terminal's own sixteen, for a dark or a light ground, or none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What a user has chosen for their sessions; ``mode`` is empty if they leave it to us."""
+
+    editing: str = "emacs"
+    theme: str = "terminal"
+    mode: str = ""
+
+
+class SessionChoices(Protocol):
+    """The preferences that hold in one session. Safe to use from any thread."""
+
+    now: Preferences
+
+    def choose(self, name: str, value: str, *, keep: bool = True) -> str:
+        """Change one for this session, and for later ones of the user unless told not to.
+
+        Returns:
+            Why it holds for this session only; empty if nothing is wrong.
+
+        Raises:
+            ValueError: If there is no such choice.
+        """
 
 
 # ---------------------------------------------------------------- where: terminals
@@ -285,6 +321,10 @@ class FrontendHost(Protocol):
     @property
     def namespace(self) -> dict[str, Any]:
         """The live names, for completion. Never written."""
+
+    @property
+    def preferences(self) -> Preferences:
+        """What the user prefers, as it is now: looked at before each prompt."""
 
     def names(self) -> Iterable[str]:
         """Return the names that the session adds to the builtins, for completion."""

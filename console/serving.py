@@ -38,6 +38,7 @@ from console.namespace import Namespace
 from console.patches import PatchJournal
 from console.sessions.history import HistoryStore
 from console.sessions.manager import SessionManager
+from console.sessions.preferences import PreferenceStore
 from console.sessions.session import Session
 
 logger = logging.getLogger("console")
@@ -145,6 +146,7 @@ class Server:
         manager = SessionManager(
             namespace=plan.namespace,
             history=HistoryStore(plan.history),
+            preferences=PreferenceStore(plan.history),
             events=self._events,
             make_frontend=choose_frontend,
             make_evaluator=self._make_evaluator,
@@ -247,10 +249,19 @@ class Server:
             settings=self._plan.evaluation,
             statements=self._statements,
         )
+        if session.preferences.mode:
+            evaluator.set_mode(session.preferences.mode)
         principal = session.principal
         who = f"{principal.user} over {principal.transport} from {principal.peer}"
         session.private_names.update(
-            private_names(evaluator, self.host, self._statements, self.journal, who)
+            private_names(
+                evaluator,
+                self.host,
+                self._statements,
+                self.journal,
+                choices=session.choices,
+                who=who,
+            )
         )
         return evaluator
 

@@ -19,7 +19,7 @@ from console.frontends.choice import choose_frontend
 from console.frontends.fullscreen import FullscreenFrontend
 from console.frontends.line import LineFrontend
 from console.frontends.once import OnceFrontend
-from console.interfaces import Outcome, OutcomeKind, Size, TerminalKind
+from console.interfaces import Outcome, OutcomeKind, Preferences, Size, TerminalKind
 
 CAPABLE = TerminalKind("xterm-256color")
 DUMB = TerminalKind("dumb")
@@ -79,6 +79,7 @@ class FakeHost:
         self.terminal = FakeTerminal(kind, command)
         self.history = FakeHistory(*history)
         self.namespace = namespace or {}
+        self.preferences = Preferences()
 
     def names(self):
         return ("exit", "help")

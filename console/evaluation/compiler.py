@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from console.config import MODES
 from console.evaluation.loop_bound import needs_loop
+from console.introspect.describe import PATH
 
 _FUTURE_MASK: Final = 0x1FF0000
 """The bits that ``from __future__`` sets in ``co_flags`` (CPython: PyCF_MASK)."""
@@ -84,6 +85,26 @@ def split_mode(source: str) -> tuple[str, str]:
 _MODE = re.compile(rf"\s*%({'|'.join(MODES)})(?:[ \t]*\n|[ \t]+|$)")
 
 
+QUESTION_NAME: Final = "__look__"
+"""The session's own name that a question calls."""
+
+_QUESTION = re.compile(rf"\s*(?:(\?\??)\s*({PATH})?|({PATH})\s*(\?\??))\s*")
+
+
+def answer_question(source: str) -> str:
+    """Turn ``name?``, ``name??``, ``?name`` or ``?``, which are no Python, into a call.
+
+    Everything else is returned as it is.
+    """
+    if "?" not in source or len(source) > 1000:
+        return source
+    match = _QUESTION.fullmatch(source)
+    if match is None:
+        return source
+    marks, path = match[1] or match[4], match[2] or match[3] or ""
+    return f"{QUESTION_NAME}({path!r}, {marks == '??'})"
+
+
 def compile_statement(
     source: str, filename: str, namespace: Mapping[str, Any], future_flags: int = 0
 ) -> Statement:
@@ -99,6 +120,7 @@ def compile_statement(
         SyntaxError: And what else ``compile`` raises: ValueError (a null byte), OverflowError,
             MemoryError, RecursionError.
     """
+    source = answer_question(source)
     try:
         return _compile_apart(source, filename, namespace, future_flags)
     except RecursionError:

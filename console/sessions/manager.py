@@ -10,6 +10,7 @@ from typing import Any
 from console.events import EventBus
 from console.interfaces import Evaluator, Frontend, FrontendHost, Principal, Terminal
 from console.sessions.history import HistoryStore
+from console.sessions.preferences import PreferenceStore
 from console.sessions.session import Session
 
 logger = logging.getLogger("console.sessions")
@@ -29,6 +30,7 @@ class SessionManager:
         *,
         namespace: dict[str, Any],
         history: HistoryStore,
+        preferences: PreferenceStore,
         events: EventBus,
         make_frontend: MakeFrontend,
         make_evaluator: MakeEvaluator,
@@ -37,6 +39,7 @@ class SessionManager:
     ) -> None:
         self._namespace = namespace
         self._history = history
+        self._preferences = preferences
         self._events = events
         self._make_frontend = make_frontend
         self._make_evaluator = make_evaluator
@@ -64,6 +67,7 @@ class SessionManager:
                 terminal=terminal,
                 namespace=self._namespace,
                 history=self._history.for_user(principal.user),
+                choices=self._preferences.for_session(principal.user),
                 events=self._events,
                 greeting=self._greeting(principal),
                 pending_output_characters=self._pending_output_characters,

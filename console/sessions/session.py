@@ -27,7 +27,9 @@ from console.interfaces import (
     HistoryLog,
     Outcome,
     OutcomeKind,
+    Preferences,
     Principal,
+    SessionChoices,
     Terminal,
 )
 from console.limits import PASTE_CHARACTERS, TYPEAHEAD_CHARACTERS
@@ -58,6 +60,7 @@ class Session:
         terminal: Terminal,
         namespace: dict[str, Any],
         history: HistoryLog,
+        choices: SessionChoices,
         events: EventBus,
         greeting: str,
         pending_output_characters: int,
@@ -67,6 +70,7 @@ class Session:
         self.terminal = terminal
         self.namespace = namespace
         self.history = history
+        self.choices = choices
         self.opened_at = time.time()
         self.private_names: dict[str, Any] = {}
         self._events = events
@@ -94,6 +98,11 @@ class Session:
     def state(self) -> SessionState:
         """Where in its life the session is."""
         return self._state
+
+    @property
+    def preferences(self) -> Preferences:
+        """What the user prefers."""
+        return self.choices.now
 
     def names(self) -> Iterable[str]:
         """Return the names that the session adds to the builtins."""
