@@ -14,7 +14,7 @@ Threads: everything here lives on the console's own loop, except where a docstri
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -326,8 +326,8 @@ class FrontendHost(Protocol):
     def preferences(self) -> Preferences:
         """What the user prefers, as it is now: looked at before each prompt."""
 
-    def names(self) -> Iterable[str]:
-        """Return the names that the session adds to the builtins, for completion."""
+    def names(self) -> Mapping[str, Any]:
+        """Return what the session adds to the builtins, by name; for completion."""
 
 
 class Frontend(Protocol):

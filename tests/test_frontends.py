@@ -82,7 +82,7 @@ class FakeHost:
         self.preferences = Preferences()
 
     def names(self):
-        return ("exit", "help")
+        return {"exit": sys.exit, "help": help}
 
 
 def run(test):

@@ -114,7 +114,7 @@ class _Command:
     """A function of the console whose repr says how to use it."""
 
     def __init__(self, function: Callable[..., Any], usage: str) -> None:
-        self._function = function
+        self._function = self.__wrapped__ = function  # by which a question finds it
         self._usage = usage
         self.__doc__ = function.__doc__
 

@@ -40,16 +40,17 @@ _REORDERING = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _SPECIAL = re.compile(f"[{_JOINERS}{_REORDERING}]")
 
 
+_PYTHON = PygmentsLexer(Python3Lexer)
+"""Knows nothing of what it lexes, so that one is enough; its first costs 50 ms."""
+
+
 class BoundedLexer(Lexer):
     """Highlights Python; of a long text only the part that is looked at."""
-
-    def __init__(self) -> None:
-        self._lexer = PygmentsLexer(Python3Lexer)
 
     def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
         """Return a function that returns a line's fragments."""
         if len(document.text) <= _WHOLE_CHARACTERS:
-            return self._lexer.lex_document(document)
+            return _PYTHON.lex_document(document)
         lines = document.lines
         blocks: dict[int, list[StyleAndTextTuples]] = {}
 
@@ -74,7 +75,7 @@ class BoundedLexer(Lexer):
             line if len(line) <= _LINE_CHARACTERS else ""
             for line in lines[begin : first + _BLOCK_LINES]
         )
-        tokens = self._lexer.pygments_lexer.get_tokens_unprocessed(text)
+        tokens = _PYTHON.pygments_lexer.get_tokens_unprocessed(text)
         fragments = [(_class_of(kind), value) for _, kind, value in tokens]
         found: list[StyleAndTextTuples] = list(split_lines(fragments))[first - begin :]
         return found + [[]] * (_BLOCK_LINES - len(found))

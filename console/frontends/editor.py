@@ -148,11 +148,11 @@ class _ConsoleInput(PythonInput):
             input=input,
             output=output,
             color_depth=color_depth(self._kind),
+            _lexer=BoundedLexer(),
             _completer=DummyCompleter(),  # the buffer gets ours; ptpython's takes 1 ms to make
             _validator=_StatementValidator(),
             _extra_toolbars=[self._explanation.container],
         )
-        self._lexer = BoundedLexer()  # type: ignore[assignment]
         buffer = self.default_buffer
         self.history = buffer.history = _SharedHistory(host.history)
         buffer.completer = StaticCompleter(host.namespace, host.names)

@@ -56,15 +56,16 @@ class Explanation:
         self._text = "" if self._text else self._explain(document)
 
     def _explain(self, document: Document) -> str:
+        scopes = (self._host.namespace, self._host.names(), vars(builtins))
         for path in paths_at(document):
             try:
-                subject = find(path, (self._host.namespace, vars(builtins)))
+                subject = find(path, scopes)
             except (NameError, AttributeError, LookupError):
                 continue
             signature = signature_of(subject.value, bound=subject.bound) or ""
             head = f"{path}{signature}  {kind_of(subject.value, bound=subject.bound)}"
-            lines = documentation_of(subject.value).split("\n")[:_LINES]
-            return escape_controls("\n".join([head, *filter(None, [*lines[:1]]), *lines[1:]]))
+            lines = documentation_of(subject.value).splitlines()[:_LINES]
+            return escape_controls("\n".join([head, *lines]))
         return "Nothing is known of what the cursor is at without running code."
 
 

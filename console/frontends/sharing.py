@@ -53,7 +53,10 @@ def _no_styles() -> dict[str, BaseStyle]:
 
 
 initialise_python_input = with_names(
-    PythonInput.__init__, get_all_code_styles=_no_styles, get_all_ui_styles=_no_styles
+    PythonInput.__init__,
+    PtpythonLexer=lambda lexer: lexer,  # it also makes one for shell commands, which we have not
+    get_all_code_styles=_no_styles,
+    get_all_ui_styles=_no_styles,
 )
 
 

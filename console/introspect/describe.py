@@ -7,7 +7,6 @@ left out, and the text says so.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import re
 from collections.abc import Iterable, Mapping
@@ -19,9 +18,9 @@ from console.introspect.signature import (
     BUILTIN_CALLABLES,
     PLAIN,
     SIZED,
+    callee,
     plain_text,
     signature_of,
-    unwrapped,
 )
 from console.introspect.source import place_of, source_of
 from console.introspect.static import (
@@ -29,6 +28,7 @@ from console.introspect.static import (
     class_dict,
     isinstance_static,
     namespaces,
+    own_dict,
     static_attribute,
     type_name,
 )
@@ -163,15 +163,12 @@ def kind_of(value: Any, *, bound: bool = False) -> str:
 
 
 def _kind_word(value: Any, *, bound: bool) -> str:
-    kind = type(value)
-    if kind is FunctionType:
-        flags = unwrapped(value).__code__.co_flags
+    inner, bound = callee(value, bound=bound)
+    if type(inner) is FunctionType:
+        flags = inner.__code__.co_flags
         prefix = "async " if flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR) else ""
         return prefix + ("method" if bound else "function")
-    if kind is MethodType:
-        return _kind_word(value.__func__, bound=True)
-    if kind is classmethod or kind is staticmethod:
-        return _kind_word(value.__func__, bound=kind is classmethod)
+    kind = type(value)
     if kind in BUILTIN_CALLABLES:
         return "builtin"
     if isinstance_static(value, type):
@@ -195,7 +192,9 @@ def documentation_of(value: Any) -> str:
     elif kind in SIZED or kind in PLAIN:
         text = None  # everybody knows what a list is
     else:
-        text = class_dict(kind).get("__doc__")
+        text = (own_dict(value) or {}).get("__doc__")
+        if type(text) is not str:
+            text = class_dict(kind).get("__doc__")
     return inspect.cleandoc(text) if type(text) is str else ""
 
 
@@ -204,12 +203,9 @@ def _code_owner(value: Any) -> Any:
     kind = type(value)
     if kind is property:
         return value.fget
-    if kind is MethodType:
-        return _code_owner(value.__func__)
-    if kind is functools.partial:
-        return _code_owner(value.func)
-    if kind is FunctionType:
-        return unwrapped(value)
+    inner = callee(value, bound=False)[0]
+    if type(inner) is FunctionType:
+        return inner
     if isinstance_static(value, type) or isinstance_static(value, ModuleType):
         return value
     return None if kind in BUILTIN_CALLABLES else kind

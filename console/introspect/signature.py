@@ -31,6 +31,7 @@ from console.introspect.static import (
     class_name,
     isinstance_static,
     mro,
+    own_dict,
     static_attribute,
     type_name,
 )
@@ -63,20 +64,20 @@ def signature_of(value: Any, *, bound: bool = False) -> str | None:
         value: Anything.
         bound: Leave the first parameter out: ``self`` of a method.
     """
-    value, bound = _callee(value, bound=bound)
+    value, bound = callee(value, bound=bound)
     kind = type(value)
     if kind is FunctionType:
-        return _of_function(unwrapped(value), bound=bound)
+        return _of_function(value, bound=bound)
     if kind in BUILTIN_CALLABLES:
         return _of_builtin(value.__text_signature__)
     if isinstance_static(value, type):
         return _of_class(value)
     call = _in_bases(mro(kind), "__call__")
-    return _of_function(unwrapped(call), bound=True) if type(call) is FunctionType else None
+    return signature_of(call, bound=True) if type(call) is FunctionType else None
 
 
-def _callee(value: Any, *, bound: bool) -> tuple[Any, bool]:
-    """Look through what only passes a call on: bound methods, partial() and their like."""
+def callee(value: Any, *, bound: bool) -> tuple[Any, bool]:
+    """Look through what only passes a call on: bound methods, decorators, partial()."""
     for _ in range(_DEPTH):
         kind = type(value)
         if kind in {MethodType, classmethod}:
@@ -86,18 +87,12 @@ def _callee(value: Any, *, bound: bool) -> tuple[Any, bool]:
         elif kind is functools.partial:
             value = value.func
         else:
-            break
+            # What wraps a function says so, as functools.cache() and our own commands do.
+            inner = (own_dict(value) or {}).get("__wrapped__")
+            if type(inner) not in {FunctionType, MethodType}:
+                break
+            value = inner
     return value, bound
-
-
-def unwrapped(function: FunctionType) -> FunctionType:
-    """Follow what functools.wraps() leaves, as far as it leads to plain functions."""
-    for _ in range(_DEPTH):
-        inner = function.__dict__.get("__wrapped__")
-        if type(inner) is not FunctionType:
-            break
-        function = inner
-    return function
 
 
 def _of_class(cls: type) -> str | None:
@@ -105,7 +100,7 @@ def _of_class(cls: type) -> str | None:
         found = _in_bases(mro(cls), name)
         function = found.__func__ if type(found) is staticmethod else found
         if type(function) is FunctionType:
-            return _of_function(unwrapped(function), bound=True)
+            return _of_function(callee(function, bound=True)[0], bound=True)
     return _of_builtin(_TEXT_SIGNATURE.__get__(cls))
 
 

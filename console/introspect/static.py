@@ -48,7 +48,7 @@ def _is_descriptor(value: Any) -> bool:
 
 def namespaces(value: Any) -> Iterator[Mapping[str, Any]]:
     """The dictionaries in which a value's attributes stand, nearest first."""
-    own = _own_dict(value)
+    own = own_dict(value)
     if own is not None:
         yield own
     if isinstance_static(value, type):
@@ -63,7 +63,8 @@ def isinstance_static(value: Any, kind: type) -> bool:
     return kind in mro(type(value))
 
 
-def _own_dict(value: Any) -> Mapping[str, Any] | None:
+def own_dict(value: Any) -> Mapping[str, Any] | None:
+    """Return the dictionary of an instance or a module; None if it has none of the usual kind."""
     if isinstance_static(value, ModuleType):
         return _MODULE_DICT.__get__(value)  # type: ignore[no-any-return]
     for base in mro(type(value)):

@@ -10,7 +10,7 @@ import asyncio
 import enum
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from console.events import (
@@ -104,9 +104,9 @@ class Session:
         """What the user prefers."""
         return self.choices.now
 
-    def names(self) -> Iterable[str]:
-        """Return the names that the session adds to the builtins."""
-        return tuple(self.private_names)
+    def names(self) -> Mapping[str, Any]:
+        """Return what the session adds to the builtins, by name."""
+        return self.private_names.copy()
 
     # ---- its life
 
