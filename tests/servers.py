@@ -20,7 +20,11 @@ DEADLINE_SECONDS = 30
 
 def clean_environment(directory):
     """Make an environment in which a process finds nothing of ours, and no display or agent."""
-    kept = {name: os.environ[name] for name in ("PATH", "VIRTUAL_ENV") if name in os.environ}
+    kept = {
+        name: os.environ[name]
+        for name in ("PATH", "VIRTUAL_ENV", "PYTHONPATH")
+        if name in os.environ
+    }
     return {
         **kept,
         "HOME": str(directory),

@@ -30,10 +30,7 @@ _FUTURE_MASK: Final = 0x1FF0000
 _DONT_IMPLY_DEDENT: Final = 0x200
 _ALLOW_INCOMPLETE_INPUT: Final = 0x4000
 _INCOMPLETE_FLAGS: Final = (
-    _DONT_IMPLY_DEDENT
-    | _ALLOW_INCOMPLETE_INPUT
-    | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    | ast.PyCF_ONLY_AST
+    _DONT_IMPLY_DEDENT | _ALLOW_INCOMPLETE_INPUT | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 )
 
 
@@ -105,6 +102,35 @@ def answer_question(source: str) -> str:
     return f"{QUESTION_NAME}({path!r}, {marks == '??'})"
 
 
+_parsing = threading.RLock()  # a finaliser that runs in mid-parse may parse too
+
+_PARSE_TRIES = 5
+
+
+def parse(source: str, filename: str = "<input>", flags: int = 0) -> ast.Module:
+    """Make a syntax tree. Safe to call from any thread.
+
+    Up to 3.12, CPython counts the depth of the tree that it makes in one place for all threads;
+    when two make trees at once, one fails with a SystemError (gh-106905). Our own threads wait for
+    each other, and when one of the service's gets in between, it is tried again.
+
+    Raises:
+        SyntaxError: And what else ``compile`` raises.
+    """
+    for left in reversed(range(_PARSE_TRIES)):
+        with _parsing:
+            try:
+                tree: ast.Module = compile(
+                    source, filename, "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True
+                )
+            except SystemError as error:
+                if not left or "recursion depth mismatch" not in str(error):
+                    raise
+            else:
+                return tree
+    raise AssertionError("the last try returns or raises")
+
+
 def compile_statement(
     source: str, filename: str, namespace: Mapping[str, Any], future_flags: int = 0
 ) -> Statement:
@@ -145,7 +171,7 @@ def _compile_apart(
     source: str, filename: str, namespace: Mapping[str, Any], future_flags: int
 ) -> Statement:
     flags = future_flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    tree = compile(source, filename, "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True)
+    tree = parse(source, filename, flags)
     calls_loop = needs_loop(tree, namespace)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
     body = expression = None
@@ -165,7 +191,7 @@ def is_complete(source: str) -> bool:
     """
     source = split_mode(source)[1]
     try:
-        tree = compile(source + "\n", "<input>", "exec", _INCOMPLETE_FLAGS, dont_inherit=True)
+        tree = parse(source + "\n", "<input>", _INCOMPLETE_FLAGS)
     except SyntaxError as error:
         return "incomplete input" not in str(error.msg)
     except (ValueError, OverflowError, MemoryError, RecursionError):

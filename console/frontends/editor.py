@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -28,7 +27,7 @@ from prompt_toolkit.validation import ValidationError, Validator
 from ptpython.layout import CompletionVisualisation
 from ptpython.python_input import PythonInput
 
-from console.evaluation.compiler import answer_question, normalise, split_mode
+from console.evaluation.compiler import answer_question, normalise, parse, split_mode
 from console.frontends.channel import ChannelInput, color_depth, make_output
 from console.frontends.completion import StaticCompleter
 from console.frontends.display import BoundedLexer, LongLine, SpecialCharacters
@@ -251,7 +250,7 @@ class _StatementValidator(Validator):
         try:
             # Only parsed, and muted: warnings are said when the statement runs.
             with muted():
-                ast.parse(answer_question(normalise(source)), "<input>")
+                parse(answer_question(normalise(source)))
         except SyntaxError as error:
             within = Document(source).translate_row_col_to_index(
                 (error.lineno or 1) - 1, (error.offset or 1) - 1
