@@ -131,7 +131,7 @@ class ChannelInput(Input):
     def attach(self, input_ready_callback: Callable[[], None]) -> Iterator[None]:
         """Call back whenever there is something to read."""
         previous, self._ready = self._ready, input_ready_callback
-        if self._text or self._ended:
+        if self._text or self._keys or self._ended:
             asyncio.get_running_loop().call_soon(self._call_ready)
         try:
             yield
