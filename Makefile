@@ -1,10 +1,15 @@
 # make demo    a service with a console in it: examples/manhole2.py
-# make test    the tests; make test PYTEST_ARGS='-k ssh -x'
+# make test    the tests, two files at a time; make test PYTEST_ARGS='-k ssh -x'
+# make fuzz    what reads what strangers send; make fuzz SECONDS=600 FUZZ_ARGS='--target telnet'
+# make attacks the attacks of the tests, with what each does to a service, as a Markdown table
+# make bench   the benchmarks, into benchmarks/results; QUICK=1; ONLY='key_echo enter'
 #
 # Each makes .venv when it is missing, and installs again when pyproject.toml has changed.
 
 PYTHON ?= python3
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n 2 --dist loadfile
+SECONDS ?= 60
+FUZZ_ARGS ?=
 WHEEL_PYTEST_ARGS ?= $(PYTEST_ARGS)
 VENV ?= .venv
 WHEEL := build/wheel
@@ -12,7 +17,7 @@ WHEEL := build/wheel
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint wheel-test clean
+.PHONY: demo test fuzz attacks lint wheel-test bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -20,6 +25,13 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# By atheris if it is in .venv, guided by coverage; else by a mutator of our own.
+fuzz: $(VENV)/.installed-test
+	$(BIN)/python tests/fuzz.py --seconds $(SECONDS) $(FUZZ_ARGS)
+
+attacks: $(VENV)/.installed-test
+	@$(BIN)/python tests/attack_report.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -39,10 +51,22 @@ wheel-test: $(VENV)/.installed-dev
 		cp -R tests examples pyproject.toml "$$place" && bin=$$PWD/build/venv/bin && \
 		cd "$$place" && "$$bin/python" -m pytest -p no:cacheprovider $(WHEEL_PYTEST_ARGS)
 
+# The peers live in an environment of their own. What cannot be installed is told in the report.
+bench: build/bench/.installed
+	build/bench/bin/python -m benchmarks $(if $(QUICK),--quick) $(ONLY)
+
+build/bench/.installed: pyproject.toml benchmarks/peers.txt
+	test -x build/bench/bin/python || $(PYTHON) -m venv build/bench
+	build/bench/bin/python -m pip --disable-pip-version-check --quiet install --editable . 'pyte>=0.8.2'
+	sed '/^#/d' benchmarks/peers.txt | while read -r peer; do \
+		build/bench/bin/python -m pip --disable-pip-version-check --quiet install "$$peer" || \
+			echo "not installed: $$peer"; done
+	@touch $@
+
 clean:
 	rm -rf $(VENV) build dist .coverage .hypothesis .import_linter_cache .mypy_cache \
 		.pytest_cache .ruff_cache
-	find console tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
+	find console tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -8,8 +8,8 @@ Start with `Console`::
         await service.run()
 
 `ConsoleError` is the base of each error raised. The settings of the listeners are
-`TelnetSettings` and `SshSettings`; users are kept by `FileCredentials` or `MemoryCredentials`, or
-by any object that follows the `CredentialStore` protocol.
+`TelnetSettings`, `TelnetsSettings` and `SshSettings`; users are kept by `FileCredentials` or
+`MemoryCredentials`, or by any object that follows the `CredentialStore` protocol.
 """
 
 from __future__ import annotations
@@ -22,7 +22,14 @@ from console._version import __version__
 if TYPE_CHECKING:
     from console.application import Application, ShellFactory, current
     from console.auth.store import FileCredentials, MemoryCredentials
-    from console.config import EvaluationSettings, SshSettings, TelnetSettings
+    from console.config import (
+        EvaluationSettings,
+        LoginSettings,
+        SessionSettings,
+        SshSettings,
+        TelnetSettings,
+        TelnetsSettings,
+    )
     from console.console import Console
     from console.errors import (
         AlreadyRunning,
@@ -37,9 +44,9 @@ if TYPE_CHECKING:
         StateError,
         UnknownUser,
     )
-    from console.interfaces import AuthorizedKey, CredentialStore, Principal
+    from console.interfaces import AuthorizedKey, CredentialStore, Principal, Role
+    from console.listening import Listener
     from console.protocols import QOTD, Daytime, Factory
-    from console.serving import Listener
 
 # Where each public name lives. They are imported at first use: `import console` must cost a host
 # next to nothing, and a process that only reads the version should not load asyncio.
@@ -61,13 +68,17 @@ _HOMES = {
     "InvalidUserName": "errors",
     "KeyFileError": "errors",
     "ListenError": "errors",
-    "Listener": "serving",
+    "LoginSettings": "config",
+    "Listener": "listening",
     "MemoryCredentials": "auth.store",
+    "Role": "interfaces",
     "Principal": "interfaces",
     "ShellFactory": "application",
+    "SessionSettings": "config",
     "SshSettings": "config",
     "StartError": "errors",
     "StateError": "errors",
+    "TelnetsSettings": "config",
     "TelnetSettings": "config",
     "UnknownUser": "errors",
     "current": "application",
@@ -92,13 +103,17 @@ __all__ = [
     "KeyFileError",
     "ListenError",
     "Listener",
+    "LoginSettings",
     "MemoryCredentials",
     "Principal",
+    "Role",
+    "SessionSettings",
     "ShellFactory",
     "SshSettings",
     "StartError",
     "StateError",
     "TelnetSettings",
+    "TelnetsSettings",
     "UnknownUser",
     "__version__",
     "current",

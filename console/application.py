@@ -21,12 +21,16 @@ from console.auth.users_file import check_user_name
 from console.config import (
     DEFAULT_HOST,
     EvaluationSettings,
+    ListenSettings,
+    LoginSettings,
+    SessionSettings,
     SshSettings,
     TelnetSettings,
+    TelnetsSettings,
     is_loopback,
 )
 from console.errors import ConfigurationError, CredentialError, StateError
-from console.interfaces import AuthorizedKey, CredentialStore
+from console.interfaces import AuthorizedKey, CredentialStore, OfferedKey, Role
 from console.patches import SavedPatch
 from console.running import Port, Run, say, signals_put_back
 
@@ -138,6 +142,37 @@ class ShellFactory:
         """Return the user's public keys. Called on the authenticator's thread."""
         return () if self.credentials is None else self.credentials.authorized_keys(name)
 
+    # What a store may have beside that, asked of the one that replaces user name and password.
+
+    def prepare(self) -> None:
+        """Check that the users can be read, at the start. Blocks."""
+        self._ask("prepare", None)
+
+    def role(self, name: str) -> Role:
+        """Return what the user may do."""
+        role: Role = self._ask("role", Role.OPERATOR, name)
+        return Role.ADMIN if self.credentials is None else role
+
+    def second_factor(self) -> bool:
+        """Whether any user has a second factor."""
+        return bool(self._ask("second_factor", default=False))
+
+    def has_second_factor(self, name: str) -> bool:
+        """Whether the user has a second factor."""
+        return bool(self._ask("has_second_factor", False, name))
+
+    def use_code(self, name: str, code: str) -> bool:
+        """Whether the code lets the user in, which it does once."""
+        return bool(self._ask("use_code", False, name, code))
+
+    def is_revoked(self, key: OfferedKey) -> str:
+        """Tell why a key opens nothing any more; empty if it is not revoked."""
+        return str(self._ask("is_revoked", "", key))
+
+    def _ask(self, method: str, default: object, *arguments: object) -> Any:
+        found = getattr(self.credentials, method, None)
+        return default if found is None else found(*arguments)
+
     def hashed(self) -> str | None:
         """Return the password's hash, made now if it has not been made yet."""
         with self._lock:
@@ -157,6 +192,8 @@ class Application:
         keys: The directory of the SSH host key; see `Console`.
         history: The directory of the users' histories; see `Console`.
         evaluation: How statements run; see `Console`.
+        login: What strangers and wrong passwords cost; see `Console`.
+        sessions: How many there may be, and what they begin with; see `Console`.
         host_key: File of the SSH host key; see `SshSettings`.
         allow_plain_text: Let telnet shells listen beyond loopback; see `TelnetSettings`.
         patches_at_restart: ``keep`` to apply the patches of its sessions again when a saved state
@@ -174,6 +211,8 @@ class Application:
         keys: Path | str | None = None,
         history: Path | str | None = None,
         evaluation: EvaluationSettings | None = None,
+        login: LoginSettings | None = None,
+        sessions: SessionSettings | None = None,
         patches_at_restart: str = "keep",
         host_key: Path | str | None = None,
         allow_plain_text: bool = False,
@@ -185,7 +224,10 @@ class Application:
         self._keys = keys
         self._history = history
         self._evaluation = evaluation
+        self._login = login
+        self._sessions = sessions
         self._host_key = host_key
+        self._certificates: dict[tuple[int, str], tuple[str, str | None]] = {}
         self._allow_plain_text = allow_plain_text
         self._tcp_ports: list[Port] = []
         self._ssh_ports: list[Port] = []
@@ -213,6 +255,8 @@ class Application:
     ) -> None:
         """Listen on a TCP port: with a protocol factory, or with a shell for telnet.
 
+        For a shell the interface may be the path of a Unix socket; the port is 0 then.
+
         Raises:
             ConfigurationError: If the shell has the default password and the interface can be
                 reached from other machines, or telnet would show passwords to a network.
@@ -221,7 +265,7 @@ class Application:
         entry = (port, factory, backlog, interface)
         if isinstance(factory, ShellFactory):
             _refuse_default_password(factory, interface)
-            TelnetSettings(port, interface, backlog, self._allow_plain_text)
+            self._settings(entry)
         elif not callable(factory):
             raise ConfigurationError(
                 "factory", type(factory).__name__, "give a Factory, a ShellFactory or a callable"
@@ -233,6 +277,8 @@ class Application:
     ) -> None:
         """Listen on an SSH port with a shell.
 
+        The interface may be the path of a Unix socket; the port is 0 then.
+
         Raises:
             ConfigurationError: If the shell has the default password and the interface can be
                 reached from other machines.
@@ -241,8 +287,39 @@ class Application:
         if not isinstance(shell, ShellFactory):
             raise ConfigurationError("shell", type(shell).__name__, "give a ShellFactory")
         _refuse_default_password(shell, interface)
-        SshSettings(port, interface, backlog)
-        self._listen(self._ssh_ports, (port, shell, backlog, interface))
+        entry = (port, shell, backlog, interface)
+        self._settings(entry, ssh=True)
+        self._listen(self._ssh_ports, entry)
+
+    def listen_telnets(
+        self,
+        port: int,
+        shell: ShellFactory,
+        certificate: Path | str,
+        key: Path | str | None = None,
+        *,
+        backlog: int = 5,
+        interface: str = DEFAULT_HOST,
+    ) -> None:
+        """Listen on a TCP port with a shell for telnet within TLS; see `TelnetsSettings`.
+
+        Raises:
+            ConfigurationError: If the shell has the default password and the interface can be
+                reached from other machines; while the application runs also if the certificate
+                cannot be used.
+            ListenError: While the application runs: if the address cannot be listened on.
+        """
+        if not isinstance(shell, ShellFactory):
+            raise ConfigurationError("shell", type(shell).__name__, "give a ShellFactory")
+        _refuse_default_password(shell, interface)
+        entry = (port, shell, backlog, interface)
+        # Absolute, because saved state may be restored from another directory.
+        self._certificates[port, interface] = (
+            str(Path(certificate).absolute()),
+            None if key is None else str(Path(key).absolute()),
+        )
+        self._settings(entry)
+        self._listen(self._tcp_ports, entry)
 
     def run(self, *, save_at_shutdown: bool = True) -> None:
         """Open every port and serve until SIGINT, SIGTERM or `stop`. Blocks; main thread.
@@ -267,8 +344,8 @@ class Application:
                 "keys": self._keys,
                 "history": self._history,
                 "evaluation": self._evaluation,
-                "host_key": self._host_key,
-                "allow_plain_text": self._allow_plain_text,
+                "login": self._login,
+                "sessions": self._sessions,
             },
             self._patches,
         )
@@ -390,16 +467,36 @@ class Application:
     def _file_name(self) -> str:
         return self.name.replace("/", "_").replace("\0", "_")
 
-    def _consoles(self) -> list[tuple[ShellFactory, Port | None, Port | None]]:
-        """Pair the telnet and the SSH ports of each shell: a console serves one of each."""
-        telnet = [entry for entry in self._tcp_ports if isinstance(entry[1], ShellFactory)]
-        shells = {id(entry[1]): entry[1] for entry in [*telnet, *self._ssh_ports]}
+    def _settings(self, entry: Port, *, ssh: bool = False) -> ListenSettings:
+        """Make settings of a shell's port."""
+        port, _, backlog, interface = entry
+        where: dict[str, Any] = {"port": port, "host": interface, "backlog": backlog}
+        if interface.startswith("/"):
+            where = {"socket": interface, "backlog": backlog}
+        if ssh:
+            return SshSettings(**where, host_key=self._host_key)
+        certificate = self._certificates.get((port, interface))
+        if certificate is not None:
+            return TelnetsSettings(**where, certificate=certificate[0], key=certificate[1])
+        return TelnetSettings(**where, allow_plain_text=self._allow_plain_text)
+
+    def _consoles(self) -> list[tuple[ShellFactory, list[ListenSettings]]]:
+        """Give the ports of each shell to consoles: one serves one port of each transport."""
+        found: list[tuple[ShellFactory, ListenSettings]] = [
+            (entry[1], self._settings(entry))
+            for entry in self._tcp_ports
+            if isinstance(entry[1], ShellFactory)
+        ]
+        found += [(entry[1], self._settings(entry, ssh=True)) for entry in self._ssh_ports]
+        shells = {id(shell): shell for shell, _ in found}
         return [
-            (shell, one, other)
+            (shell, [one for one in together if one is not None])
             for shell in shells.values()
-            for one, other in zip_longest(
-                [entry for entry in telnet if entry[1] is shell],
-                [entry for entry in self._ssh_ports if entry[1] is shell],
+            for together in zip_longest(
+                *(
+                    [one for owner, one in found if owner is shell and one.name == name]
+                    for name in ("telnet", "telnets", "ssh")
+                )
             )
         ]
 
@@ -410,8 +507,8 @@ class Application:
         def opening(running: Run) -> Coroutine[Any, Any, None]:
             if not isinstance(factory, ShellFactory):
                 return running.open_factory(entry)
-            is_ssh = ports is self._ssh_ports
-            return running.open_shell(factory, None if is_ssh else entry, entry if is_ssh else None)
+            settings = self._settings(entry, ssh=ports is self._ssh_ports)
+            return running.open_shell(factory, [settings])
 
         def forget() -> None:
             ports[:] = [one for one in ports if one is not entry]
@@ -442,7 +539,8 @@ def _sets_password(saved: SavedPatch) -> bool:
 
 
 def _refuse_default_password(shell: ShellFactory, interface: str) -> None:
-    if shell.has_default_password and not is_loopback(interface):
+    is_local = interface.startswith("/") or is_loopback(interface)
+    if shell.has_default_password and not is_local:
         raise ConfigurationError(
             "interface",
             interface,

@@ -7,21 +7,41 @@ these declarations (``config_file.py``).
 from __future__ import annotations
 
 import ipaddress
+import re
 import typing
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from console.errors import ConfigurationError
-from console.limits import PENDING_OUTPUT_CHARACTERS, RESULT_CHARACTERS
+from console.limits import PENDING_OUTPUT_CHARACTERS, RESULT_CHARACTERS, RESULT_LINES
 
 MODES = ("thread", "loop")
 """Where a statement can run."""
+
+FRONTENDS = ("auto", "line")
+"""How statements can be read where somebody types and the client does not choose."""
 
 AT_RESTART = ("keep", "undo")
 """What becomes of patches when a saved state is restored."""
 
 DEFAULT_HOST = "127.0.0.1"
+
+SECRETS = (
+    # A literal that is assigned, passed or paired with a name of a secret; also what such a
+    # function is called with. Repetitions are bounded: a pasted file is searched on a loop.
+    r"(?i)(?:pass(?:word|wd|phrase)|secret|token|api_?key|access_?key|private_?key|credential)"
+    r"\w{0,40}"
+    r"(?:['\"]?\]?(?:\s?:\s?[\w.\[\]| ]{1,60})?\s{0,40}=(?!=)[\s(]{0,40}"
+    r"|['\"]\s{0,40}:\s{0,40}"
+    r"|\([^()\n]{0,200}?)"
+    r"[bfru]{0,2}['\"]"
+    # In a URL, in a header, in a file.
+    r"|://[^\s/:@'\"]{1,200}:[^\s/@'\"]{1,200}@"
+    r"|\bBearer\s[\w.~+/=-]{12}"
+    r"|PRIVATE KEY-----"
+)
+"""What a statement with a secret in it looks like. One that only names it is none: get_token()."""
 
 _NUMBERS = 1_000_000_000
 """Numbers are smaller: a timer takes no more than a few hundred years, a list no more items."""
@@ -172,10 +192,14 @@ def _check(settings: Any, table: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ListenSettings:
-    """Where a transport listens."""
+    """Where a transport listens: a TCP port, or a Unix socket."""
 
-    port: int = _setting(
-        "TCP port; 0 lets the system choose one, which is told at the start.", least=0, most=65535
+    port: int | None = _setting(
+        "TCP port; 0 lets the system choose one, which is told at the start.",
+        default=None,
+        least=0,
+        most=65535,
+        default_words="none, it must be given, or `socket`",
     )
     host: str = _setting(
         "Address or name of the interface; 127.0.0.1 is reached from this machine only.",
@@ -188,12 +212,31 @@ class ListenSettings:
         least=1,
         most=65535,
     )
+    socket: Path | str | None = _setting(  # noqa: RUF009 - it returns a field()
+        "Path of a Unix socket in place of port and host, for the service's user alone.",
+        default=None,
+        default_words="none",
+    )
 
     name = "listen"
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, so that start never half succeeds."""
         _check(self, self.name)
+        if (self.port is None) == (self.socket is None):
+            raise ConfigurationError(
+                f"{self.name}.port", self.port, "give a port or the path of a socket, one of them"
+            )
+
+    @property
+    def address(self) -> str:
+        """Where it listens, for people."""
+        return str(self.socket) if self.socket is not None else f"{self.host}:{self.port}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is known to be reached from this machine only."""
+        return self.socket is not None or is_loopback(self.host)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,13 +252,29 @@ class TelnetSettings(ListenSettings):
     def __post_init__(self) -> None:
         """Refuse to send passwords over a network in plain text unless told to."""
         ListenSettings.__post_init__(self)
-        if not self.allow_plain_text and not is_loopback(self.host):
+        if not self.allow_plain_text and not self.is_local:
             raise ConfigurationError(
                 "telnet.host",
                 self.host,
-                "telnet shows passwords to the network; listen on 127.0.0.1, use ssh,"
+                "telnet shows passwords to the network; listen on 127.0.0.1, use telnets or ssh,"
                 " or set allow_plain_text",
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelnetsSettings(ListenSettings):
+    """Telnet within TLS, on a port of its own (992 is its own by IANA's list)."""
+
+    certificate: Path | str = _setting(  # noqa: RUF009 - it returns a field()
+        "File of the server's certificate and those that it is signed by, in PEM form.",
+    )
+    key: Path | str | None = _setting(  # noqa: RUF009 - it returns a field()
+        "File of the certificate's private key, in PEM form, without a passphrase.",
+        default=None,
+        default_words="the file of the certificate",
+    )
+
+    name = "telnets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +291,50 @@ class SshSettings(ListenSettings):
 
 
 @dataclass(frozen=True, slots=True)
+class LoginSettings:
+    """What strangers may cost before they have logged in, and what a wrong password costs them."""
+
+    grace_seconds: float = _setting(
+        "From connection to login; traffic does not extend it.",
+        default=30.0,
+        unit="seconds",
+        positive=True,
+    )
+    connections: int = _setting(
+        "Connections that have not logged in; beyond them the oldest of the most crowded source"
+        " is ended.",
+        default=64,
+        unit="connections",
+        least=1,
+    )
+    connections_per_source: int = _setting(
+        "The same for one source: an address, an IPv6 network of 64 bits, a system user.",
+        default=16,
+        unit="connections",
+        least=1,
+    )
+    failure_seconds: float = _setting(
+        "How long a wrong password takes to be answered, the first time; it doubles each time.",
+        default=0.3,
+        unit="seconds",
+        positive=True,
+    )
+    failure_most_seconds: float = _setting(
+        "The longest that it takes.", default=10.0, unit="seconds", positive=True
+    )
+    throttle_loopback: bool = _setting(
+        "Whether peers on this machine wait longer with each wrong password.", default=True
+    )
+    throttle_unix: bool = _setting(
+        "Whether peers on a Unix socket wait longer with each wrong password.", default=True
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        _check(self, "login")
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluationSettings:
     """How statements run."""
 
@@ -239,6 +342,12 @@ class EvaluationSettings:
         "Where a statement runs: on a worker thread of its session, or on the service's loop.",
         default="thread",
         choices=MODES,
+    )
+    frontend: str = _setting(
+        "How statements are read: with an editor where the terminal is capable of one, or always"
+        " line by line; a client that sends `CONSOLE_FRONTEND` chooses itself.",
+        default="auto",
+        choices=FRONTENDS,
     )
     report_seconds: float = _setting(
         "A statement that holds the service's loop longer is reported with its stack.",
@@ -269,10 +378,67 @@ class EvaluationSettings:
         unit="characters",
         least=1024,
     )
+    result_lines: int = _setting(
+        "The most lines of a value at a terminal; `page(_)` shows the rest.",
+        default=RESULT_LINES,
+        unit="lines",
+        least=10,
+    )
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         _check(self, "evaluation")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """How many sessions may be open, what they begin with, and what is not kept of them."""
+
+    most: int = _setting(
+        "Sessions of all users together; more are refused.",
+        default=200,
+        unit="sessions",
+        least=1,
+    )
+    per_user: int = _setting(
+        "Sessions of one user; more are refused.", default=100, unit="sessions", least=1
+    )
+    reserved_for_admin: int = _setting(
+        "Of all, those that only an admin is given: others cannot lock the admins out.",
+        default=1,
+        unit="sessions",
+        least=0,
+    )
+    startup: Path | str | None = _setting(  # noqa: RUF009 - as above
+        "File of statements that run once, in the namespace, when the console starts.",
+        default=None,
+        default_words="none",
+    )
+    startup_for_commands: bool = _setting(
+        "Run a user's own startup file for commands and piped input too.", default=False
+    )
+    secrets: str | None = _setting(
+        "Regular expression: statements in which it is found are kept out of histories and logs.",
+        default=SECRETS,
+        default_words="literals given to names like `password`, `secret`, `token`, `api_key`",
+        none_word="none",
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        _check(self, "sessions")
+        if self.reserved_for_admin >= self.most:
+            raise ConfigurationError(
+                "sessions.reserved_for_admin",
+                self.reserved_for_admin,
+                f"must be less than sessions.most, which is {self.most}",
+            )
+        try:
+            re.compile(self.secrets or "")
+        except re.error as error:
+            raise ConfigurationError(
+                "sessions.secrets", self.secrets, f"is no regular expression: {error}"
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,8 +475,11 @@ class ServerSettings:
         choices=AT_RESTART,
     )
     telnet: TelnetSettings | None = None
+    telnets: TelnetsSettings | None = None
     ssh: SshSettings | None = None
+    login: LoginSettings = field(default_factory=LoginSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    sessions: SessionSettings = field(default_factory=SessionSettings)
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -321,7 +490,9 @@ S = TypeVar("S", bound=ListenSettings)
 
 
 def listen_settings(kind: type[S], value: S | int | str | None) -> S | None:
-    """Make settings of what a caller may write: settings, a port, ``"host:port"``, None for off.
+    """Make settings of what a caller may write: settings, a port, ``"host:port"``, a path, None.
+
+    A path, which begins with a slash, is that of a Unix socket; None is for off.
 
     Raises:
         ConfigurationError: If it is none of these.
@@ -330,12 +501,16 @@ def listen_settings(kind: type[S], value: S | int | str | None) -> S | None:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return kind(value)
+    if isinstance(value, str) and value.startswith("/"):
+        return kind(socket=value)
     if isinstance(value, str):
         host, _, port = value.rpartition(":")
         if port.isascii() and port.isdigit():
             return kind(int(port), host.strip("[]") or DEFAULT_HOST)
     raise ConfigurationError(
-        kind.name, value, f'write a port, "host:port", {kind.__name__}(...), or None for off'
+        kind.name,
+        value,
+        f'write a port, "host:port", "/path/of.sock", {kind.__name__}(...), or None for off',
     )
 
 

@@ -21,7 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from console.config import Declaration, ServerSettings, declarations
+from console.config import Declaration, ListenSettings, ServerSettings, declarations
 from console.errors import ConfigurationError
 from console.state import read_with_status
 
@@ -159,11 +159,15 @@ class _Reader:
         return None
 
     def _wanted(self, table: str, kind: type, content: object) -> bool:
-        """Whether a table counts: a listener without a port anywhere does not listen."""
-        return content is not None or all(
-            self._from_environment(table, one) is not None
-            for one in declarations(kind)
-            if one.required
+        """Whether a table counts: a listener that is told nowhere where to listen does not."""
+        return (
+            content is not None
+            or not issubclass(kind, ListenSettings)
+            or any(
+                self._from_environment(table, one) is not None
+                for one in declarations(kind)
+                if one.name in {"port", "socket"}
+            )
         )
 
     def _make(
@@ -184,7 +188,10 @@ class _Reader:
         try:
             return kind(**values)
         except ConfigurationError as error:
-            self._fault(error.setting, error.value, error.problem)
+            given = error.setting.rpartition(".")[2] in values
+            self._fault(
+                error.setting, error.value, error.problem, at=None if given or not table else table
+            )
             return None
 
     def _values(
@@ -298,7 +305,8 @@ _INTRODUCTION = """\
 
 `console run NAME.toml` reads one TOML file; `console init` writes one, and `console check` says
 what is wrong with it. A service that makes its own `Console` or `Application` gives the same
-settings in code: `TelnetSettings`, `SshSettings` and `EvaluationSettings` have these names.
+settings in code: `TelnetSettings`, `SshSettings`, `EvaluationSettings` and `SessionSettings` have
+these names.
 
 ```toml
 name = "demo"

@@ -21,13 +21,22 @@ from typing import Any, Self
 
 from console._version import __version__
 from console.auth.store import FileCredentials, credential_store, default_keys_directory
-from console.config import EvaluationSettings, SshSettings, TelnetSettings, listen_settings
+from console.config import (
+    EvaluationSettings,
+    LoginSettings,
+    SessionSettings,
+    SshSettings,
+    TelnetSettings,
+    TelnetsSettings,
+    listen_settings,
+)
 from console.errors import AlreadyRunning, ConfigurationError, ConsoleError, StartError
 from console.evaluation.host import HostLoop
 from console.interfaces import CredentialStore
 from console.limits import STOP_SECONDS
+from console.listening import Listener
 from console.patches import PatchJournal
-from console.serving import Listener, Plan, Server, finish_tasks, running_servers
+from console.serving import Plan, Server, finish_tasks, running_servers
 from console.waiting import Done, running_loop, uncancellable, wait_for_end, wait_for_start
 
 logger = logging.getLogger("console")
@@ -58,13 +67,18 @@ class Console:
         namespace: The live names that sessions share. The dict itself is used, never a copy.
         credentials: Who may enter: a `CredentialStore`, or a mapping of user names to passwords
             for examples and tests. None for the users file in the keys directory.
-        telnet: Port, ``"host:port"``, `TelnetSettings`, or None for no telnet.
-        ssh: Port, ``"host:port"``, `SshSettings`, or None for no SSH.
+        telnet: Port, ``"host:port"``, the path of a Unix socket, `TelnetSettings`, or None for no
+            telnet.
+        telnets: `TelnetsSettings` for telnet within TLS, or None for none.
+        ssh: Port, ``"host:port"``, the path of a Unix socket, `SshSettings`, or None for no SSH.
         keys: The keys directory: host key, users, authorized keys. None for a directory of the
             user who runs the service (``console --help`` names it).
         history: The directory of the users' histories. None for the user's state directory.
         notice: Lines for everybody who has logged in to a shell, below the banner.
+        login: What strangers and wrong passwords cost; None for the defaults of `LoginSettings`.
         evaluation: How statements run; None for the defaults of `EvaluationSettings`.
+        sessions: How many there may be, and what they begin with; None for the defaults of
+            `SessionSettings`.
         loop: The host's loop, where it is not the one that runs when `start` is called.
 
     Raises:
@@ -79,14 +93,18 @@ class Console:
         credentials: CredentialStore | Mapping[str, str] | None = None,
         # Listeners
         telnet: TelnetSettings | int | str | None = None,
+        telnets: TelnetsSettings | None = None,
         ssh: SshSettings | int | str | None = None,
         # Files
         keys: Path | str | None = None,
         history: Path | str | None = None,
         # Words
         notice: str = "",
+        # Strangers
+        login: LoginSettings | None = None,
         # Statements
         evaluation: EvaluationSettings | None = None,
+        sessions: SessionSettings | None = None,
         # The host
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
@@ -98,13 +116,21 @@ class Console:
         self.credentials: CredentialStore = (
             FileCredentials(self.keys) if credentials is None else credential_store(credentials)
         )
-        self._telnet = listen_settings(TelnetSettings, telnet)
-        self._ssh = listen_settings(SshSettings, ssh)
-        if self._telnet is None and self._ssh is None:
+        if telnets is not None and not isinstance(telnets, TelnetsSettings):
+            raise ConfigurationError("telnets", telnets, "write TelnetsSettings(...), or None")
+        wanted = (
+            listen_settings(TelnetSettings, telnet),
+            telnets,
+            listen_settings(SshSettings, ssh),
+        )
+        self._listeners = tuple(one for one in wanted if one is not None)
+        if not self._listeners:
             raise ConfigurationError("telnet, ssh", None, "give at least one of them a port")
+        self._login = login or LoginSettings()
         self._history = None if history is None else Path(history)
         self.notice = notice
         self._evaluation = evaluation or EvaluationSettings()
+        self._sessions = sessions or SessionSettings()
         self._given_loop = loop
         self._state = ConsoleState.STOPPED
         self._state_lock = threading.Lock()
@@ -156,11 +182,7 @@ class Console:
     def describe(self) -> str:
         """Say what listens where and what to type, for the start of a service's log."""
         lines = [f"{self.name}: console {__version__}"]
-        for one in self.listeners:
-            if one.transport == "telnet":
-                lines.append(f"  {one}    telnet {one.host} {one.port}")
-            else:
-                lines.append(f"  {one}    ssh -p {one.port} USER@{one.host}")
+        lines += [f"  {one}    {one.command}" for one in self.listeners]
         if self.host_key_fingerprint is not None:
             lines.append(f"  host key {self.host_key_fingerprint}")
         return "\n".join(lines)
@@ -178,6 +200,7 @@ class Console:
             ListenError: If an address cannot be listened on.
             KeyFileError: If the SSH host key cannot be used.
             CredentialError: If the users file cannot be used.
+            StartError: If the startup file cannot be used.
         """
         loop = running_loop()
         started, ended = uncancellable(), uncancellable()
@@ -306,11 +329,12 @@ class Console:
             name=self.name,
             namespace=self.namespace,
             credentials=self.credentials,
-            telnet=self._telnet,
-            ssh=self._ssh,
+            listeners=self._listeners,
+            login=self._login,
             keys=self.keys,
             history=self._history,
             evaluation=self._evaluation,
+            sessions=self._sessions,
             notice=lambda: self.notice,
             forked=self._died_in_fork,
         )

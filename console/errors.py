@@ -8,8 +8,11 @@ The tree::
     ├── StartError              a console could not start; nothing of it is left
     │   ├── ListenError         an address could not be listened on
     │   ├── PidFileError        another process owns the pid file (pidfile.py)
+    │   ├── StartupFileError    a startup file cannot be used (sessions/startup.py)
     │   └── AlreadyRunning      start() on a console that runs
     ├── PatchError              a hot patch cannot be made or undone (patches.py)
+    ├── NotPermitted            a command that the user's role does not include
+    ├── NoSuchSession           a session that is to be ended is not open
     ├── StateError              a saved application cannot be written or restored
     └── CredentialError         users, passwords, keys
         ├── KeyFileError        a private key is missing, unreadable or open to others
@@ -32,6 +35,8 @@ __all__ = [
     "InvalidUserName",
     "KeyFileError",
     "ListenError",
+    "NoSuchSession",
+    "NotPermitted",
     "StartError",
     "StateError",
     "UnknownUser",
@@ -78,6 +83,31 @@ class AlreadyRunning(StartError):
 
     def __str__(self) -> str:
         return "this console is already running; stop() it first, or make another Console"
+
+
+class NotPermitted(ConsoleError):
+    """A command was called that the user's role does not include."""
+
+    def __init__(self, command: str, role: str, needed: str) -> None:
+        super().__init__(command, role, needed)
+        self.command = command
+        self.role = role
+        self.needed = needed
+
+    def __str__(self) -> str:
+        return f"{self.command}: your role is {self.role}; ask an {self.needed}"
+
+
+class NoSuchSession(ConsoleError):
+    """A session that is to be ended cannot be."""
+
+    def __init__(self, session: object, problem: str) -> None:
+        super().__init__(session, problem)
+        self.session = session
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"session {self.session!r}: {self.problem}"
 
 
 class StateError(ConsoleError):

@@ -59,6 +59,7 @@ class SessionEvent(Event):
 class SessionOpened(SessionEvent):
     """A session began. ``frontend`` names how it is shown: fullscreen, line or once."""
 
+    role: str
     frontend: str
 
 
@@ -66,8 +67,26 @@ class SessionOpened(SessionEvent):
 class SessionClosed(SessionEvent):
     """A session ended."""
 
+    role: str
     reason: str
     duration_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRefused(Event):
+    """Somebody who proved who they are was not given a session."""
+
+    user: str
+    role: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionKicked(SessionEvent):
+    """An admin ended somebody's session. ``reason`` is as the admin typed it; it may be empty."""
+
+    by: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,17 +23,23 @@ __all__ = [
     "THEMES",
     "Admission",
     "AuthorizedKey",
+    "Certificate",
     "CredentialStore",
     "Evaluator",
     "Frontend",
     "FrontendHost",
+    "Grant",
     "HistoryLog",
     "InputSource",
+    "KeyOptions",
+    "OfferedKey",
     "Outcome",
     "OutcomeKind",
     "OutputSink",
+    "Peer",
     "Preferences",
     "Principal",
+    "Role",
     "SessionChoices",
     "Size",
     "Terminal",
@@ -45,9 +51,63 @@ __all__ = [
 # ---------------------------------------------------------------- who: credentials and principals
 
 
+class Role(enum.Enum):
+    """What a user may do. A viewer looks, an operator evaluates, an admin also manages sessions.
+
+    Whoever evaluates Python in the process can do all that the process can: between operator and
+    admin stands convention, between viewer and operator a wall.
+    """
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The other end of a connection.
+
+    Attributes:
+        host: Its IP address as text; empty for a Unix socket, which has none.
+        port: Its port.
+        uid: The system user at the other end of a Unix socket; None for TCP.
+    """
+
+    host: str
+    port: int = 0
+    uid: int | None = None
+
+    def __str__(self) -> str:
+        if not self.host:
+            return "unix" if self.uid is None else f"unix:{self.uid}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyOptions:
+    """What stands before a key in an ``authorized_keys`` line (sshd(8)), all of it enforced.
+
+    Attributes:
+        sources: The patterns of ``from=``; empty for any address.
+        command: The statement of ``command=``, which runs whatever the client asks for.
+        expires_at: ``expiry-time=``, in seconds since the epoch; None for never.
+        pty: Whether a terminal may be had: ``restrict`` and ``no-pty`` take it away.
+        authority: ``cert-authority``: the key signs certificates and opens nothing itself.
+        principals: ``principals=``: what a certificate of this authority has to name instead of
+            the user; empty for the user's name.
+    """
+
+    sources: tuple[str, ...] = ()
+    command: str | None = None
+    expires_at: float | None = None
+    pty: bool = True
+    authority: bool = False
+    principals: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class AuthorizedKey:
-    """One public key that lets a user in.
+    """One line of an ``authorized_keys`` file: a key that lets a user in, or an authority.
 
     ``blob`` is the key in the wire form of RFC 4253 section 6.6, which is what keys are compared
     by; ``place`` is the file and line that grants it.
@@ -58,13 +118,71 @@ class AuthorizedKey:
     fingerprint: str
     comment: str
     place: str
+    options: KeyOptions = KeyOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What an OpenSSH certificate says (PROTOCOL.certkeys), its authority's signature verified.
+
+    Attributes:
+        authority: The key that signed it, in wire form.
+        is_user: Whether it is for a user; else it is for a host.
+        valid_after: In seconds since the epoch.
+        valid_before: In seconds since the epoch; 2**64 - 1 for ever.
+        critical: The critical options, name and data.
+        extensions: The names of the extensions (``permit-pty``).
+    """
+
+    authority: bytes
+    is_user: bool
+    serial: int
+    key_id: str
+    principals: tuple[str, ...]
+    valid_after: int
+    valid_before: int
+    critical: tuple[tuple[str, bytes], ...]
+    extensions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedKey:
+    """A public key that a peer shows, alone or in a certificate. It proves nothing yet."""
+
+    algorithm: str
+    blob: bytes
+    certificate: Certificate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What lets a key in, and how far.
+
+    Attributes:
+        detail: Key and place for the log; for a certificate its key id and serial.
+        command: Runs whatever the client asks for; None for what it asks for.
+        pty: Whether a terminal may be had.
+    """
+
+    detail: str
+    command: str | None = None
+    pty: bool = True
 
 
 class CredentialStore(Protocol):
     """Where users are kept. Implement this to let the users of your service in.
 
-    Both methods may block: they are called on the authenticator's own thread, never on a loop,
-    and one at a time. An exception lets nobody in; it is logged.
+    The methods may block: they are called on the authenticator's own thread, never on a loop, and
+    one at a time. An exception lets nobody in; it is logged.
+
+    A store may have more methods, which are looked for by name:
+
+    * ``role(name) -> Role``: without it everybody is an operator.
+    * ``second_factor() -> bool``: whether any user has one, so that all are asked for a code.
+    * ``has_second_factor(name) -> bool`` and ``use_code(name, code) -> bool``: the code of one
+      user, which is good once.
+    * ``is_revoked(key: OfferedKey) -> str``: why a key or certificate opens nothing any more;
+      empty if it is not revoked.
     """
 
     def password_hash(self, name: str) -> str | None:
@@ -78,13 +196,23 @@ class CredentialStore(Protocol):
 class Principal:
     """Somebody who has proved who they are, the same for each transport.
 
-    ``peer`` is the address of the other end, as text; ``method`` is ``password`` or ``publickey``.
+    Attributes:
+        user: The name in the store.
+        transport: How they came.
+        peer: The address of the other end, as text.
+        method: ``password`` or ``publickey``.
+        role: What they may do.
+        command: A statement that runs whatever they ask for, as their key has it.
+        pty: Whether they may have a terminal.
     """
 
     user: str
     transport: str
     peer: str
     method: str
+    role: Role = Role.OPERATOR
+    command: str | None = None
+    pty: bool = True
 
 
 EDITING = ("emacs", "vi")
@@ -130,6 +258,16 @@ class Size:
     columns: int = 80
 
 
+# What terminfo(5) knows of no cursor (generic and paper terminals, Emacs), and the few that move it
+# in other ways than ECMA-48 says, which is all that the editor speaks.
+_INCAPABLE = frozenset(
+    """
+    dumb emacs unknown network net dialup switch patch plugboard bare lpr printer glasstty vanilla
+    tty tty33 tty35 tty37 teletype vt52 adm3 adm3a
+    """.split()  # noqa: SIM905 - one a line, or all in quotes, cannot be read
+) | {""}
+
+
 @dataclass(frozen=True, slots=True)
 class TerminalKind:
     """What a terminal can do, as far as its client has said.
@@ -138,14 +276,16 @@ class TerminalKind:
         name: The terminal's type (``xterm-256color``), lower case; empty if unknown.
         interactive: Somebody types here: echo, prompts and CR LF are wanted. False for a pipe.
         server_echo: The client leaves the echo of what is typed to us, character by character.
-        environment: The few variables that describe the terminal (``COLORTERM``, ``LANG``).
-            Never anything about who the user is.
+        environment: The few variables that describe the terminal (``COLORTERM``, ``LANG``) and
+            what is wanted there (``CONSOLE_FRONTEND``). Never anything about who the user is.
+        carriage_return: A new line has to be written as CR LF, where somebody types.
     """
 
     name: str = ""
     interactive: bool = True
     server_echo: bool = True
     environment: tuple[tuple[str, str], ...] = ()
+    carriage_return: bool = True
 
     @property
     def capable(self) -> bool:
@@ -153,8 +293,13 @@ class TerminalKind:
         return (
             self.interactive
             and self.server_echo
-            and self.name not in {"", "dumb", "network", "unknown", "emacs"}
+            and self.name not in _INCAPABLE
+            and not self.name.startswith("dumb-")
         )
+
+    def variable(self, name: str) -> str:
+        """Return a variable of the client's environment; empty if it has not sent it."""
+        return dict(self.environment).get(name, "")
 
 
 class TerminalReceiver(Protocol):
@@ -247,6 +392,8 @@ class Outcome:
         status: The exit status that ``ssh host 'statement'`` reports.
         error_id: Names an exception in the session and in the log; empty if there was none.
         note: What the console has to say about it, below the text: a hint, what was left behind.
+        document: All of it as one line of JSON, where that was asked for: shown instead.
+        secret: Its text quotes a secret, which is not for the log.
     """
 
     kind: OutcomeKind
@@ -254,6 +401,8 @@ class Outcome:
     status: int = 0
     error_id: str = ""
     note: str = ""
+    document: str = ""
+    secret: bool = False
 
 
 class OutputSink(Protocol):
@@ -280,12 +429,33 @@ class InputSource(Protocol):
     def page_rows(self) -> int:
         """Lines that fit the screen; 0 where nobody turns pages, as with a pipe."""
 
+    @property
+    def page_columns(self) -> int:
+        """Columns of the screen; 0 where a program reads, which wants plain results."""
+
 
 class Evaluator(Protocol):
     """Runs the statements of one session, one at a time."""
 
-    async def evaluate(self, source: str) -> Outcome:
-        """Run a statement and return what came of it. Never raises what user code raises."""
+    async def evaluate(self, source: str, *, secret: bool = False) -> Outcome:
+        """Run a statement and return what came of it. Never raises what user code raises.
+
+        Args:
+            source: The statement.
+            secret: Show it to nobody else: neither in the log nor in the list of statements.
+        """
+
+    async def run_file(
+        self, source: str, file: str, *, private: bool, secret: bool = False
+    ) -> Outcome:
+        """Run the statements of a startup file, of which no value is shown.
+
+        Args:
+            source: What the file holds.
+            file: Its name, for tracebacks.
+            private: Whether the names that it binds are the session's own.
+            secret: What comes of it is not for the log.
+        """
 
     def interrupt(self) -> bool:
         """Ask the running statement to stop. True if there is one."""
@@ -305,6 +475,9 @@ class HistoryLog(Protocol):
 
     def append(self, entry: str) -> None:
         """Keep an entry, in memory and on disk. A disk that fails is logged once, never raised."""
+
+    def is_secret(self, entry: str) -> bool:
+        """Whether an entry is not to be kept, or shown to anybody else, in a log for one."""
 
 
 class FrontendHost(Protocol):
@@ -329,6 +502,14 @@ class FrontendHost(Protocol):
     def names(self) -> Mapping[str, Any]:
         """Return what the session adds to the builtins, by name; for completion."""
 
+    @property
+    def commands(self) -> Sequence[str]:
+        """The words that are understood, where each line is one of them: a viewer's session.
+
+        Empty where statements are Python. If not, nothing typed may be compiled or evaluated by
+        the frontend either, and only these words are completed.
+        """
+
 
 class Frontend(Protocol):
     """Reads statements from a terminal and shows what came of them.
@@ -339,8 +520,12 @@ class Frontend(Protocol):
 
     name: str
 
-    async def read(self) -> str | None:
-        """Return the next statement, never a blank one; None when the input has ended."""
+    async def read(self) -> str | Outcome | None:
+        """Return the next statement, never a blank one; None when the input has ended.
+
+        An `Outcome` instead of a statement is of one that will not be run; it is shown, and its
+        status ends the session.
+        """
 
     def feed(self, text: str) -> None:
         """Take typed text. Called while `read` waits, and just before it does."""

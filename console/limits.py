@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from typing import Final
 
-LOGIN_GRACE_SECONDS: Final = 30.0
-"""From connection to login. Traffic does not extend it (sshd: LoginGraceTime, 120 s)."""
-
 LOGIN_TRIES: Final = 3
 """Guesses on one connection, whatever the method (telnetd and login(1) have 3, sshd 6)."""
 
@@ -17,17 +14,14 @@ LOGIN_LINE_CHARACTERS: Final = 256
 """The longest user name or password accepted at a login prompt."""
 
 UNAUTHENTICATED_BYTES: Final = 64 * 1024
-"""Bytes accepted on a telnet connection before login; a login needs a few hundred."""
+"""Bytes accepted on a connection before login. A telnet login needs a few hundred, one by SSH with
+twenty certificates on offer some 40,000."""
 
 LINE_CHARACTERS: Final = 64 * 1024
 """The longest line accepted by the line discipline; longer ones are cut, with a bell."""
 
 STATEMENT_CHARACTERS: Final = 1024 * 1024
 """The longest statement that is read line by line; more is no statement but a mistake."""
-
-UNAUTHENTICATED_CONNECTIONS: Final = 64
-"""Connections of a listener that have not logged in yet; beyond them the oldest is ended, so that
-a flood does not lock out who comes next (sshd: MaxStartups, where 100 refuses everybody)."""
 
 CHANNELS: Final = 10
 """Sessions on one SSH connection (sshd: MaxSessions)."""
@@ -53,6 +47,12 @@ TERMINAL_COLUMNS: Final = 1000
 
 RESULT_CHARACTERS: Final = 64 * 1024
 """The longest repr shown whole; more is clipped and the cut is said."""
+
+RESULT_LINES: Final = 200
+"""The most lines of a result at a terminal: some screens, which scroll back can still show."""
+
+PAGE_CHARACTERS: Final = 1024 * 1024
+"""The most of a value that page() lays out: a second of work, and some hundred screens."""
 
 SUBNEGOTIATION_BYTES: Final = 2048
 """The longest telnet subnegotiation (RFC 855) that is looked at."""

@@ -19,11 +19,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
+from types import ModuleType, NoneType, TracebackType
 from typing import Any, Protocol, Self
 
 from console.errors import ConsoleError
-from console.text import escape_line
+from console.text import escape_line, plain
 
 
 class PatchError(ConsoleError):
@@ -90,6 +90,9 @@ class _Target(Protocol):
     def same(self, other: object) -> bool:
         """Whether another target is this place."""
 
+    def label(self) -> str:
+        """Name it without running any code of the owner or the key."""
+
 
 @dataclass(frozen=True, eq=False)
 class SavedPatch:
@@ -146,6 +149,9 @@ class _Attribute:
             isinstance(other, _Attribute) and other.owner is self.owner and other.name == self.name
         )
 
+    def label(self) -> str:
+        return f"{_label_of(self.owner)}.{plain(self.name)}"
+
 
 @dataclass(frozen=True, eq=False)
 class _Item:
@@ -169,6 +175,13 @@ class _Item:
 
     def same(self, other: object) -> bool:
         return isinstance(other, _Item) and other.owner is self.owner and other.key == self.key
+
+    def label(self) -> str:
+        try:
+            shown = repr(self.key) if type(self.key) in _PLAIN_KEYS else _label_of(self.key)
+        except ValueError:  # an int of more than 4,300 digits
+            shown = "<int>"
+        return f"{_label_of(self.owner)}[{escape_line(shown, 60)}]"
 
 
 @dataclass(eq=False)
@@ -247,6 +260,13 @@ class PatchJournal:
         """Return the patches that are applied, oldest first."""
         with self._lock:
             return [one for one in self._patches if one.state is PatchState.APPLIED]
+
+    def glance(self) -> tuple[Patch, ...]:
+        """As `patches`, but without waiting for one that is being made just now.
+
+        A setter of the service may run then, for as long as it likes.
+        """
+        return tuple(one for one in tuple(self._patches) if one.state is PatchState.APPLIED)
 
     def patch(
         self, owner: Any, name: Any, new: Any, *, minutes: float | None = None, who: str = ""
@@ -465,6 +485,23 @@ def _name_of(owner: Any) -> str:
         return owner.__qualname__
     name = getattr(owner, "__name__", None) if type(owner).__module__ == "builtins" else None
     return name if isinstance(name, str) else f"<{type(owner).__qualname__}>"
+
+
+# As they stand in ``type`` and ModuleType: a metaclass or a subclass may have its own.
+_QUALNAME = vars(type)["__qualname__"]
+_MODULE_DICT = vars(ModuleType)["__dict__"]
+_PLAIN_KEYS = frozenset({str, bytes, int, float, bool, NoneType})
+
+
+def _label_of(owner: Any) -> str:
+    """As `_name_of`, and asks neither the owner nor its class nor its metaclass anything."""
+    kind = type(owner)
+    if issubclass(kind, type):
+        return plain(_QUALNAME.__get__(owner))
+    if kind is ModuleType:
+        name = _MODULE_DICT.__get__(owner).get("__name__")
+        return name if type(name) is str else "<module>"
+    return f"<{plain(_QUALNAME.__get__(kind))}>"
 
 
 def _short(value: Any) -> str:

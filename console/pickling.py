@@ -34,6 +34,7 @@ from typing import Any, ClassVar
 import cloudpickle  # type: ignore[import-untyped]  # it has no types
 
 from console.auth.store import FileCredentials, MemoryCredentials
+from console.interfaces import Role
 from console.namespace import SessionBuiltins
 from console.text import escape_line
 
@@ -173,7 +174,8 @@ def _reduce_memory_credentials(_pickler: StatePickler, store: MemoryCredentials)
     names = store.users()
     hashes = {name: store.password_hash(name) for name in names}
     keys = {name: tuple(store.authorized_keys(name)) for name in names}
-    return _memory_credentials, (hashes, keys)
+    roles = {name: store.role(name) for name in names}
+    return _memory_credentials, (hashes, keys, roles)
 
 
 _REDUCERS: dict[type, Callable[[StatePickler, Any], Any]] = {
@@ -240,9 +242,11 @@ def _import(name: str, inner: list[str]) -> types.ModuleType:
 
 
 def _memory_credentials(
-    hashes: dict[str, str | None], keys: dict[str, tuple[Any, ...]]
+    hashes: dict[str, str | None],
+    keys: dict[str, tuple[Any, ...]],
+    roles: dict[str, Role] | None = None,  # states saved before there were roles have none
 ) -> MemoryCredentials:
-    store = MemoryCredentials()
+    store = MemoryCredentials(roles=roles)
     # It takes passwords otherwise, and there are only hashes.
     store._hashes.update({name: phc for name, phc in hashes.items() if phc is not None})  # noqa: SLF001
     store._keys.update({name: some for name, some in keys.items() if some})  # noqa: SLF001

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, Protocol
 
-from console.config import EvaluationSettings, SshSettings, TelnetSettings
+from console.config import ListenSettings
 from console.console import Console
 from console.errors import ListenError
 from console.interfaces import CredentialStore
@@ -43,16 +43,16 @@ class Run:
 
     Args:
         name: The application's.
-        shells: Each shell with a telnet port, an SSH port, or one of each.
+        shells: Each shell with where it listens: once for each transport, at most.
         factories: The ports of all others.
-        settings: Of every console: keys, history, evaluation, host_key, allow_plain_text.
+        settings: Of every console: keys, history, evaluation, login, sessions.
         patches: Those of earlier runs; each is taken over when its shell opens.
     """
 
     def __init__(
         self,
         name: str,
-        shells: Sequence[tuple[Shell, Port | None, Port | None]],
+        shells: Sequence[tuple[Shell, Sequence[ListenSettings]]],
         factories: Sequence[Port],
         settings: dict[str, Any],
         patches: Sequence[tuple[Any, SavedPatch]],
@@ -79,8 +79,8 @@ class Run:
         # From before the first line that says that something serves: who reads it may end us.
         with _ended_by_signals(self._loop, self._ended):
             async with self._open:
-                for shell, telnet, ssh in self._shells:
-                    await self.open_shell(shell, telnet, ssh)
+                for shell, listeners in self._shells:
+                    await self.open_shell(shell, listeners)
                 for entry in self._factories:
                     await self.open_factory(entry)
                 on_open()
@@ -147,36 +147,27 @@ class Run:
             opened.cancel()
             raise
 
-    async def open_shell(self, shell: Shell, telnet: Port | None, ssh: Port | None) -> None:
+    async def open_shell(self, shell: Shell, listeners: Sequence[ListenSettings]) -> None:
         """Open a console for a shell.
 
         Raises:
             StartError: If it cannot be opened.
         """
-        evaluation: EvaluationSettings | None = self._settings["evaluation"]
+        named: dict[str, Any] = {one.name: one for one in listeners}
         console = Console(
             self._name,
             namespace=shell.namespace,
             credentials=shell,
-            telnet=None
-            if telnet is None
-            else TelnetSettings(
-                telnet[0], telnet[3], telnet[2], self._settings["allow_plain_text"]
-            ),
-            ssh=None
-            if ssh is None
-            else SshSettings(ssh[0], ssh[3], ssh[2], self._settings["host_key"]),
-            keys=self._settings["keys"],
-            history=self._settings["history"],
-            evaluation=evaluation,
             notice=_default_password_notice(shell),
+            **named,
+            **self._settings,
         )
         await self._open.enter_async_context(console)
         if console.patch_journal is not None:
             self._take_over_patches(shell, console.patch_journal)
         for listener in console.listeners:
-            kind = " (ssh)" if listener.transport == "ssh" else ""
-            say(f"{_qualified(shell)} starting on {listener.port}{kind}")
+            kind = "" if listener.transport == "telnet" else f" ({listener.transport})"
+            say(f"{_qualified(shell)} starting on {listener.socket or listener.port}{kind}")
         if shell.has_default_password:
             logger.warning(
                 "%s: anybody on this machine can enter as %s with the default password;"

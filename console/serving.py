@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
+import functools
 import logging
 import os
 import selectors
 import socket
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,23 +24,44 @@ from typing import Any
 from console._version import __version__
 from console.audit.log import FallbackHandler, log_event, mirror_exception
 from console.auth.authenticator import Authenticator
-from console.config import EvaluationSettings, ListenSettings, SshSettings, TelnetSettings
-from console.errors import ListenError
+from console.auth.throttle import source_of
+from console.config import EvaluationSettings, ListenSettings, LoginSettings, SessionSettings
+from console.evaluation.commands import admin_names, inspection_names
 from console.evaluation.compiler import SourceCache
 from console.evaluation.evaluator import SessionEvaluator
 from console.evaluation.hooks import hooks
 from console.evaluation.host import HostLoop
+from console.evaluation.inspection import Inspection
 from console.evaluation.leftover import Statements
 from console.evaluation.names import private_names
+from console.evaluation.viewer import ViewerEvaluator
 from console.events import EventBus
 from console.frontends.choice import choose_frontend
-from console.interfaces import CredentialStore, Principal
+from console.interfaces import (
+    CredentialStore,
+    Evaluator,
+    InputSource,
+    OutputSink,
+    Preferences,
+    Principal,
+    Role,
+    SessionChoices,
+)
+from console.listening import Door, Listener, Shared, Transport, bind
 from console.namespace import Namespace
 from console.patches import PatchJournal
 from console.sessions.history import HistoryStore
 from console.sessions.manager import SessionManager
-from console.sessions.preferences import PreferenceStore
+from console.sessions.preferences import PreferenceStore, SessionPreferences
 from console.sessions.session import Session
+from console.sessions.startup import (
+    ConsoleStartup,
+    LoggedOutput,
+    StartupFile,
+    UserStartup,
+    read_startup,
+)
+from console.transports.strangers import Strangers
 
 logger = logging.getLogger("console")
 
@@ -52,19 +74,6 @@ _TURNS = 3
 _HINT = "Type help() for help, exit() or Ctrl-D to leave.\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """Where a transport really listens: the port is known even if the setting was 0."""
-
-    transport: str
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.transport} on {host}:{self.port}"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What a console serves. ``notice`` is called at each login, ``forked`` in a forked child."""
@@ -72,11 +81,12 @@ class Plan:
     name: str
     namespace: dict[str, Any]
     credentials: CredentialStore
-    telnet: TelnetSettings | None
-    ssh: SshSettings | None
+    listeners: tuple[ListenSettings, ...]
+    login: LoginSettings
     keys: Path
     history: Path | None
     evaluation: EvaluationSettings
+    sessions: SessionSettings
     notice: Callable[[], str]
     forked: Callable[[], None]
 
@@ -100,8 +110,10 @@ class Server:
         self._events.subscribe(log_event)
         self._events.subscribe(mirror_exception)
         self._closing = contextlib.AsyncExitStack()
+        self._doors: list[Door] = []
         self.listeners: tuple[Listener, ...] = ()
-        self.fingerprint: str | None = None
+        self._started_at = time.time()
+        self._startup: ConsoleStartup | None = None
 
     def request_stop(self) -> None:
         """Begin to stop. Safe to call from any thread, and twice."""
@@ -127,11 +139,43 @@ class Server:
             await loop.run_in_executor(None, prepare)
 
         # Everything that can fail comes first; each thing opened says how it is closed.
-        wanted = (plan.telnet, plan.ssh)
-        sockets = [(settings, self._bind(settings)) for settings in wanted if settings is not None]
-        authenticator = Authenticator(plan.credentials, self._events)
+        path = plan.sessions.startup
+        startup = None if path is None else read_startup(Path(path))
+        sockets = [bind(one, self._closing.callback) for one in plan.listeners]
+        authenticator = Authenticator(plan.credentials, self._events, plan.login)
         self._closing.callback(authenticator.close)
-        host_key = await self._load_host_key()
+        history = HistoryStore(plan.history, plan.sessions.secrets)
+        self._closing.callback(history.close)
+        manager = SessionManager(
+            namespace=plan.namespace,
+            history=history,
+            preferences=PreferenceStore(plan.history),
+            startup=UserStartup(plan.keys, for_commands=plan.sessions.startup_for_commands),
+            events=self._events,
+            make_frontend=functools.partial(choose_frontend, default=plan.evaluation.frontend),
+            make_evaluator=lambda session: self._make_evaluator(session, manager),
+            greeting=self._greeting,
+            pending_output_characters=plan.evaluation.pending_output_characters,
+            settings=plan.sessions,
+        )
+        shared = Shared(
+            authenticator=authenticator,
+            strangers=Strangers(
+                self._events,
+                source_of,
+                plan.login.connections,
+                plan.login.connections_per_source,
+                loop.call_later,
+            ),
+            admit=manager.admit,
+            events=self._events,
+            login=plan.login,
+            banner=self._banner(),
+            keys=plan.keys,
+        )
+        self._doors = [Door(settings, shared) for settings in plan.listeners]
+        for door in self._doors:
+            await door.prepare()
 
         logger.addHandler(self._handler)
         self._closing.callback(logger.removeHandler, self._handler)
@@ -143,127 +187,121 @@ class Server:
         self._closing.callback(self._report_patches)
         self._closing.callback(self.host.close, 0.3)
 
-        manager = SessionManager(
-            namespace=plan.namespace,
-            history=HistoryStore(plan.history),
-            preferences=PreferenceStore(plan.history),
-            events=self._events,
-            make_frontend=choose_frontend,
-            make_evaluator=self._make_evaluator,
-            greeting=self._greeting,
-            pending_output_characters=plan.evaluation.pending_output_characters,
-        )
-        listeners = []
-        for settings, sock in sockets:
-            if isinstance(settings, TelnetSettings):
-                await self._listen_telnet(sock, settings.backlog, authenticator, manager)
-            else:
-                await self._listen_ssh(sock, settings.backlog, authenticator, manager, host_key)
-            host, port = sock.getsockname()[:2]
-            listeners.append(Listener(settings.name, host, port))
-        self.listeners = tuple(listeners)
+        for door, (sock, _) in zip(self._doors, sockets, strict=True):
+            await door.transport.listen(sock, door.settings.backlog)
+            self._closing.push_async_callback(_close_connections, door.transport)
+            self._closing.callback(door.transport.close)
+        self.listeners = tuple(listener for _, listener in sockets)
         # Last in, first out: nobody comes any more, the sessions end, the rest is cut.
         self._closing.push_async_callback(
             manager.end_all, f"{plan.name} is stopping this console.", _END_SESSIONS_SECONDS
         )
-        for _, sock in sockets:
+        for sock, _ in sockets:
             self._closing.push_async_callback(_stop_accepting, sock)
+        if startup is not None:
+            self._startup = self._run_startup(startup, manager)
+            self._closing.callback(self._startup.close)
 
-    def _bind(self, settings: ListenSettings) -> socket.socket:
-        """Bind a listening socket.
+    @property
+    def fingerprint(self) -> str | None:
+        """The SSH host key's SHA-256 fingerprint; None without SSH."""
+        return next((door.fingerprint for door in self._doors if door.fingerprint), None)
+
+    def reload(self) -> str:
+        """Read host keys and certificates anew. Users and their keys are read at each login.
+
+        Blocks; may be called from any thread but the console's.
+
+        Returns:
+            What is used now, a line each.
 
         Raises:
-            ListenError: If the system refuses, with what can be done about it.
+            ConsoleError: If one cannot be used; it goes on with the old one.
         """
-        address = f"{settings.host}:{settings.port}"
-        try:
-            found = socket.getaddrinfo(
-                settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        loop = self._loop
+        if loop is None or self._stopping.is_set():
+            return "the console is stopping"
+        return asyncio.run_coroutine_threadsafe(self._reload(), loop).result()
+
+    async def _reload(self) -> str:
+        lines = [await door.reload() for door in self._doors]
+        lines.append("users, keys, authorities and revocations: read at each login")
+        return "\n".join(filter(None, lines))
+
+    def _make_evaluator(self, session: Session, manager: SessionManager) -> Evaluator:
+        principal, number = session.principal, session.number
+        inspection = self._inspection(number, manager, sources=principal.role is not Role.VIEWER)
+        if principal.role is Role.VIEWER:
+            viewer = ViewerEvaluator(
+                session=number,
+                inspection=inspection,
+                result_characters=self._plan.evaluation.result_characters,
             )
-            family, _, _, _, where = found[0]
-            sock = socket.create_server(where[:2], family=family, backlog=settings.backlog)
-        except OSError as error:
-            problem, remedy = _explain(error, settings)
-            raise ListenError(settings.name, address, problem, remedy) from error
-        sock.setblocking(False)
-        self._closing.callback(sock.close)
-        return sock
+            session.commands = viewer.commands
+            return viewer
+        names = session.private_names
+        who = f"{principal.user} over {principal.transport} from {principal.peer}"
+        evaluator = self._evaluator(number, names, session.output, session.input)
+        names.update(self._names(evaluator, inspection, session.choices, who, principal.role))
+        if session.preferences.mode:
+            evaluator.set_mode(session.preferences.mode)
+        names.update(admin_names(principal, number, manager.kick, self.reload))
+        return evaluator
 
-    async def _load_host_key(self) -> Any:
-        settings = self._plan.ssh
-        if settings is None:
-            return None
-        loop = asyncio.get_running_loop()
-        key, self.fingerprint = await loop.run_in_executor(
-            None, _load_or_make_host_key, settings, self._plan.keys
+    def _run_startup(self, file: StartupFile, manager: SessionManager) -> ConsoleStartup:
+        """Begin to run the console's startup file, as if an operator had typed it."""
+        names: dict[str, Any] = {}
+        evaluator = self._evaluator(0, names, LoggedOutput(file.path), None)
+        inspection = self._inspection(0, manager, sources=True)
+        choices = SessionPreferences(Preferences(), lambda *_: "the console's file is no user's")
+        who = f"startup file {file.path}"
+        names.update(self._names(evaluator, inspection, choices, who, Role.OPERATOR))
+        return ConsoleStartup(file, evaluator)
+
+    def _inspection(self, session: int, manager: SessionManager, *, sources: bool) -> Inspection:
+        return Inspection(
+            session=session,
+            sessions=manager.facts,
+            host=self.host,
+            statements=self._statements,
+            journal=self.journal,
+            started_at=self._started_at,
+            sources=sources,
         )
-        return key
 
-    async def _listen_telnet(
-        self,
-        sock: socket.socket,
-        backlog: int,
-        authenticator: Authenticator,
-        manager: SessionManager,
-    ) -> None:
-        from console.transports import telnet  # noqa: PLC0415 - heavy, and not everybody's
-
-        async def authenticate(user: str, password: str, peer: str) -> Principal | None:
-            return await authenticator.password(user, password, transport="telnet", peer=peer)
-
-        server = await telnet.listen(
-            sock,
-            banner=self._banner(),
-            authenticate=authenticate,
-            admit=manager.admit,
-            events=self._events,
-            backlog=backlog,
-        )
-        self._closing.push_async_callback(_close_connections, server)
-        self._closing.callback(server.close)
-
-    async def _listen_ssh(
-        self,
-        sock: socket.socket,
-        backlog: int,
-        authenticator: Authenticator,
-        manager: SessionManager,
-        host_key: Any,
-    ) -> None:
-        from console.transports.ssh import SshListener  # noqa: PLC0415 - heavy, see above
-
-        listener = SshListener(authenticator, manager.admit, self._events)
-        await listener.listen(sock, host_key, backlog)
-        self._closing.push_async_callback(_close_connections, listener)
-        self._closing.callback(listener.close)
-
-    def _make_evaluator(self, session: Session) -> SessionEvaluator:
-        evaluator = SessionEvaluator(
-            session=session.number,
+    def _evaluator(
+        self, session: int, names: dict[str, Any], sink: OutputSink, source: InputSource | None
+    ) -> SessionEvaluator:
+        return SessionEvaluator(
+            session=session,
             namespace=self._plan.namespace,
-            names=session.private_names,
-            sink=session.output,
-            source=session.input,
+            names=names,
+            sink=sink,
+            source=source,
             host=self.host,
             sources=self._sources,
             settings=self._plan.evaluation,
             statements=self._statements,
         )
-        if session.preferences.mode:
-            evaluator.set_mode(session.preferences.mode)
-        principal = session.principal
-        who = f"{principal.user} over {principal.transport} from {principal.peer}"
-        session.private_names.update(
-            private_names(
-                evaluator,
-                self.host,
-                self._statements,
-                self.journal,
-                choices=session.choices,
-                who=who,
-            )
+
+    def _names(
+        self,
+        evaluator: SessionEvaluator,
+        inspection: Inspection,
+        choices: SessionChoices,
+        who: str,
+        role: Role,
+    ) -> dict[str, Any]:
+        own = private_names(
+            evaluator,
+            self.host,
+            self._statements,
+            self.journal,
+            choices=choices,
+            who=who,
+            role=role,
         )
-        return evaluator
+        return own | inspection_names(inspection)
 
     def _schedule(self, seconds: float, call: Callable[[], None]) -> None:
         """Call something later on a thread of its own: it may run code of the service."""
@@ -287,7 +325,9 @@ class Server:
         # Over telnet the banner has been shown before the login.
         banner = "" if principal.transport == "telnet" else self._banner()
         notice = self._plan.notice()
-        return banner + notice + ("\n" if notice and not notice.endswith("\n") else "") + _HINT
+        notice += "\n" if notice and not notice.endswith("\n") else ""
+        startup = "" if self._startup is None else self._startup.notice
+        return banner + notice + startup + _HINT
 
     def died_in_fork(self) -> None:
         """Let go of every descriptor: in a forked child, on the only thread there is.
@@ -338,41 +378,11 @@ async def _stop_accepting(sock: socket.socket) -> None:
         await asyncio.sleep(0)
 
 
-async def _close_connections(server: Any) -> None:
+async def _close_connections(transport: Transport) -> None:
     """Cut what is still connected, and give the transports a turn to say so."""
-    for connection in tuple(server.connections):
+    for connection in tuple(transport.connections):
         connection.abort()
-    await server.wait_closed(0.3)
-
-
-def _load_or_make_host_key(settings: SshSettings, directory: Path) -> tuple[Any, str]:
-    """Load the host key; make the one in the keys directory on first use. Blocks."""
-    from console.auth import keys  # noqa: PLC0415 - asyncssh is heavy, and not everybody's
-
-    if settings.host_key is not None:
-        key = keys.load_host_key(Path(settings.host_key))
-    else:
-        path = directory / "host_key"
-        if not path.exists():
-            keys.make_host_key(path)
-        key = keys.load_host_key(path)
-    return key, keys.fingerprint(key)
-
-
-def _explain(error: OSError, settings: ListenSettings) -> tuple[str, str]:
-    """Say what is wrong with an address, and what to do."""
-    other_port = (
-        f"stop what listens there (ss -ltnp 'sport = :{settings.port}') or use another port"
-    )
-    if isinstance(error, socket.gaierror):
-        return "no such host", "name an address of this machine, 127.0.0.1 for loopback"
-    if error.errno == errno.EADDRINUSE:
-        return "the address is in use", other_port
-    if error.errno in {errno.EACCES, errno.EPERM}:
-        return "not permitted", "ports below 1024 need privileges; use a higher one"
-    if error.errno == errno.EADDRNOTAVAIL:
-        return "not an address of this machine", "use 127.0.0.1, or one that `ip addr` lists"
-    return os.strerror(error.errno) if error.errno else str(error), "check the address"
+    await transport.wait_closed(0.3)
 
 
 running_servers: weakref.WeakSet[Server] = weakref.WeakSet()

@@ -31,3 +31,8 @@ def escape_line(text: str, limit: int = 200) -> str:
     """Make one safe line of at most ``limit`` characters: for a log entry, a banner, ``who``."""
     clipped = text if len(text) <= limit else text[:limit] + "..."
     return escape_controls(clipped).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def plain(text: str) -> str:
+    """Return the characters of what may be a subclass of str, whose methods are its own."""
+    return str.__str__(text)

@@ -29,6 +29,11 @@ LOOP_PLACES = (
 )
 
 
+def pytest_make_parametrize_id(val, argname):
+    """Name what is long by its argument: keys and hashes are new ones in each process."""
+    return argname if isinstance(val, str) and len(val) > 40 else None
+
+
 @pytest.fixture(scope="session")
 def _hosts(tmp_path_factory):
     """The services that tests share, started when first asked for."""

@@ -95,7 +95,7 @@ class Sink:
 
 
 class Source:
-    page_rows = 0
+    page_rows = page_columns = 0
 
     def read_line(self, *, secret=False):
         return ""

@@ -28,8 +28,10 @@ def refused(port):
 class Lines:
     """A line client, as nc is one."""
 
-    def __init__(self, port):
-        self._sock = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_SECONDS)
+    def __init__(self, port, source="127.0.0.1"):
+        self._sock = socket.create_connection(
+            ("127.0.0.1", port), timeout=DEADLINE_SECONDS, source_address=(source, 0)
+        )
         self.seen = ""
         self._used = 0
 

@@ -20,11 +20,9 @@ DEADLINE_SECONDS = 30
 
 def clean_environment(directory):
     """Make an environment in which a process finds nothing of ours, and no display or agent."""
-    kept = {
-        name: os.environ[name]
-        for name in ("PATH", "VIRTUAL_ENV", "PYTHONPATH")
-        if name in os.environ
-    }
+    # PYTHONPATH: the processes run the same sources as the tests.
+    names = ("PATH", "PYTHONPATH", "VIRTUAL_ENV")
+    kept = {name: os.environ[name] for name in names if name in os.environ}
     return {
         **kept,
         "HOME": str(directory),
@@ -116,12 +114,15 @@ class Process:
 
 
 class Host(Process):
-    """A service with a console, as in ``host_process.py``; users boss/sekrit, deputy/sekrit2."""
+    """A service with a console, as in ``host_process.py``; users boss/sekrit, deputy/sekrit2.
+
+    ``more`` goes to it as it is.
+    """
 
     user = "boss"
     password = "sekrit"
 
-    def __init__(self, directory, kind="asyncio", *, names=None, guarded=True):
+    def __init__(self, directory, kind="asyncio", *, names=None, guarded=True, **more):
         directory.mkdir(parents=True, exist_ok=True)
         self.kind = kind
         self.keys = directory / "keys"
@@ -136,6 +137,7 @@ class Host(Process):
             "names": {"foo": 12} if names is None else names,
             "guarded": guarded,
             "reply": theirs,
+            **more,
         }
         command = [sys.executable, "-W", "error", str(HERE / "host_process.py"), json.dumps(spec)]
         try:

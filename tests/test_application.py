@@ -107,6 +107,7 @@ def test_what_it_says_at_the_start(running):
 def test_the_howtos_session(running, shell):
     """A session finds the application, its ports and the factory, and turns quotes into times."""
     assert shell.run("a") == "<'demo' app>"
+    shell.run("pretty(False)")  # nc has 80 columns, over which the ports would be wrapped
     assert re.fullmatch(
         r"\[\(0, <console\.protocols\.Factory instance at 0x[0-9a-f]+>, 5, '127\.0\.0\.1'\), "
         r"\(0, <console\.application\.ShellFactory instance at 0x[0-9a-f]+>, 5, '127\.0\.0\.1'\)\]",
@@ -141,7 +142,7 @@ def test_restart_with_the_same_state(tmp_path):
             "def more(n=1): return foo + n\n",
             "class Hello(type(f).protocol):\n    @property\n    def quote(self): return word\n",
             "word = b'hello'; f.protocol = Hello",
-            "a.tcp_ports[1][1].password = 'changed'",
+            " a.tcp_ports[1][1].password = 'changed'",
         ):
             assert client.run(line).replace("... ", "") == ""
         client.run("patch(console.application, 'DEFAULT_USER', 'nobody')")

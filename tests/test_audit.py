@@ -20,7 +20,9 @@ from console.events import (
     LoginFailed,
     LoginSucceeded,
     SessionClosed,
+    SessionKicked,
     SessionOpened,
+    SessionRefused,
     StatementStarted,
 )
 
@@ -82,8 +84,10 @@ def events_with(text):
         LoginSucceeded(**where, user=text, method="password", detail=text),
         LoginFailed(**where, user=text, method="password", reason=text),
         ConnectionDropped(**where, reason=text),
-        SessionOpened(**session, frontend="line"),
-        SessionClosed(**session, reason=text, duration_seconds=1.0),
+        SessionOpened(**session, role="viewer", frontend="line"),
+        SessionClosed(**session, role="viewer", reason=text, duration_seconds=1.0),
+        SessionKicked(**session, by=text, reason=text),
+        SessionRefused(**where, user=text, role="viewer", reason=text),
     ]
 
 
@@ -102,7 +106,7 @@ def test_fields_cannot_be_forged(text):
     for event in (
         LoginFailed(**where, user=text, method="password", reason="wrong password"),
         LoginSucceeded(**where, user=text, method="password"),
-        SessionOpened(**where, session=1, user=text, frontend="line"),
+        SessionOpened(**where, session=1, user=text, role="viewer", frontend="line"),
     ):
         (entry,) = logged(log_event, event)
         assert re.search(r"user=\S* transport=(\S+) peer=(\S+)", entry).groups() == (
@@ -136,9 +140,21 @@ def test_what_the_entries_say():
     assert logged(log_event, succeeded) == [
         "login: user=boss transport=telnet peer=127.0.0.1:5 method=publickey SHA256:abc laptop"
     ]
-    closed = SessionClosed(**where, user="boss", session=3, reason="left", duration_seconds=1.25)
+    session = {**where, "user": "boss", "session": 3}
+    closed = SessionClosed(**session, role="admin", reason="left", duration_seconds=1.25)
     assert logged(log_event, closed) == [
-        "session 3 closed: user=boss transport=telnet peer=127.0.0.1:5 reason=left after 1.2 s"
+        (
+            "session 3 closed: user=boss transport=telnet peer=127.0.0.1:5 role=admin reason=left"
+            " after 1.2 s"
+        )
+    ]
+    kicked = SessionKicked(**session, by="ada", reason="an upgrade")
+    assert logged(log_event, kicked) == [
+        "session 3 kicked: user=boss transport=telnet peer=127.0.0.1:5 by=ada reason=an upgrade"
+    ]
+    refused = SessionRefused(**where, user="boss", role="viewer", reason="too many")
+    assert logged(log_event, refused) == [
+        "session refused: user=boss transport=telnet peer=127.0.0.1:5 role=viewer reason=too many"
     ]
 
 

@@ -13,14 +13,30 @@ import weakref
 
 import pytest
 
-from console.auth.authenticator import WAITING_MOST, Authenticator
+from console.auth.authenticator import Authenticator
 from console.auth.passwords import hash_password
+from console.auth.public_keys import fingerprint
 from console.auth.store import FileCredentials, MemoryCredentials
+from console.auth.worker import WAITING_MOST
+from console.config import LoginSettings
 from console.errors import CredentialError
 from console.events import EventBus, LoginFailed, LoginSucceeded
-from console.interfaces import Principal
+from console.interfaces import OfferedKey, Peer, Principal, Role
 
-WHERE = {"transport": "ssh", "peer": "192.0.2.1:4711"}
+WHERE = {"transport": "ssh", "peer": Peer("192.0.2.1", 4711)}
+TOLD = {"transport": "ssh", "peer": "192.0.2.1:4711"}
+QUICK = LoginSettings(failure_seconds=0.001, failure_most_seconds=0.001)
+
+
+def at(number):
+    """Come from an address of one's own, so that nobody waits for anybody's turn."""
+    return {"transport": "ssh", "peer": Peer(f"198.51.100.{number}", 4711)}
+
+
+def offered(blob):
+    return OfferedKey("ssh-ed25519", blob)
+
+
 SEKRIT = hash_password("sekrit")
 
 
@@ -49,7 +65,7 @@ class Gate:
         return ()
 
 
-def run(store, scenario):
+def run(store, scenario, settings=QUICK):
     """Run a scenario with an authenticator; return its result and the events."""
     events = []
     bus = EventBus()
@@ -57,7 +73,7 @@ def run(store, scenario):
     before = set(threading.enumerate())
 
     async def main():
-        authenticator = Authenticator(store, bus)
+        authenticator = Authenticator(store, bus, settings)
         try:
             return await asyncio.wait_for(scenario(authenticator), 60)
         finally:
@@ -91,8 +107,8 @@ def store(request, tmp_path):
 def test_the_right_password_lets_in_and_is_told(store):
     """The principal has the name and the way in, and so has the event."""
     principal, events = run(store, lambda a: a.password("boss", "sekrit", **WHERE))
-    assert principal == Principal(user="boss", method="password", **WHERE)
-    assert events == [LoginSucceeded(user="boss", method="password", **WHERE)]
+    assert principal == Principal(user="boss", method="password", role=Role.ADMIN, **TOLD)
+    assert events == [LoginSucceeded(user="boss", method="password", **TOLD)]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +128,7 @@ def test_anything_else_is_turned_away_and_told(store, user, password, reason):
     """Nobody comes back, and the event has the name as it was sent."""
     principal, events = run(store, lambda a: a.password(user, password, **WHERE))
     assert principal is None
-    assert events == [LoginFailed(user=user, method="password", reason=reason, **WHERE)]
+    assert events == [LoginFailed(user=user, method="password", reason=reason, **TOLD)]
 
 
 def test_an_endless_name_is_cut_in_the_event(store):
@@ -128,7 +144,7 @@ def test_a_key_is_found_for_its_user_only(store):
 
     async def scenario(authenticator):
         return [
-            await authenticator.authorized_key(user, sent)
+            await authenticator.key(user, offered(sent), **WHERE)
             for user, sent in (
                 ("boss", blob),
                 ("ann", blob),
@@ -141,8 +157,8 @@ def test_a_key_is_found_for_its_user_only(store):
         ]
 
     (found, *rest), events = run(store, scenario)
-    assert found.blob == blob
-    assert rest == [None] * 6
+    assert callable(found)
+    assert rest == ["no key of this user"] * 6
     assert events == []  # a client may ask for many keys; nobody has come or gone yet
 
 
@@ -151,21 +167,16 @@ def test_a_key_login_is_told_with_its_fingerprint(store):
     _, blob = key_line(1)
 
     async def scenario(authenticator):
-        key = await authenticator.authorized_key("boss", blob)
-        authenticator.key_refused("boss", reason="bad signature", **WHERE)
-        authenticator.key_refused("ann", **WHERE)
-        return key, authenticator.key_accepted("boss", key, **WHERE)
+        accept = await authenticator.key("boss", offered(blob), **WHERE)
+        authenticator.key_refused("boss", "wrong signature", **WHERE)
+        return accept()
 
-    (key, principal), events = run(store, scenario)
-    assert principal == Principal(user="boss", method="publickey", **WHERE)
-    assert events == [
-        LoginFailed(user="boss", method="publickey", reason="bad signature", **WHERE),
-        LoginFailed(user="ann", method="publickey", reason="no key of this user", **WHERE),
-        LoginSucceeded(
-            user="boss", method="publickey", detail=f"ssh-ed25519 {key.fingerprint}", **WHERE
-        ),
-    ]
-    assert key.fingerprint.startswith("SHA256:")
+    principal, events = run(store, scenario)
+    assert principal == Principal(user="boss", method="publickey", role=Role.ADMIN, **TOLD)
+    refused, succeeded = events
+    assert refused == LoginFailed(user="boss", method="publickey", reason="wrong signature", **TOLD)
+    assert (succeeded.user, succeeded.method) == ("boss", "publickey")
+    assert fingerprint(blob) in succeeded.detail
 
 
 class Broken:
@@ -190,11 +201,11 @@ def test_a_store_that_raises_lets_nobody_in(error, caplog):
     async def scenario(authenticator):
         return (
             await authenticator.password("boss\x1b", "sekrit", **WHERE),
-            await authenticator.authorized_key("boss", b"blob"),
+            await authenticator.key("boss", offered(b"blob"), **WHERE),
         )
 
     result, events = run(Broken(error), scenario)
-    assert result == (None, None)
+    assert result == (None, "the credential store failed")
     assert [event.reason for event in events] == ["the credential store failed"]
     assert len(caplog.records) == 2
     assert caplog.records[0].levelno == logging.ERROR
@@ -216,10 +227,142 @@ def test_a_store_of_wrong_types_lets_nobody_in():
     async def scenario(authenticator):
         return (
             await authenticator.password("boss", "sekrit", **WHERE),
-            await authenticator.authorized_key("boss", b"blob"),
+            await authenticator.key("boss", offered(b"blob"), **WHERE),
         )
 
-    assert run(Wrong(), scenario)[0] == (None, None)
+    assert run(Wrong(), scenario)[0] == (None, "the credential store failed")
+
+
+@pytest.mark.parametrize("extra", ["role", "has_second_factor", "use_code"])
+def test_a_store_whose_extras_fail_lets_nobody_in(extra, caplog):
+    """A role that is none, or a second factor that cannot be asked for, is no way in."""
+
+    class Half:
+        def password_hash(self, name):
+            return SEKRIT
+
+        def authorized_keys(self, name):
+            return ()
+
+        def has_second_factor(self, name):
+            return True
+
+        def use_code(self, name, code):
+            return True
+
+        def role(self, name):
+            return Role.ADMIN
+
+    def fails(*_):
+        raise OSError("gone")
+
+    store = Half()
+    assert run(store, lambda a: a.password("boss", "sekrit", "1", **WHERE))[0].role is Role.ADMIN
+    setattr(store, extra, fails)
+    assert run(store, lambda a: a.password("boss", "sekrit", "1", **WHERE))[0] is None
+    assert "gone" in caplog.text
+    store.role = lambda _: "root"
+    assert run(store, lambda a: a.password("boss", "sekrit", "1", **WHERE))[0] is None
+
+
+def test_a_code_is_asked_for_after_the_password_only():
+    """A wrong password uses up no code; a right one without the code is no way in."""
+    used = []
+
+    class Coded:
+        def password_hash(self, name):
+            return SEKRIT
+
+        def authorized_keys(self, name):
+            return ()
+
+        def second_factor(self):
+            return True
+
+        def has_second_factor(self, name):
+            return name == "boss"
+
+        def use_code(self, name, code):
+            used.append(code)
+            return code == "123456"
+
+    async def scenario(authenticator):
+        authenticator.refresh()
+        authenticator.refresh()
+        results = [
+            await authenticator.password("boss", "wrong", "123456", **at(1)),
+            await authenticator.password("boss", "sekrit", "", **at(2)),
+            await authenticator.password("boss", "sekrit", "000000", **at(3)),
+            await authenticator.password("boss", "sekrit", "123456", **at(4)),
+            await authenticator.password("ann", "sekrit", "", **at(5)),
+        ]
+        assert authenticator.asks_for_code
+        return [result and result.role for result in results]
+
+    results, events = run(Coded(), scenario)
+    assert results == [None, None, None, Role.OPERATOR, Role.OPERATOR]
+    assert used == ["", "000000", "123456"]
+    assert [event.reason for event in events[:3]] == ["wrong password", "no code", "wrong code"]
+
+
+def test_one_source_guesses_one_at_a_time():
+    """Guesses of one address wait for each other, and for the delay of each before."""
+    settings = LoginSettings(failure_seconds=0.05, failure_most_seconds=0.05)
+
+    async def scenario(authenticator):
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await asyncio.gather(*(authenticator.password("boss", "x", **WHERE) for _ in range(6)))
+        return loop.time() - began
+
+    together, events = run(MemoryCredentials({"boss": "sekrit"}), scenario, settings)
+    assert len(events) == 6
+    assert together >= 6 * 0.05
+
+
+def test_hanging_up_skips_no_delay():
+    """Who leaves in the middle of a guess has failed, and the next from there waits for it."""
+    gate = Gate()
+    settings = LoginSettings(failure_seconds=0.3, failure_most_seconds=0.3)
+
+    async def scenario(authenticator):
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        first = asyncio.create_task(authenticator.password("boss", "x", **WHERE))
+        await entered(gate)
+        first.cancel()
+        gate.opened.set()
+        await asyncio.wait([first])
+        await authenticator.password("boss", "y", **WHERE)
+        return loop.time() - began
+
+    seconds, events = run(gate, scenario, settings)
+    assert seconds >= 0.6
+    assert [event.reason for event in events] == [
+        "left before the answer",
+        "unknown user or no password",
+    ]
+
+
+def test_a_login_from_elsewhere_does_not_wait():
+    """While an address serves its delays, an operator comes in from another one."""
+    settings = LoginSettings(failure_seconds=1000.0, failure_most_seconds=1000.0)
+
+    async def scenario(authenticator):
+        guesses = [
+            asyncio.create_task(authenticator.password("boss", "x", **at(number)))
+            for number in range(20)
+            for _ in range(10)
+        ]
+        await asyncio.sleep(0)
+        principal = await authenticator.password("boss", "sekrit", **WHERE)
+        for guess in guesses:
+            guess.cancel()
+        await asyncio.wait(guesses)
+        return principal
+
+    principal, _ = run(MemoryCredentials({"boss": "sekrit"}), scenario, settings)
+    assert principal.user == "boss"
 
 
 def test_the_loop_goes_on_while_a_store_blocks():
@@ -228,7 +371,7 @@ def test_the_loop_goes_on_while_a_store_blocks():
 
     async def scenario(authenticator):
         tasks = [
-            asyncio.create_task(authenticator.password(f"u{n}", "x", **WHERE)) for n in range(5)
+            asyncio.create_task(authenticator.password(f"u{n}", "x", **at(n))) for n in range(5)
         ]
         await entered(gate)  # comes back only if the loop runs
         names = [t.name for t in threading.enumerate() if t.name == "console-auth"]
@@ -250,23 +393,23 @@ def test_a_flood_is_refused_at_once_and_keys_go_first(caplog):
         first = asyncio.create_task(authenticator.password("first", "x", **WHERE))
         await entered(gate)
         waiting = [
-            asyncio.create_task(authenticator.password("waits", "x", **WHERE))
-            for _ in range(WAITING_MOST)
+            asyncio.create_task(authenticator.password("waits", "x", **at(number)))
+            for number in range(WAITING_MOST)
         ]
         await asyncio.sleep(0)  # each task up to its first await
-        for _ in range(1000):
-            assert await authenticator.password("flood", "x", **WHERE) is None
-        key = asyncio.create_task(authenticator.authorized_key("boss", b"blob"))
+        for number in range(100):
+            assert await authenticator.password("flood", "x", **at(100 + number)) is None
+        key = asyncio.create_task(authenticator.key("boss", offered(b"blob"), **WHERE))
         await asyncio.sleep(0)
         gate.opened.set()
         await asyncio.gather(first, key, *waiting)
 
     _, events = run(gate, scenario)
     refused = [event for event in events if event.user == "flood"]
-    assert len(refused) == 1000
+    assert len(refused) == 100
     assert {event.reason for event in refused} == {"too many logins wait for their check"}
     assert gate.asked == ["first", "boss's keys", *["waits"] * WAITING_MOST]
-    (record,) = caplog.records  # once, not a thousand times
+    (record,) = caplog.records  # once, not a hundred times
     assert "64 logins wait for their check" in record.getMessage()
 
 
@@ -276,8 +419,8 @@ def test_a_cancelled_check_is_passed_over():
 
     async def scenario(authenticator):
         tasks = [
-            asyncio.create_task(authenticator.password(name, "x", **WHERE))
-            for name in ("running", "waiting", "staying")
+            asyncio.create_task(authenticator.password(name, "x", **at(number)))
+            for number, name in enumerate(("running", "waiting", "staying"))
         ]
         await entered(gate)
         for task in tasks[:2]:
@@ -289,7 +432,11 @@ def test_a_cancelled_check_is_passed_over():
 
     _, events = run(gate, scenario)
     assert gate.asked == ["running", "staying"]
-    assert [event.user for event in events] == ["staying"]
+    assert [(event.user, event.reason) for event in events] == [
+        ("running", "left before the answer"),
+        ("waiting", "left before the answer"),
+        ("staying", "unknown user or no password"),
+    ]
 
 
 def test_closing_turns_away_whoever_waits():
@@ -298,14 +445,15 @@ def test_closing_turns_away_whoever_waits():
 
     async def scenario(authenticator):
         tasks = [
-            asyncio.create_task(authenticator.password(name, "x", **WHERE))
-            for name in ("running", "waiting")
+            asyncio.create_task(authenticator.password(name, "x", **at(number)))
+            for number, name in enumerate(("running", "waiting"))
         ]
-        key = asyncio.create_task(authenticator.authorized_key("boss", b"blob"))
-        await entered(gate)
+        await entered(gate)  # before the key, which would go first
+        key = asyncio.create_task(authenticator.key("boss", offered(b"blob"), **WHERE))
+        await asyncio.sleep(0)
         authenticator.close()
         assert await tasks[1] is None
-        assert await key is None
+        assert await key == "the console is closing"
         assert await authenticator.password("late", "x", **WHERE) is None
         gate.opened.set()
         assert await tasks[0] is None
@@ -330,7 +478,7 @@ def test_no_password_stays_with_an_idle_authenticator():
         await authenticator.password("boss", password, **WHERE)
         del password
         # The next job begins after the thread has let go of the last one.
-        await authenticator.authorized_key("boss", b"blob")
+        await authenticator.key("boss", offered(b"blob"), **WHERE)
         gc.collect()
         return reference() is None
 
@@ -341,6 +489,7 @@ HANGING = """
 import asyncio, threading
 from console.auth.authenticator import Authenticator
 from console.events import EventBus
+from console.interfaces import Peer
 
 class Hangs:
     def password_hash(self, name):
@@ -352,7 +501,8 @@ entered = threading.Event()
 
 async def main():
     authenticator = Authenticator(Hangs(), EventBus())
-    task = asyncio.create_task(authenticator.password("boss", "x", transport="ssh", peer=""))
+    guess = authenticator.password("boss", "x", transport="ssh", peer=Peer("192.0.2.1", 5))
+    task = asyncio.create_task(guess)
     await asyncio.to_thread(entered.wait)
     authenticator.close()
     task.cancel()

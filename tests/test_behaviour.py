@@ -551,8 +551,8 @@ def test_command_with_a_terminal(host):
 
 def test_statements_on_stdin_over_ssh(host):
     """Statements piped into ssh run in order, and their output alone comes back."""
-    done = run_once("ssh", host, key=host.key_file, input=b"piped = 5\npiped * foo\nprint('end')\n")
-    assert (done.stdout, done.returncode) == (b"60\nend\n", 0)
+    done = run_once("ssh", host, key=host.key_file, input=b"piped = 5\nprint('out')\npiped * foo\n")
+    assert (done.stdout, done.returncode) == (b"out\n60\n", 0)
 
 
 def test_statements_on_stdin_over_nc(host):

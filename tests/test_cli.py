@@ -6,17 +6,21 @@ import base64
 import io
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pyotp
 import pytest
+import segno
 
 from console._version import __version__
 from console.auth.passwords import verify
 from console.auth.store import FileCredentials
 from console.cli import main
 from console.config_file import read_settings
+from console.interfaces import Role
 
 
 def ed25519_line(seed, comment):
@@ -69,7 +73,8 @@ def test_the_script_is_installed():
 @pytest.mark.parametrize(
     "command",
     [
-        *("user add", "user passwd", "user remove", "key add", "key remove"),
+        *("user add", "user passwd", "user remove", "user role", "user totp"),
+        *("key add", "key remove", "key host"),
         *("init", "run", "check", "completion"),
     ],
 )
@@ -91,9 +96,46 @@ def test_a_user_comes_changes_and_goes(console, keys):
     assert verify(store.password_hash("boss"), "other")
     assert console("user", "add", "ann", "--no-password")[0] == 0
     assert store.password_hash("ann") is None
-    assert console("user", "list") == (0, "boss\nann\n", "")
+    listed = "boss  operator  password\nann   operator  no way in\n"
+    assert console("user", "list") == (0, listed, "")
     assert console("user", "remove", "boss") == (0, "removed boss\n", "")
-    assert console("user", "list") == (0, "ann\n", "")
+    assert console("user", "list") == (0, "ann  operator  no way in\n", "")
+
+
+def test_roles_are_given_and_listed(console, keys):
+    """With the user, later on, and by hand; who is refused altogether has none."""
+    assert console("user", "add", "boss", "--stdin", "--role", "admin", stdin="sekrit\n")[0] == 0
+    assert console("user", "add", "ann", "--no-password", "--role", "viewer")[0] == 0
+    assert console("key", "add", "ann", "-", stdin=ed25519_line(1, "laptop"))[0] == 0
+    assert console("user", "list")[1] == "boss  admin     password\nann   viewer    1 key\n"
+    assert console("user", "role", "ann", "operator") == (
+        0,
+        "ann is operator from the next login on\n",
+        "",
+    )
+    assert FileCredentials(keys).role("ann") is Role.OPERATOR
+    with (keys / "users").open("a") as users:
+        users.write("eve:*:root\n")
+    assert console("user", "list")[1].splitlines()[1:] == [
+        "ann   operator  1 key",
+        "eve   -         no way in",
+    ]
+
+
+@pytest.mark.parametrize("change", ["user role boss operator", "user remove boss"])
+def test_the_last_admin_does_not_go_in_silence(console, keys, change):
+    """The change is made, with a warning; while there is another admin there is none."""
+    console("user", "add", "boss", "--stdin", "--role", "admin", stdin="sekrit\n")
+    console("user", "add", "ann", "--no-password", "--role", "admin")
+    assert console(*change.replace("boss", "ann").split())[2] == ""
+    code, _, err = console(*change.split())
+    assert code == 0
+    assert err == (
+        "console: warning: nobody is an admin any more; make somebody one:"
+        " console user role NAME admin\n"
+    )
+    assert console("user", "add", "eve", "--no-password")[2] == ""
+    assert console("user", "remove", "eve")[2] == ""
 
 
 def test_keys_come_and_go(console, keys, tmp_path):
@@ -121,10 +163,31 @@ def test_a_file_of_keys_is_taken_whole_or_not_at_all(console, tmp_path):
     """One bad line, told with its place, and no key of the file lets anybody in."""
     console("user", "add", "boss", "--no-password")
     path = tmp_path / "keys.pub"
-    path.write_text(f"{ed25519_line(1, 'good')}\nrestrict {ed25519_line(2, 'bad')}\n")
+    path.write_text(f"{ed25519_line(1, 'good')}\ntunnel {ed25519_line(2, 'bad')}\n")
     code, out, err = console("key", "add", "boss", path)
     assert (code, out) == (2, "")
-    assert err.startswith(f"console: {path}:2: the option 'restrict' is not enforced")
+    assert err.startswith(f"console: {path}:2: the option 'tunnel' is not enforced")
+    assert console("key", "list", "boss") == (0, "", "")
+
+
+def test_options_of_keys_are_kept_and_shown_as_they_are_enforced(console, keys):
+    """The file keeps what was written; the list has what it comes to."""
+    console("user", "add", "boss", "--no-password")
+    options = 'restrict,user-rc,From="10.0.0.0/8",command="print(\\"a b\\")"'
+    line = f"{options} {ed25519_line(1, 'tablet')}"
+    code, out, _ = console("key", "add", "boss", "-", stdin=line)
+    assert code == 0
+    fingerprint = out.split()[0]
+    assert (keys / "authorized_keys" / "boss").read_text() == f"{line}\n"
+    shown = 'from="10.0.0.0/8",command="print(\\"a b\\")",no-pty'
+    assert console("key", "list", "boss")[1] == f"{fingerprint} ssh-ed25519 {shown} tablet\n"
+    assert console("key", "add", "boss", "-", stdin=line)[0] == 0
+    code, _, err = console("key", "add", "boss", "-", stdin=ed25519_line(1, "tablet"))
+    assert code == 2
+    assert "boss:1: has this key already, with other options; first remove it: " in err
+    assert f"console key remove boss {fingerprint}" in err
+    assert (keys / "authorized_keys" / "boss").read_text() == f"{line}\n"
+    console("key", "remove", "boss", fingerprint)
     assert console("key", "list", "boss") == (0, "", "")
 
 
@@ -138,6 +201,10 @@ def test_a_file_of_keys_is_taken_whole_or_not_at_all(console, tmp_path):
         ("user add ann --stdin", b"\xff\n", "password: is not UTF-8"),
         ("user passwd ann --stdin", "sekrit\n", "no user 'ann'"),
         ("user remove ann", "", "no user 'ann'"),
+        ("user role ann viewer", "", "no user 'ann'"),
+        ("user totp ann", "", "no user 'ann'"),
+        ("user totp ann --remove", "", "no user 'ann'"),
+        ("user totp boss --remove", "", "'boss' has none"),
         ("key add ann -", ed25519_line(1, ""), "no user 'ann'"),
         ("key add boss -", "", "there is no public key in it"),
         (
@@ -173,6 +240,8 @@ def test_an_error_is_one_line_and_status_2(console, keys, arguments, stdin, prob
         ("completion tcsh", "invalid value for '{bash|zsh|fish}': 'tcsh' is not one of"),
         ("init -p 70000", "invalid value for '-p' / '--port': 70000 is not in the range"),
         ("init -w x --stdin", "give -w or --stdin, not both (see: console init --help)"),
+        ("user role boss root", "'root' is not one of 'viewer', 'operator', 'admin'"),
+        ("user totp boss --remove --stdin", "--remove goes with no other option"),
         ("user list --keys x --config y.toml", "give --keys or --config, not both"),
         ("run", "missing argument 'TARGET' (see: console run --help)"),
     ],
@@ -213,7 +282,10 @@ def test_without_either_the_users_own_directory_is_used(console, tmp_path, monke
 
 
 def ask(keys, answers, *arguments):
-    """Run the command on a terminal, answer its questions, return what it showed."""
+    """Run the command on a terminal, answer its questions, return what it showed.
+
+    An answer may be a function of what has been shown.
+    """
     child, terminal = pty.fork()
     if child == 0:
         os.environ["CONSOLE_KEYS"] = str(keys)
@@ -227,7 +299,8 @@ def ask(keys, answers, *arguments):
                 break
             shown += part
             if answers and shown.rstrip().endswith(answers[0][0]):
-                os.write(terminal, answers.pop(0)[1] + b"\n")
+                answer = answers.pop(0)[1]
+                os.write(terminal, (answer(shown) if callable(answer) else answer) + b"\n")
     except OSError:  # Linux: the terminal's other end is closed
         pass
     finally:
@@ -254,6 +327,103 @@ def test_the_password_is_asked_for_twice_and_not_shown(keys):
     assert verify(FileCredentials(keys).password_hash("boss"), "sekrit")
 
 
+# ---------------------------------------------------------------- second factors
+
+
+def secret_in(shown):
+    """Find the secret in a URI, which a terminal does not wrap: it only looks so."""
+    return re.search(r"otpauth://totp/\S*secret=([A-Z2-7]{32})", shown)[1]
+
+
+def code_of(shown):
+    """Make the code that an app shows."""
+    return pyotp.TOTP(secret_in(shown.decode())).now().encode()
+
+
+def drawn_modules(shown):
+    """Read a QR code back from half blocks: rows of what is dark."""
+    rows = []
+    for line in re.findall("\x1b\\[38;5;16;48;5;231m([ ▀▄█]+)\x1b\\[0m", shown):
+        rows += [[block in "▀█" for block in line], [block in "▄█" for block in line]]
+    return rows
+
+
+def test_a_second_factor_is_set_up_on_a_terminal(keys):
+    """The URI is shown with its QR code, and a code of the app puts it in force."""
+    store = FileCredentials(keys)
+    store.add("boss", "sekrit")
+    prompt = b"code that the app shows:"
+    answers = [(prompt, b"000 0000"), (prompt, code_of)]
+    code, shown = ask(keys, answers, "user", "totp", "boss", "--issuer", "demo")
+    assert code == 0
+    text = shown.decode()
+    assert "that is none of its codes" in text
+    assert "the password of boss needs a code beside it from now on" in text
+    assert "everybody is asked for a code from now on" in text
+    assert text.count("demo") == 2
+    uri = re.search(r"otpauth://\S+", text)[0]
+    expected = [
+        [bool(one) for one in row] for row in segno.make(uri, error="l").matrix_iter(border=2)
+    ]
+    drawn = drawn_modules(text)
+    assert drawn[: len(expected)] == expected
+    assert not any(map(any, drawn[len(expected) :]))
+    assert store.has_second_factor("boss")
+    assert secret_in(text) in (keys / "second_factors" / "boss").read_text()
+
+
+def test_a_second_factor_takes_a_right_code(keys):
+    """After three wrong ones nothing has changed, and the line says what may be the reason."""
+    FileCredentials(keys).add("boss", "sekrit")
+    answers = [(b"code that the app shows:", b"0")] * 3
+    code, shown = ask(keys, answers, "user", "totp", "boss")
+    assert code == 2
+    assert b"no right code, so nothing has changed for boss" in shown
+    assert not (keys / "second_factors").exists()
+
+
+def test_a_second_factor_is_set_up_by_a_script(console, keys):
+    """The one line on stdout is the URI; the code comes on stdin."""
+    store = FileCredentials(keys)
+    store.add("boss", "sekrit")
+    command = [sys.executable, "-c", "from console.cli import main; main()"]
+    with subprocess.Popen(
+        [*command, "user", "totp", "boss", "--stdin"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        uri = process.stdout.readline()
+        process.stdin.write(pyotp.parse_uri(uri.strip()).now() + "\n")
+        process.stdin.close()
+        assert "needs a code" in process.stdout.read()
+    assert process.returncode == 0
+    assert store.has_second_factor("boss")
+    assert console("user", "list")[1] == "boss  operator  password and code\n"
+    code, out, err = console("user", "totp", "boss", "--stdin", stdin=b"\xff\n")
+    assert code == 2
+    assert out.count("\n") == 1
+    assert err.startswith("console: no right code, so nothing has changed for boss")
+    assert console("user", "totp", "boss", "--remove") == (
+        0,
+        "removed the second factor of boss\n",
+        "",
+    )
+    assert not store.has_second_factor("boss")
+
+
+def test_what_a_second_factor_does_not_do_is_said(keys):
+    """It protects a password only: keys open without it, and without a password it is nothing."""
+    store = FileCredentials(keys)
+    store.add("boss")
+    store.grant_key("boss", ed25519_line(1, "laptop"))
+    answers = [(b"code that the app shows:", code_of)]
+    code, shown = ask(keys, answers, "user", "totp", "boss")
+    assert code == 0
+    assert b"warning: boss has no password, so no code is used" in shown
+    assert b"warning: the keys of boss let in without a code" in shown
+
+
 def test_help_imports_little():
     """The help and completion need no part that reads keys or serves."""
     code = """
@@ -262,7 +432,8 @@ from console.cli import main
 try:
     main(["--help"])
 except SystemExit:
-    heavy = {"asyncio", "asyncssh", "argon2", "daemon", "ptpython", "console.auth.store"}
+    heavy = {"asyncio", "asyncssh", "argon2", "daemon", "ptpython", "pyotp", "segno"}
+    heavy |= {"console.auth.store"}
     print(heavy & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -311,6 +482,7 @@ def test_init_as_in_the_howto(command, here):
     assert (settings.name, settings.keys) == ("telnet", Path("keys"))
     assert (settings.telnet.port, settings.ssh, settings.default_user) == (4040, None, False)
     assert verify(FileCredentials("keys").password_hash("admin"), "admin")
+    assert FileCredentials("keys").role("admin") is Role.ADMIN
     assert (here / "keys").stat().st_mode & 0o777 == 0o700
     assert (here / "keys" / "host_key").stat().st_mode & 0o777 == 0o600
     assert "*" in (here / "keys" / ".gitignore").read_text().splitlines()
@@ -404,7 +576,7 @@ def test_the_users_of_a_configuration(command, here):
     config = ("--config", "sub/demo.toml")
     assert command("user", "add", "boss", "--stdin", *config, stdin="sekrit\n")[0] == 0
     assert FileCredentials(here / "sub" / "own").users() == ["boss"]
-    assert command("user", "list", *config) == (0, "boss\n", "")
+    assert command("user", "list", *config) == (0, "boss  operator  password\n", "")
     code, _, err = command("key", "list", "ann", *config)
     assert (code, err.count("\n")) == (2, 1)
     code, _, err = command("user", "list", "--config", "none.toml")
@@ -476,10 +648,11 @@ def test_check_warns_of_the_default_user(command):
 def test_check_refuses_the_default_password_for_other_machines(command, here):
     """Where others could enter with it, a start would be refused, and so says the check."""
     (here / "demo.toml").write_text('keys = "keys"\n[ssh]\nport = 0\nhost = "0.0.0.0"\n')
-    command("user", "add", "admin", "--stdin", "--keys", "keys", stdin="admin\n")
+    command("user", "add", "admin", "--role", "admin", "--stdin", "--keys=keys", stdin="admin\n")
     found(
         command,
-        "warning: ",
+        "anybody on this machine can enter as admin with the default password",
+        "a password alone lets in admin",
         'error: demo.toml:4: ssh.host = "0.0.0.0": with the default password only this machine',
         status=2,
     )
@@ -499,6 +672,8 @@ def test_check_finds_what_is_wrong_with_keys(command, here):
     granted = here / "keys" / "authorized_keys"
     (granted / "boss").write_text(f"{ed25519_line(1, 'good')}\nnonsense\n")
     (granted / "gone").write_text(ed25519_line(1, "good"))
+    (here / "keys" / "authorities").write_text("hunter2\n")
+    (here / "keys" / "revoked_keys").write_text("serial: 1\nserial: x\n")
     (here / "keys" / "host_key").chmod(0o644)
     (here / "keys").chmod(0o755)
     found(
@@ -507,9 +682,53 @@ def test_check_finds_what_is_wrong_with_keys(command, here):
         "keys/users:2: has no argon2 hash",
         "keys/authorized_keys/boss:2: the line does not begin with a kind of key",
         "keys/authorized_keys/gone: lets nobody in, because there is no user 'gone'",
+        "keys/authorities:1: the line does not begin with a kind of key",
+        "keys/revoked_keys: cannot be understood: line 2: this is no serial number",
         "keys/host_key: can be read by other users (mode 0644); chmod 600",
         status=2,
     )
+
+
+def test_check_finds_what_is_wrong_with_roles_and_second_factors(command, here):
+    """A word that is no role, files of nobody, and files for which there is no right code."""
+    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
+    with (here / "keys" / "users").open("a") as users:
+        users.write("ann:*:root\n")
+    factors = here / "keys" / "second_factors"
+    factors.mkdir(mode=0o700)
+    for name in ("boss", "gone"):
+        (factors / name).write_text("")
+        (factors / name).chmod(0o600)
+    found(
+        command,
+        "error: keys/users:2: has a role that is none of viewer, operator, admin",
+        "error: keys/second_factors/boss: is no second factor, so no code is right",
+        "warning: keys/second_factors/gone: is nobody's, because there is no user 'gone'; remove",
+        status=2,
+    )
+    factors.chmod(0o777)
+    found(
+        command,
+        "error: keys/users:2: has a role",
+        "error: keys/second_factors: nobody gets in by password, because it can be changed by",
+        status=2,
+    )
+
+
+def test_check_finds_that_the_extra_is_missing(command, here):
+    """Second factors without the library for codes: a start is refused, and so says the check."""
+    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
+    answers = [(b"code that the app shows:", code_of)]
+    assert ask(here / "keys", answers, "user", "totp", "boss")[0] == 0
+    found(command)
+    code = "import sys; sys.modules['pyotp'] = None; from console.cli import main; main()"
+    for arguments in (["check", "demo.toml"], ["run", "demo.toml"]):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 2
+        assert "pyotp is not installed" in done.stdout + done.stderr
+        assert "pip install 'admin-console[totp]'" in done.stdout + done.stderr
 
 
 def test_check_finds_a_users_file_that_is_not_trusted(command, here):
@@ -524,6 +743,46 @@ def test_check_finds_that_nothing_listens(command, here):
     command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
     (here / "demo.toml").write_text('keys = "keys"\n')
     found(command, "nothing listens; add [telnet] or [ssh] with a port", status=2)
+
+
+def test_check_warns_of_what_could_be_harder(command, here):
+    """Each item of the checklist that is off has a line with its place and its remedy."""
+    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
+    command("user", "role", "boss", "operator", "--keys", "keys")
+    (here / "demo.toml").write_text(
+        'keys = "keys"\n[telnet]\nport = 0\nhost = "0.0.0.0"\nallow_plain_text = true\n'
+        "[login]\nthrottle_loopback = false\nfailure_seconds = 0.01\ngrace_seconds = 900\n"
+        "[sessions]\nreserved_for_admin = 0\n"
+    )
+    found(
+        command,
+        "telnet shows passwords to the network",
+        "a password alone lets in boss",
+        "login.throttle_loopback: who guesses",
+        "login.failure_seconds: 0.01 lets somebody guess faster",
+        "login.grace_seconds: 900 lets strangers hold much more",
+        "reserved_for_admin: 0 lets others take every session",
+        "nobody is an admin",
+    )
+
+
+def test_check_looks_at_the_certificate(command, here):
+    """One that expires soon is warned of, one that does not fit its key is a fault."""
+    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
+    make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    make += ["-nodes", "-days", "7", "-subj", "/CN=localhost"]
+    for name in ("a", "b"):
+        subprocess.run(
+            [*make, "-keyout", f"{name}.key", "-out", f"{name}.pem"],
+            check=True,
+            capture_output=True,
+        )
+        (here / f"{name}.key").chmod(0o600)
+    text = 'keys = "keys"\n[telnets]\nport = 0\ncertificate = "a.pem"\nkey = "{}.key"\n'
+    (here / "demo.toml").write_text(text.format("a"))
+    found(command, "a.pem expires on ")
+    (here / "demo.toml").write_text(text.format("b"))
+    found(command, "cannot be used with the key", "expires on", status=2)
 
 
 # ---------------------------------------------------------------- completion

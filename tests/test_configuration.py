@@ -8,9 +8,12 @@ import pytest
 
 from console.config import (
     EvaluationSettings,
+    LoginSettings,
     ServerSettings,
+    SessionSettings,
     SshSettings,
     TelnetSettings,
+    TelnetsSettings,
     declarations,
 )
 from console.config_file import examine, page, place, read_settings, tables, variable
@@ -31,16 +34,29 @@ port = 4040
 host = "127.0.0.1"
 backlog = 7
 
+[telnets]
+port = 992
+certificate = "own/certificate.pem"
+
 [ssh]
 port = 8022
 host = "::1"
 host_key = "own/key"
+
+[login]
+grace_seconds = 5
+throttle_loopback = false
 
 [evaluation]
 mode = "loop"
 report_seconds = 1
 interrupt_seconds = "never"
 keep_running = true
+
+[sessions]
+most = 20
+per_user = 10
+reserved_for_admin = 2
 """
 
 
@@ -73,10 +89,13 @@ def test_everything_is_read(write, tmp_path):
         default_user=True,
         patches_at_restart="undo",
         telnet=TelnetSettings(4040, "127.0.0.1", 7),
+        telnets=TelnetsSettings(992, certificate=tmp_path / "own" / "certificate.pem"),
         ssh=SshSettings(8022, "::1", host_key=tmp_path / "own" / "key"),
+        login=LoginSettings(grace_seconds=5, throttle_loopback=False),
         evaluation=EvaluationSettings(
             mode="loop", report_seconds=1, interrupt_seconds=None, keep_running=True
         ),
+        sessions=SessionSettings(most=20, per_user=10, reserved_for_admin=2),
     )
 
 
@@ -126,7 +145,7 @@ def test_a_variable_of_a_transport_without_a_port_does_not_switch_it_on(write):
         ),
         ("[ssh]\nport = true", "demo.toml:2: ssh.port = true: must be a whole number, 0 to 65535"),
         ("[ssh]\nport = 22.0", "demo.toml:2: ssh.port = 22.0: must be a whole number, 0 to 65535"),
-        ("[ssh]", "demo.toml:1: ssh.port: is missing; it is a whole number, 0 to 65535"),
+        ("[ssh]", "demo.toml:1: ssh.port: give a port or the path of a socket, one of them"),
         ("ssh.port = 1\nssh.host = ''", 'demo.toml:2: ssh.host = "": must be a text on one line'),
         ("ssh = 8022", "demo.toml:1: ssh = 8022: must be a table: [ssh] and its settings"),
         (
@@ -134,7 +153,13 @@ def test_a_variable_of_a_transport_without_a_port_does_not_switch_it_on(write):
             "demo.toml:1: ssh = [{'port': 1}]: must be a table: [ssh] and its settings",
         ),
         ("\nprot = 1", "demo.toml:2: prot: is no setting; there are name, keys, "),
-        ("port = 1", "demo.toml:1: port: is no setting; did you mean telnet.port or ssh.port?"),
+        (
+            "port = 1",
+            (
+                "demo.toml:1: port: is no setting; "
+                "did you mean telnet.port or telnets.port or ssh.port?"
+            ),
+        ),
         ("[telnt]\nport = 1", "demo.toml:1: telnt: is no setting; did you mean telnet?"),
         (
             "[telnet]\nport = 1\nhots = 'x'",
@@ -165,6 +190,13 @@ def test_a_variable_of_a_transport_without_a_port_does_not_switch_it_on(write):
             (
                 "demo.toml:2: evaluation.result_characters = 10:"
                 " must be a whole number of characters, at least 1024"
+            ),
+        ),
+        (
+            "[sessions]\nmost = 5\nreserved_for_admin = 5",
+            (
+                "demo.toml:3: sessions.reserved_for_admin = 5:"
+                " must be less than sessions.most, which is 5"
             ),
         ),
         (
@@ -255,6 +287,8 @@ def test_code_and_file_refuse_the_same():
         lambda: EvaluationSettings(keep_running=1),
         lambda: EvaluationSettings(interrupt_seconds=0),
         lambda: EvaluationSettings(result_characters=2.5),
+        lambda: SessionSettings(most=0),
+        lambda: SessionSettings(most=1),
         lambda: ServerSettings(name="a\x1bb"),
     ):
         with pytest.raises(ConfigurationError):

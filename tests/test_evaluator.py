@@ -56,7 +56,7 @@ class Sink:
 class Source:
     """A session's input: lines that are typed ahead."""
 
-    page_rows = 0
+    page_rows = page_columns = 0
 
     def __init__(self):
         self.rest = ""

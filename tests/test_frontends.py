@@ -7,6 +7,7 @@ import contextlib
 import gc
 import sys
 import weakref
+from dataclasses import replace
 
 import pyte
 import pytest
@@ -16,7 +17,7 @@ from prompt_toolkit.application import Application, get_app_or_none
 from prompt_toolkit.filters import Filter
 from ptpython.python_input import PythonInput
 
-from console.frontends.choice import choose_frontend
+from console.frontends.choice import choose_frontend, frontend_name
 from console.frontends.fullscreen import FullscreenFrontend
 from console.frontends.line import LineFrontend
 from console.frontends.once import OnceFrontend
@@ -72,15 +73,19 @@ class FakeHistory:
     def append(self, entry):
         self.kept.append(entry)
 
+    def is_secret(self, entry):
+        return entry.startswith(" ")
+
 
 class FakeHost:
     """What a session lends to its frontend."""
 
-    def __init__(self, kind, *, command=None, history=(), namespace=None):
+    def __init__(self, kind, *, command=None, history=(), namespace=None, commands=()):
         self.terminal = FakeTerminal(kind, command)
         self.history = FakeHistory(*history)
         self.namespace = namespace or {}
         self.preferences = Preferences()
+        self.commands = commands
 
     def names(self):
         return {"exit": sys.exit, "help": help}
@@ -117,9 +122,9 @@ async def turns(count=5):
         (CAPABLE, None, "fullscreen"),
         (DUMB, None, "line"),
         (NC, None, "line"),
-        (PIPE, None, "line"),
+        (PIPE, None, "once"),
         (TerminalKind("xterm", server_echo=False), None, "line"),
-        (TerminalKind("xterm", interactive=False), None, "line"),
+        (TerminalKind("xterm", interactive=False), None, "once"),
         (CAPABLE, "1 + 1", "once"),
         (PIPE, "1 + 1", "once"),
     ],
@@ -131,6 +136,43 @@ def test_choice(kind, command, name):
         assert choose_frontend(FakeHost(kind, command=command)).name == name
 
     run(test)
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted", "default", "name"),
+    [
+        (CAPABLE, "", "auto", "fullscreen"),
+        (CAPABLE, "", "line", "line"),
+        (CAPABLE, "auto", "line", "fullscreen"),
+        (CAPABLE, "line", "auto", "line"),
+        (CAPABLE, " Line ", "auto", "line"),
+        (CAPABLE, "gui", "line", "line"),
+        (DUMB, "", "auto", "line"),
+        (DUMB, "fullscreen", "line", "fullscreen"),
+        (PIPE, "", "line", "once"),
+        (PIPE, "fullscreen", "auto", "once"),
+        (PIPE, "line", "auto", "line"),
+    ],
+)
+def test_choice_of_client_and_console(kind, wanted, default, name):
+    """The client's choice counts before the console's, and both only where they can be followed."""
+    kind = replace(kind, environment=(("LANG", "C"), ("CONSOLE_FRONTEND", wanted)))
+    assert frontend_name(kind, has_command=False, default=default) == name
+    assert frontend_name(kind, has_command=True, default=default) == "once"
+
+
+@pytest.mark.parametrize(
+    ("name", "capable"),
+    [
+        *((name, True) for name in ("xterm-256color", "vt100", "linux", "screen", "eterm-color")),
+        *((name, False) for name in ("", "dumb", "dumb-emacs-ansi", "emacs", "vt52", "network")),
+    ],
+)
+def test_capable_terminals(name, capable):
+    """The editor is for terminals that move their cursor, and where the echo is left to us."""
+    assert TerminalKind(name).capable is capable
+    assert not TerminalKind(name, server_echo=False).capable
+    assert not TerminalKind(name, interactive=False).capable
 
 
 # ---- outcomes
@@ -211,6 +253,13 @@ def test_a_pipe_gets_no_prompt():
     assert statements == ["x = 1", "if x:\n  x\n", "2"]
     assert host.terminal.output == ""
     assert host.history.kept == []
+
+
+def test_a_terminal_that_wants_line_feeds():
+    """No CR is written to a terminal that says so, neither in the echo nor in prompts."""
+    statements, host = read_lines(replace(DUMB, carriage_return=False), "1\r", "if\x03", "\x04")
+    assert statements == ["1"]
+    assert host.terminal.output == ">>> 1\n>>> if^C\nKeyboardInterrupt\n>>> \n"
 
 
 def test_continuation():
@@ -390,6 +439,86 @@ def test_once_writes_as_it_is():
             frontend.write("a\n\udcff")
             frontend.write("e", error=True)
             assert host.terminal.written == [(written, False), (b"e", True)]
+
+    run(test)
+
+
+def script(*parts, eof=True, interrupt=False):
+    """Feed parts of a script to a frontend without a command; return what it reads."""
+    found = []
+
+    async def test():
+        frontend = OnceFrontend(FakeHost(PIPE), None)
+        task = asyncio.ensure_future(frontend.read())
+        for part in parts:
+            await turns()
+            assert not task.done()
+            frontend.feed(part)
+        if interrupt:
+            frontend.interrupt()
+        if eof:
+            frontend.feed_eof()
+        found.append(await task)
+        assert await frontend.read() is None
+
+    run(test)
+    return found[0]
+
+
+def test_a_script_is_whole():
+    """A script is all of the input, and is not read before that has ended."""
+    assert script("x = 1\nif x:\n", "    x\nprint(x)") == "x = 1\nif x:\n    x\nprint(x)"
+    assert script("\ufeffx\r\n") == "x"
+    assert script("\n\nx\n") == "\n\nx"
+    assert script("", " \n") is None
+    assert script() is None
+
+
+def test_a_script_that_is_interrupted():
+    """A signal while the script is being read ends it, and nothing is run."""
+    outcome = script("x = 1\n", eof=False, interrupt=True)
+    assert (outcome.kind, outcome.status) == (OutcomeKind.INTERRUPTED, 130)
+
+
+def test_a_script_without_end():
+    """Reading stops where a script is too long to be one."""
+    outcome = script(*["#" * 500_000] * 3, eof=False)
+    assert (outcome.kind, outcome.status) == (OutcomeKind.EXCEPTION, 2)
+
+
+@pytest.mark.parametrize(
+    ("variables", "command", "read"),
+    [
+        ({}, "foo", "foo"),
+        ({"CONSOLE_TIMEOUT": "5"}, "foo", "%timeout 5.0 foo"),
+        ({"CONSOLE_TIMEOUT": "5", "CONSOLE_FORMAT": "json"}, "foo", "%timeout 5.0 %json foo"),
+        ({"CONSOLE_TIMEOUT": "5"}, "%timeout 6 foo", "%timeout 6.0 foo"),
+        ({"CONSOLE_FORMAT": "text"}, "%json\n%loop foo", "\n%loop %json foo"),
+        ({"CONSOLE_TIMEOUT": "5"}, "\n\n  foo\n  bar", "\n\n%timeout 5.0 foo\nbar"),
+    ],
+)
+def test_variables_of_the_client(variables, command, read):
+    """What the client's environment asks for stands in front of a command; its own options win."""
+
+    async def test():
+        kind = replace(PIPE, environment=tuple(variables.items()))
+        assert await OnceFrontend(FakeHost(kind), command).read() == read
+
+    run(test)
+
+
+def test_names_that_are_looked_up():
+    """A namespace that makes its names up is never asked, and its code is never refused."""
+
+    class Namespace(dict):
+        __contains__ = __getitem__ = __missing__ = None
+
+    async def test():
+        for namespace, refused in (({}, True), ({"ls": 1}, False), (Namespace(), False)):
+            host = FakeHost(PIPE)
+            host.namespace = namespace
+            read = await OnceFrontend(host, "ls -la").read()
+            assert isinstance(read, Outcome) == refused
 
     run(test)
 

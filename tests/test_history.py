@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 
 import pytest
 from hypothesis import given
@@ -259,6 +260,96 @@ def test_processes_share_a_file(directory):
     for name in "ab":
         mine = [entry for entry in kept if entry.startswith(name)]
         assert mine == [f"{name}\n{number}" for number in range(300)]
+
+
+@pytest.mark.parametrize("later", ["entry", "login", "end"])
+def test_nothing_is_lost_while_others_trim(directory, later):
+    """What is typed while another process rewrites the file is written a little later."""
+    store = HistoryStore(directory)
+    log = store.for_user("boss")
+    log.append("before")
+    with (directory / "boss").open("ab") as trimming:
+        fcntl.flock(trimming, fcntl.LOCK_EX)
+        log.append("1")
+        log.append("2")
+        assert entries(directory) == ["before"]
+        assert list(store.for_user("boss").entries()) == ["before", "1", "2"]
+    {
+        "entry": lambda: log.append("3"),
+        "login": lambda: store.for_user("boss"),
+        "end": store.close,
+    }[later]()
+    assert list(log.entries()) == entries(directory)
+    assert entries(directory)[:3] == ["before", "1", "2"]
+
+
+SECRETS = [
+    "password = 'x'",
+    "f.password='x'",
+    "login(user, password='hunter2')",
+    "d['api_key'] = \"k\"",
+    "{'token': 't'}",
+    "token: str = 'x'",
+    "SECRET_KEY=b'x'",
+    "client = Client(secret=(\n    'a'))",
+    "set_password('boss', 'x')",
+    "os.environ['DB_PASSWORD'] = 'x'",
+    "connect('postgres://u:p@h/db')",
+    "h = {'Authorization': 'Bearer abcdefghijklmnop'}",
+    "-----BEGIN RSA PRIVATE KEY-----",
+    " anything",
+]
+NO_SECRETS = [
+    "password == 'x'",
+    "token = get_token()",
+    "tokens = tokenize(text)",
+    "getpass.getpass('password: ')",
+    "user.password",
+    "d.get('token')",
+    "check(token)",
+    "secrets.token_hex(8)",
+    "import secrets",
+    "'http://host:80/x@y'",
+]
+
+
+@pytest.mark.parametrize("entry", SECRETS)
+def test_secrets_are_not_kept(directory, entry):
+    """What looks like a secret is neither in the file nor in the memory of any session."""
+    store = HistoryStore(directory)
+    log = store.for_user("boss")
+    log.append("1")
+    log.append(entry)
+    assert log.is_secret(entry)
+    assert list(store.for_user("boss").entries()) == entries(directory) == ["1"]
+
+
+@pytest.mark.parametrize("entry", NO_SECRETS)
+def test_what_only_names_a_secret_is_kept(directory, entry):
+    """A history without these would be no help."""
+    log = HistoryStore(directory).for_user("boss")
+    log.append(entry)
+    assert not log.is_secret(entry)
+    assert entries(directory) == [entry]
+
+
+def test_what_a_secret_is_can_be_chosen(directory):
+    """By another pattern, or by none; what begins with a space is always one."""
+    mine = HistoryStore(directory, "(?i)boss").for_user("a")
+    assert [mine.is_secret(entry) for entry in ("BOSS", "password = 'x'", " x")] == [1, 0, 1]
+    none = HistoryStore(directory, None).for_user("a")
+    assert [none.is_secret(entry) for entry in ("password = 'x'", " x")] == [False, True]
+
+
+@pytest.mark.parametrize(
+    "text", ["token", "token(", "password ", "token:", "://", "password[[", "a"]
+)
+def test_looking_for_secrets_is_quick(directory, text):
+    """No text makes the search slow: it runs on the console's loop."""
+    log = HistoryStore(directory).for_user("boss")
+    began = time.thread_time()
+    log.is_secret(text * 1_000_000)
+    assert time.thread_time() - began < 2
 
 
 def test_a_directory_that_cannot_be_written_is_logged_once(tmp_path, caplog):

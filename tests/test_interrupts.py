@@ -269,6 +269,38 @@ def test_a_handler_that_was_set_since_stays():
         signal.signal(SIGNAL, before)
 
 
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_profiler_goes_on_after_a_guarded_call(interrupted):
+    """A thread with a profiler goes on calling functions when a guarded call has ended."""
+    program = (
+        "import sys, threading, time\n"
+        "from console.evaluation.interrupts import AsyncExceptionGuard\n"
+        "guard, token, begun = AsyncExceptionGuard(), object(), threading.Event()\n"
+        "def compute():\n"
+        "    begun.set()\n"
+        "    while len(sys.argv) > 1:\n"
+        "        pass\n"
+        "thread = threading.Thread(target=guard.run, args=(token, compute))\n"
+        "thread.start()\n"
+        "begun.wait()\n"
+        "while thread.is_alive():\n"
+        "    guard.interrupt(token)\n"
+        "    time.sleep(0.01)\n"
+        "thread.join()\n"
+        "sys.setprofile(lambda *_: None)\n"
+        "(lambda: None)()\n"
+        "sys.setprofile(None)\n"
+        "print('went on')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *(["compute"] if interrupted else [])],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout == "went on\n", done.stderr
+
+
 def test_delicate_code_is_not_interrupted_at_once():
     """An interrupt that finds asyncio's or threading's own code on top is put off, not for ever."""
     guard, token = SignalGuard(), Token()

@@ -76,7 +76,11 @@ def test_what_a_killed_process_left_is_taken_over(path, holder):
     assert not path.exists()
 
 
-@pytest.mark.parametrize("content", ["", "1\n", f"{os.getpid()}\n", "99999999999\n"])
+@pytest.mark.parametrize(
+    "content",
+    ["", "1\n", f"{os.getpid()}\n", "99999999999\n"],
+    ids=["nothing", "init", "ourselves", "nobody"],
+)
 def test_a_number_alone_is_not_trusted(path, content):
     """A number that belongs to a process that lives does not keep anybody from starting."""
     path.write_text(content)

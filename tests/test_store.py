@@ -22,7 +22,7 @@ from console.auth.store import (
     credential_store,
     default_keys_directory,
 )
-from console.auth.users_file import parse_users, replace_user
+from console.auth.users_file import parse_users, remove_user, replace_user
 from console.errors import (
     ConfigurationError,
     CredentialError,
@@ -30,6 +30,7 @@ from console.errors import (
     InvalidUserName,
     UnknownUser,
 )
+from console.interfaces import Role
 
 SEKRIT = hash_password("sekrit")
 
@@ -37,7 +38,7 @@ SEKRIT = hash_password("sekrit")
 def ed25519_line(seed, comment="somebody@somewhere"):
     """Write an authorized_keys line; parsing does not ask whether the 32 bytes are a point."""
     kind = b"ssh-ed25519"
-    blob = b"".join(len(part).to_bytes(4, "big") + part for part in (kind, bytes([seed]) * 32))
+    blob = b"".join(len(part).to_bytes(4, "big") + part for part in (kind, bytes([seed, 1] * 16)))
     return f"ssh-ed25519 {base64.b64encode(blob).decode()} {comment}"
 
 
@@ -170,9 +171,9 @@ def test_comments_blank_lines_and_strange_bytes_survive_a_change(directory):
 def test_replacing_a_user_is_seen_by_reading(text, name):
     """Whatever the file held, afterwards the user stands in it once, or not at all."""
     others = [line for line in text.split("\n") if not line.strip().startswith(f"{name}:")]
-    with_user = replace_user(text, name, SEKRIT)
+    with_user = replace_user(text, name, phc=SEKRIT, role=Role.VIEWER)
     assert parse_users(with_user, "users").hashes[name] == SEKRIT
-    without = replace_user(with_user, name, None)
+    without = remove_user(with_user, name)
     assert name not in parse_users(without, "users").names
     assert [line for line in without.split("\n") if line] == [line for line in others if line]
 
@@ -198,19 +199,19 @@ def test_a_bad_line_harms_no_other_and_is_logged_once_without_its_content(direct
         assert lets_in(store, "boss", "sekrit")
         assert store.password_hash("ann") is None
     assert messages(caplog) == [
-        f"{path}:2: is not name:hash; the line is skipped",
+        f"{path}:2: is not name:hash:role; the line is skipped",
         (
             f"{path}:3: has no argon2 hash, so no password lets this user in;"
             " set one with: console user passwd"
         ),
-        f"{path}:5: is not name:hash; the line is skipped",
+        f"{path}:5: is not name:hash:role; the line is skipped",
     ]
     assert all("hunter" not in text for text in messages(caplog))
     caplog.clear()
     write_users(directory, f"boss:{SEKRIT}\nhunter2\n")
     for _ in range(3):
         assert lets_in(store, "boss", "sekrit")
-    assert messages(caplog) == [f"{path}:2: is not name:hash; the line is skipped"]
+    assert messages(caplog) == [f"{path}:2: is not name:hash:role; the line is skipped"]
 
 
 def test_a_user_on_two_lines_gets_in_by_neither(directory, caplog):
@@ -281,6 +282,83 @@ def test_a_directory_that_cannot_be_written_raises_and_login_still_answers(tmp_p
     assert len(messages(caplog)) == 1
 
 
+# ---------------------------------------------------------------- files: roles
+
+
+def test_roles_are_read_from_the_third_field(directory, caplog):
+    """Each role's word gives that role; a line of old has none and its user is an operator."""
+    write_users(directory, f"v:{SEKRIT}:viewer\no:{SEKRIT}:operator\na:*:admin\nold:{SEKRIT}\n")
+    store = FileCredentials(directory)
+    roles = {"v": Role.VIEWER, "o": Role.OPERATOR, "a": Role.ADMIN, "old": Role.OPERATOR}
+    assert store.roles() == roles
+    assert {name: store.role(name) for name in roles} == roles
+    assert all(lets_in(store, name, "sekrit") for name in ("v", "o", "old"))
+    assert messages(caplog) == []
+
+
+@pytest.mark.parametrize(
+    "word", ["", "Admin", "root", " admin", "admin:", "admin x", "1000:/bin/sh"]
+)
+def test_a_line_with_another_role_lets_nobody_in(directory, caplog, word):
+    """Neither by password nor by key; the log has the line's number and not the word."""
+    path = write_users(directory, f"ann:{SEKRIT}:viewer\nboss:{SEKRIT}:{word}\n")
+    store = FileCredentials(directory)
+    store.grant_key("boss", ed25519_line(1))
+    for _ in range(2):
+        assert store.password_hash("boss") is None
+        assert store.authorized_keys("boss") == ()
+        assert store.role("boss") is Role.VIEWER
+    assert lets_in(store, "ann", "sekrit")
+    (text,) = messages(caplog)
+    assert text == (
+        f"{path}:2: has a role that is none of viewer, operator, admin, so the line lets nobody in;"
+        " set one with: console user role"
+    )
+    store.set_password("boss", "other")
+    assert store.password_hash("boss") is None
+    store.set_role("boss", Role.OPERATOR)
+    assert lets_in(store, "boss", "other")
+    assert store.role("boss") is Role.OPERATOR
+
+
+def test_a_role_stays_with_its_user(directory):
+    """A new password keeps the role and a new role the password; the file says both."""
+    server, cli = FileCredentials(directory), FileCredentials(directory)
+    cli.add("boss", "sekrit", role=Role.ADMIN)
+    cli.add("ann", role=Role.VIEWER)
+    cli.set_password("new", "sekrit")
+    assert server.roles() == {"boss": Role.ADMIN, "ann": Role.VIEWER, "new": Role.OPERATOR}
+    cli.set_password("boss", "other")
+    cli.set_role("new", Role.ADMIN)
+    assert server.roles() == {"boss": Role.ADMIN, "ann": Role.VIEWER, "new": Role.ADMIN}
+    assert lets_in(server, "boss", "other")
+    assert lets_in(server, "new", "sekrit")
+    assert (directory / "users").read_text().splitlines()[1] == "ann:*:viewer"
+    with pytest.raises(UnknownUser):
+        cli.set_role("nobody", Role.ADMIN)
+
+
+def test_a_role_does_not_choose_between_two_lines(directory):
+    """A user on two lines gets in by neither, and changing the role does not pick a password."""
+    path = write_users(directory, f"boss:{SEKRIT}:admin\nboss:{SEKRIT}:viewer\n")
+    store = FileCredentials(directory)
+    with pytest.raises(CredentialError, match="on two lines"):
+        store.set_role("boss", Role.OPERATOR)
+    assert store.role("boss") is Role.VIEWER
+    assert path.read_text().count("boss") == 2
+
+
+def test_who_may_not_get_in_has_the_least_role(directory):
+    """Unknown users, and all users of a file that is not trusted, are viewers."""
+    path = write_users(directory, f"boss:{SEKRIT}:admin\n")
+    store = FileCredentials(directory)
+    assert store.role("nobody") is Role.VIEWER
+    path.chmod(0o666)
+    assert store.role("boss") is Role.VIEWER
+    with pytest.raises(CredentialError):
+        store.roles()
+
+
 # ---------------------------------------------------------------- files: initial users
 
 
@@ -291,7 +369,7 @@ def test_initial_users_are_written_on_first_use(tmp_path):
     assert lets_in(store, "ann", "secret2")
     text = (tmp_path / "keys" / "users").read_text()
     assert "sekrit" not in text
-    assert FileCredentials(tmp_path / "keys").users() == ["boss", "ann"]
+    assert FileCredentials(tmp_path / "keys").roles() == {"boss": Role.ADMIN, "ann": Role.ADMIN}
 
 
 def test_initial_users_change_nothing_where_there_are_users(directory):
@@ -335,7 +413,7 @@ def test_keys_are_granted_listed_and_revoked(directory):
         (first, "key 1"),
         (second, "key 2"),
     ]
-    assert store.authorized_keys("ann") == []
+    assert store.authorized_keys("ann") == ()
     with pytest.raises(CredentialError, match="no key"):
         store.revoke_key("ann", first)
     store.revoke_key("boss", first)
@@ -362,18 +440,30 @@ def test_keys_end_with_their_user(directory):
     store.grant_key("boss", ed25519_line(1))
     store.remove("boss")
     store.add("boss", "sekrit")
-    assert store.authorized_keys("boss") == []
+    assert store.authorized_keys("boss") == ()
     store.grant_key("boss", ed25519_line(1))
     write_users(directory, "# nobody\n")
     assert store.authorized_keys("boss") == ()
 
 
+def test_a_key_can_be_granted_as_an_authority_only_once(directory):
+    """The same key with and without cert-authority is a slip, not a wish."""
+    store = FileCredentials(directory)
+    store.add("boss")
+    fingerprint = store.grant_key("boss", f"cert-authority {ed25519_line(1)}")
+    assert store.grant_key("boss", f"CERT-AUTHORITY,pty {ed25519_line(1)}") == fingerprint
+    with pytest.raises(CredentialError, match="with other options"):
+        store.grant_key("boss", ed25519_line(1))
+    (key,) = store.authorized_keys("boss")
+    assert key.options.authority
+
+
 def test_a_key_that_cannot_be_used_is_not_granted(directory):
-    """A line with an option, none at all, or two lines leave the file as it was."""
+    """An option that is not enforced, no key, or two lines leave the file as it was."""
     store = FileCredentials(directory)
     store.add("boss", "sekrit")
     for line, problem in (
-        (f"restrict {ed25519_line(1)}", "'restrict' is not enforced"),
+        (f"tunnel {ed25519_line(1)}", "'tunnel' is not enforced"),
         ("", "no key on this line"),
         ("# comment", "no key on this line"),
         (f"{ed25519_line(1)}\n{ed25519_line(2)}", "more than one line"),
@@ -389,7 +479,7 @@ def test_a_bad_key_line_is_logged_once_and_harms_no_other(directory, caplog):
     store.add("boss", "sekrit")
     store.grant_key("boss", ed25519_line(1))
     path = directory / "authorized_keys" / "boss"
-    path.write_text(f'from="10.0.0.0/8" {ed25519_line(2)}\nhunter2\n{ed25519_line(3)}\n')
+    path.write_text(f'from="bastion" {ed25519_line(2)}\nhunter2\n{ed25519_line(3)}\n')
     for _ in range(3):
         assert [key.place for key in store.authorized_keys("boss")] == [f"{path}:3"]
     texts = messages(caplog)
@@ -529,8 +619,22 @@ def test_memory_takes_changes_while_it_hashes():
     assert all(lets_in(store, f"u{n}", f"new{n}") for n in range(8))
 
 
+def test_memory_has_admins_where_no_role_is_given():
+    """Whoever writes users into the code owns the service; a role may be given by its word."""
+    store = MemoryCredentials(
+        {"boss": "sekrit", "ann": "sekrit", "eve": "sekrit"},
+        roles={"ann": Role.OPERATOR, "eve": "viewer"},
+    )
+    roles = [store.role(name) for name in ("boss", "ann", "eve")]
+    assert roles == [Role.ADMIN, Role.OPERATOR, Role.VIEWER]
+    store.set_password("eve", "other")
+    assert store.role("eve") is Role.VIEWER
+
+
 def test_memory_refuses_what_cannot_work():
-    """Bad names, passwords and keys are errors where they are written."""
+    """Bad names, passwords, keys and roles are errors where they are written."""
+    with pytest.raises(CredentialError, match="role of boss: is none of viewer, operator, admin"):
+        MemoryCredentials({"boss": "sekrit"}, roles={"boss": "root"})
     with pytest.raises(InvalidUserName):
         MemoryCredentials({"a:b": "sekrit"})
     with pytest.raises(CredentialError, match="empty"):

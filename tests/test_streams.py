@@ -59,7 +59,7 @@ class Sink:
 class Source:
     """A session's input."""
 
-    page_rows = 0
+    page_rows = page_columns = 0
 
     def __init__(self, *lines):
         self.rest = ""

@@ -21,11 +21,13 @@ from console import (
     Factory,
     FileCredentials,
     MemoryCredentials,
+    SessionSettings,
     ShellFactory,
 )
 from console import application as application_module
 from console.auth.passwords import verify
 from console.errors import ConfigurationError, StateError
+from console.interfaces import Role
 from console.namespace import Namespace
 from console.patches import ABSENT, PatchJournal
 from console.tap_file import read
@@ -84,6 +86,7 @@ def test_ports_factories_and_services(application, shell, path, tmp_path):
         keys=tmp_path / "keys",
         history="history",
         evaluation=EvaluationSettings(mode="loop"),
+        sessions=SessionSettings(most=7),
     )
     quotes = Factory(Daytime)
     application.listen_tcp(8123, quotes, 7, "127.0.0.2")
@@ -102,6 +105,7 @@ def test_ports_factories_and_services(application, shell, path, tmp_path):
     assert restored.motto == "an attribute of our own"
     assert (restored._keys, restored._history) == (tmp_path / "keys", "history")
     assert restored._evaluation == EvaluationSettings(mode="loop")
+    assert restored._sessions == SessionSettings(most=7)
     assert application_module.current() is restored
     assert names == {}
 
@@ -152,7 +156,7 @@ def test_the_default_password_is_still_known_as_one(application, path):
 def test_credential_stores(application, shell, path, tmp_path):
     """A store of files is kept as its directory, one in memory as hashes; neither in plain text."""
     files = FileCredentials(tmp_path / "users", initial={"deputy": "plain-text-1"})
-    memory = MemoryCredentials({"deputy": "plain-text-2"})
+    memory = MemoryCredentials({"deputy": "plain-text-2"}, roles={"deputy": "viewer"})
     application.listen_tcp(1, ShellFactory(credentials=files))
     application.listen_tcp(2, ShellFactory(credentials=memory))
     shell.namespace.update(files=files, memory=memory)
@@ -163,6 +167,7 @@ def test_credential_stores(application, shell, path, tmp_path):
     assert one.credentials.directory == tmp_path / "users"
     assert two.credentials is names["memory"]
     assert verify(two.password_hash("deputy"), "plain-text-2")
+    assert two.role("deputy") is Role.VIEWER
     assert two.password_hash("admin") is None
     assert b"plain-text" not in path.read_bytes()
 

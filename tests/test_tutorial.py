@@ -165,8 +165,14 @@ class Terminal(Client):
     def expect(self, lines):
         """Wait until the fresh lines are these, and count them as read."""
         assert normal(lines), "it shows nothing, which says nothing"
+
+        def are_shown():
+            # Not while the last one is still being typed: Enter has not been taken then.
+            typing = lines[-1].startswith(">>> ") and self.cursor_line == lines[-1]
+            return normal(self.fresh()) == normal(lines) and (self.ended or not typing)
+
         with contextlib.suppress(AssertionError):
-            self.wait_until(lambda: normal(self.fresh()) == normal(lines), "", SECONDS)
+            self.wait_until(are_shown, "", SECONDS)
         compare(self.fresh(), lines)
         cursor = self.screen_state.cursor
         self._begin = cursor.y

@@ -19,7 +19,9 @@ from console.events import (
     LoginFailed,
     LoginSucceeded,
     SessionClosed,
+    SessionKicked,
     SessionOpened,
+    SessionRefused,
 )
 from console.text import escape_controls, escape_line
 
@@ -62,20 +64,39 @@ def log_event(event: Event) -> None:
             )
         case SessionOpened():
             audit_logger.info(
-                "session %d opened: user=%s %s frontend=%s",
+                "session %d opened: user=%s %s role=%s frontend=%s",
                 event.session,
                 _name(event.user),
                 where,
+                event.role,
                 event.frontend,
             )
         case SessionClosed():
             audit_logger.info(
-                "session %d closed: user=%s %s reason=%s after %.1f s",
+                "session %d closed: user=%s %s role=%s reason=%s after %.1f s",
                 event.session,
                 _name(event.user),
                 where,
+                event.role,
                 escape_line(event.reason),
                 event.duration_seconds,
+            )
+        case SessionRefused():
+            audit_logger.warning(
+                "session refused: user=%s %s role=%s reason=%s",
+                _name(event.user),
+                where,
+                event.role,
+                escape_line(event.reason),
+            )
+        case SessionKicked():
+            audit_logger.warning(
+                "session %d kicked: user=%s %s by=%s reason=%s",
+                event.session,
+                _name(event.user),
+                where,
+                _name(event.by),
+                escape_line(event.reason),
             )
         case _:
             pass

@@ -1,102 +1,195 @@
 """Who somebody is: decided here, once, the same way for each transport.
 
 The transports call in on the console's loop. What blocks, the store and the hashing, happens on
-one thread of the authenticator's own: one, so that a hundred guesses at once cost one core and
-20 MiB, and a store never sees two calls at a time. What waits for that thread is bounded, and
-look-ups of keys, which are cheap, go before passwords, which are not: a flood of guesses does not
-keep an operator with a key out.
+one thread (``worker.py``). Look-ups of keys, which are cheap, go there before passwords, which are
+not, and passwords from where somebody has come in before go before those of strangers: a flood of
+guesses does not keep an operator out.
+
+A guess waits for its source's turn (``turns.py``), and a failure is answered at a fixed time after
+its beginning (``throttle.py``), so that neither patience nor a stopwatch helps who guesses.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hmac
+import contextlib
+import functools
 import logging
-import threading
-from collections import deque
+import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
+from console.auth.grants import grant
 from console.auth.passwords import verify
+from console.auth.throttle import INTERVAL_SECONDS, Throttle, source_of
+from console.auth.turns import Turn, Turns, sleep_until
+from console.auth.worker import Refused, Worker
+from console.config import LoginSettings
 from console.errors import ConsoleError
 from console.events import EventBus, LoginFailed, LoginSucceeded
-from console.interfaces import AuthorizedKey, CredentialStore, Principal
+from console.interfaces import CredentialStore, Grant, OfferedKey, Peer, Principal, Role
 from console.limits import LOGIN_LINE_CHARACTERS
 from console.text import escape_line
 
 logger = logging.getLogger("console.auth")
 
-WAITING_MOST: Final = 64
-"""Checks of each sort that may wait: 64 passwords are 1.3 s of hashing, and a login's patience."""
+KEY_ANSWER_SECONDS: Final = 0.01
+"""Keys are refused after a multiple of this: reading the file of a user who has one takes longer
+than finding that there is none."""
 
-T = TypeVar("T")
+_FIRST = -1
+"""The rank of what is cheap: keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What came of a check: a role, or why nobody gets in."""
+
+    role: Role = Role.OPERATOR
+    refusal: str = ""
 
 
 class Authenticator:
     """Turns credentials into a principal, and tells of each success and failure.
 
     Its methods are called on the console's loop. Cancelling one that waits leaves nothing behind;
-    a check that had begun on the thread is finished there, and its result dropped.
+    a check that had begun on the thread is finished there, and its result dropped. A guess that
+    has begun counts as a failure then, and its delay is still served.
 
     Args:
         store: Who may come in.
         events: Where `LoginSucceeded` and `LoginFailed` go.
+        settings: What a failure costs.
     """
 
-    def __init__(self, store: CredentialStore, events: EventBus) -> None:
+    def __init__(
+        self, store: CredentialStore, events: EventBus, settings: LoginSettings | None = None
+    ) -> None:
         self._store = store
         self._events = events
-        self._worker = _Worker()
+        self._settings = settings or LoginSettings()
+        self._throttle = Throttle(self._settings)
+        self._turns = Turns()
+        self._worker = Worker()
+        self._refreshing: asyncio.Task[None] | None = None
+        self.asks_for_code = False
+
+    # ---- passwords
 
     async def password(
-        self, user: str, password: str, *, transport: str, peer: str
+        self, user: str, password: str, code: str = "", *, transport: str, peer: Peer
     ) -> Principal | None:
-        """Check a password.
+        """Check a password, and the code of somebody who has a second factor.
 
-        An unknown user costs the same time as a wrong password.
+        An unknown user, a wrong password and a wrong code are answered at the same time.
 
         Returns:
             Who it is; None if they are turned away, which has then been told.
         """
+        tell = functools.partial(self._failed, user, "password", transport=transport, peer=peer)
+        check = functools.partial(self._check_password, user, password, code)
+        if self._throttle.is_spared(peer):
+            return await self._guess(Turn(), user, check, tell, transport=transport, peer=peer)
+        async with self._turns.of(source_of(peer)) as turn:
+            return await self._guess(turn, user, check, tell, transport=transport, peer=peer)
+
+    async def _guess(
+        self,
+        turn: Turn,
+        user: str,
+        check: Callable[[], _Verdict],
+        tell: Callable[[str], None],
+        *,
+        transport: str,
+        peer: Peer,
+    ) -> Principal | None:
+        user = user[:LOGIN_LINE_CHARACTERS]
+        began = asyncio.get_running_loop().time()
+        # Before anything that can be cancelled: who hangs up leaves the delay to who comes next.
+        turn.free_at = began + self._throttle.delay_seconds(peer, user)
         try:
-            reason = await self._worker.run(lambda: self._check_password(user, password))
-        except _Refused as refused:
-            reason = str(refused)
-        if reason:
-            self._failed(user, "password", reason, transport=transport, peer=peer)
-            return None
-        return self._succeeded(user, "password", "", transport=transport, peer=peer)
+            verdict = await self._worker.run(check, rank=self._throttle.rank(peer))
+        except Refused as refused:
+            verdict = _Verdict(refusal=str(refused))
+        except asyncio.CancelledError:
+            self._throttle.failed(peer, user)
+            tell("left before the answer")
+            raise
+        if not verdict.refusal:
+            turn.free_at = began + INTERVAL_SECONDS
+            self._throttle.succeeded(peer)
+            self._events.publish(
+                LoginSucceeded(transport=transport, peer=str(peer), user=user, method="password")
+            )
+            return Principal(user, transport, str(peer), "password", verdict.role)
+        self._throttle.failed(peer, user)
+        tell(verdict.refusal)
+        await sleep_until(turn.free_at)
+        return None
 
-    async def authorized_key(self, user: str, blob: bytes) -> AuthorizedKey | None:
-        """Find a public key among those that let this user in.
+    # ---- keys
 
-        That proves nothing yet: clients ask which of their keys is known before they sign. Once
-        the signature has been verified, call `key_accepted`; if the key was the last hope, or
-        the signature is wrong, `key_refused`.
+    async def key(
+        self, user: str, offered: OfferedKey, *, transport: str, peer: Peer
+    ) -> Callable[[], Principal] | str:
+        """Look a public key or certificate up among those that let this user in.
 
-        Args:
-            user: As the peer sent it.
-            blob: The key in wire form.
+        That proves nothing yet: clients ask which of their keys is known before they sign.
+
+        Returns:
+            What makes the principal, and tells of it, once the signature has been verified; or
+            why the key lets nobody in.
         """
+        began = asyncio.get_running_loop().time()
         try:
-            return await self._worker.run(lambda: self._find_key(user, blob), first=True)
-        except _Refused:
-            return None
+            found = await self._worker.run(
+                functools.partial(self._find_key, user, offered, peer), rank=_FIRST
+            )
+        except Refused as refused:
+            found = str(refused)
+        if not isinstance(found, str):
+            return functools.partial(self._key_accepted, user, *found, transport, peer)
+        now = asyncio.get_running_loop().time()
+        await sleep_until(now + KEY_ANSWER_SECONDS - (now - began) % KEY_ANSWER_SECONDS)
+        return found
 
-    def key_accepted(
-        self, user: str, key: AuthorizedKey, *, transport: str, peer: str
-    ) -> Principal:
-        """Let somebody in who has signed with a key that `authorized_key` found."""
-        detail = f"{key.algorithm} {key.fingerprint}"
-        return self._succeeded(user, "publickey", detail, transport=transport, peer=peer)
-
-    def key_refused(
-        self, user: str, *, transport: str, peer: str, reason: str = "no key of this user"
-    ) -> None:
+    def key_refused(self, user: str, reason: str, *, transport: str, peer: Peer) -> None:
         """Tell that somebody was turned away who came with a key."""
         self._failed(user, "publickey", reason, transport=transport, peer=peer)
+
+    def _key_accepted(
+        self, user: str, granted: Grant, role: Role, transport: str, peer: Peer
+    ) -> Principal:
+        self._throttle.succeeded(peer)
+        self._events.publish(
+            LoginSucceeded(
+                transport=transport,
+                peer=str(peer),
+                user=user,
+                method="publickey",
+                detail=granted.detail,
+            )
+        )
+        return Principal(
+            user, transport, str(peer), "publickey", role, granted.command, granted.pty
+        )
+
+    # ---- codes
+
+    def refresh(self) -> asyncio.Task[None]:
+        """Look again whether anybody has a second factor. Returns at once what does it."""
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = asyncio.get_running_loop().create_task(
+                self._refresh(), name="console second factors"
+            )
+        return self._refreshing
+
+    async def _refresh(self) -> None:
+        with contextlib.suppress(Refused):  # the next connection asks again
+            self.asks_for_code = await self._worker.run(self._has_second_factors, rank=_FIRST)
+
+    # ---- the end
 
     def close(self) -> None:
         """Refuse what waits and what comes. Returns at once; can be called twice.
@@ -106,32 +199,20 @@ class Authenticator:
         """
         self._worker.close()
 
-    # On the console's loop
-
-    def _succeeded(
-        self, user: str, method: str, detail: str, *, transport: str, peer: str
-    ) -> Principal:
-        self._events.publish(
-            LoginSucceeded(transport=transport, peer=peer, user=user, method=method, detail=detail)
-        )
-        return Principal(user=user, transport=transport, peer=peer, method=method)
-
-    def _failed(self, user: str, method: str, reason: str, *, transport: str, peer: str) -> None:
-        """Every failure of every transport passes here: the place for slowing a peer down."""
+    def _failed(self, user: str, method: str, reason: str, *, transport: str, peer: Peer) -> None:
         self._events.publish(
             LoginFailed(
                 transport=transport,
-                peer=peer,
+                peer=str(peer),
                 user=user[:LOGIN_LINE_CHARACTERS],
                 method=method,
                 reason=reason,
             )
         )
 
-    # On the worker's thread
+    # ---- on the worker's thread
 
-    def _check_password(self, user: str, password: str) -> str:
-        """Return why the password lets nobody in; empty if it does."""
+    def _check_password(self, user: str, password: str, code: str) -> _Verdict:
         try:
             phc = self._store.password_hash(user)
         # The store may be anybody's code, and a sys.exit() in it is no reason to end the host.
@@ -140,18 +221,46 @@ class Authenticator:
             phc, reason = None, "the credential store failed"
         else:
             reason = "unknown user or no password" if phc is None else "wrong password"
-        return "" if verify(phc, password) else reason
-
-    def _find_key(self, user: str, blob: bytes) -> AuthorizedKey | None:
-        found = None
+        if not verify(phc, password):
+            return _Verdict(refusal=reason)
         try:
-            for key in self._store.authorized_keys(user):
-                if hmac.compare_digest(key.blob, blob):
-                    found = key
+            # Only now: a code is used up by this.
+            if self._ask("has_second_factor", user, default=False) and not self._ask(
+                "use_code", user, code, default=False
+            ):
+                return _Verdict(refusal="wrong code" if code else "no code")
+            return _Verdict(self._role(user))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
+            self._log_store_error(user, error)
+            return _Verdict(refusal="the credential store failed")
+
+    def _find_key(self, user: str, offered: OfferedKey, peer: Peer) -> tuple[Grant, Role] | str:
+        try:
+            keys = self._store.authorized_keys(user)
+            granted = grant(user, offered, keys, peer, time.time())
+            if isinstance(granted, str):
+                return granted
+            revoked = self._ask("is_revoked", offered, default="")
+            return str(revoked) if revoked else (granted, self._role(user))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - as in _check_password()
             self._log_store_error(user, error)
-            return None
-        return found
+            return "the credential store failed"
+
+    def _has_second_factors(self) -> bool:
+        try:
+            return bool(self._ask("second_factor", default=False))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - as in _check_password()
+            self._log_store_error("nobody", error)
+            return True
+
+    def _role(self, user: str) -> Role:
+        # A role that is none, from a store that keeps to no type, raises: nobody gets in by it.
+        return Role(self._ask("role", user, default=Role.OPERATOR))
+
+    def _ask(self, name: str, *arguments: object, default: Any) -> Any:
+        """Call a method that a store may have."""
+        method = getattr(self._store, name, None)
+        return default if method is None else method(*arguments)
 
     def _log_store_error(self, user: str, error: BaseException) -> None:
         # Ours say all in one line; a stranger's needs its traceback.
@@ -161,96 +270,3 @@ class Authenticator:
             escape_line(user),
             exc_info=None if isinstance(error, ConsoleError) else error,
         )
-
-
-class _Refused(Exception):
-    """A check was not made. The text says why. Never leaves this module."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    call: Callable[[], Any]
-    future: Future[Any]
-
-
-class _Worker:
-    """One daemon thread, started by the first job, that runs jobs one at a time.
-
-    No ThreadPoolExecutor: the interpreter joins its threads at exit, after shutdown(wait=False)
-    too, so that a store that hangs would keep the host's process from ending.
-    """
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._first: deque[_Job] = deque()
-        self._second: deque[_Job] = deque()
-        self._thread: threading.Thread | None = None
-        self._flooded = False
-        self._closed = False
-
-    async def run(self, call: Callable[[], T], *, first: bool = False) -> T:
-        """Run a call on the thread and return its result.
-
-        Args:
-            call: What to run. It raises neither SystemExit nor KeyboardInterrupt: they would end
-                the thread.
-            first: Go before the calls that are not ``first``.
-
-        Raises:
-            _Refused: If too many wait already, or the worker is closed before its turn.
-        """
-        job = _Job(call, Future[T]())
-        self._submit(job, self._first if first else self._second)
-        # Cancelling this cancels the job while it waits; the thread then passes over it.
-        result: T = await asyncio.wrap_future(job.future)
-        return result
-
-    def close(self) -> None:
-        """Refuse what waits, and let the thread end."""
-        with self._changed:
-            self._closed = True
-            refused = [*self._first, *self._second]
-            self._first.clear()
-            self._second.clear()
-            self._changed.notify()
-        for job in refused:
-            if job.future.set_running_or_notify_cancel():
-                job.future.set_exception(_Refused("the console is closing"))
-
-    def _submit(self, job: _Job, jobs: deque[_Job]) -> None:
-        with self._changed:
-            if self._closed:
-                raise _Refused("the console is closing")
-            if len(jobs) >= WAITING_MOST:
-                if not self._flooded:  # said once for each flood, not for each guess
-                    logger.warning("%d logins wait for their check; more are refused", len(jobs))
-                self._flooded = True
-                raise _Refused("too many logins wait for their check")
-            jobs.append(job)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="console-auth", daemon=True)
-                self._thread.start()
-            self._changed.notify()
-
-    def _next(self) -> _Job | None:
-        """Wait for a job; None once the worker is closed."""
-        with self._changed:
-            while not (self._first or self._second):
-                if self._closed:
-                    return None
-                self._flooded = False
-                self._changed.wait()
-            return (self._first or self._second).popleft()
-
-    def _work(self) -> None:
-        while (job := self._next()) is not None:
-            if not job.future.set_running_or_notify_cancel():
-                continue  # whoever asked is gone
-            try:
-                result = job.call()
-            except Exception as error:  # noqa: BLE001 - it travels to whoever asked
-                job.future.set_exception(error)
-            else:
-                job.future.set_result(result)
-            # An idle thread keeps no password, which is in the call.
-            del job

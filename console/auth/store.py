@@ -2,10 +2,15 @@
 
 The directory holds
 
-* ``users``: a line a user, ``name:hash``. A hash that is no argon2 hash lets no password in;
-  ``*`` is what we write for a user with keys only.
+* ``users``: a line a user, ``name:hash:role``. A hash that is no argon2 hash lets no password in;
+  ``*`` is what we write for a user with keys only. Without a role the user is an operator.
 * ``authorized_keys/NAME``: that user's public keys, as for sshd(8). They count only while
   ``users`` has the name, so that taking out one line there turns somebody away altogether.
+* ``authorities``: public keys whose certificates open the accounts that they name, one a line,
+  as ``TrustedUserCAKeys`` of sshd_config(5). They too count only for names in ``users``.
+* ``revoked_keys``: keys and certificates that open nothing any more (see `revocation`).
+* ``second_factors/NAME``: what that user's codes are made of (``second_factor.py``). It stays in
+  force whatever is wrong with it: then there is no right code.
 * ``.lock``: held while a file is changed, so that two writers lose none of each other's work.
 
 The files are read again at each login. That costs a tenth of a millisecond beside the 20 of a
@@ -19,17 +24,40 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from console.auth.keys import authorized_key_line, parse_authorized_key, read_authorized_keys
+from console.auth.authorized_keys import (
+    clean_line,
+    parse_authorized_key,
+    read_authorities,
+    read_authorized_keys,
+    read_trusted,
+)
 from console.auth.passwords import check_password, hash_password, is_usable_hash
-from console.auth.users_file import Users, check_user_name, parse_users, replace_user
+from console.auth.public_keys import WireError
+from console.auth.revocation import Revocations, parse_revocations
+from console.auth.second_factor import (
+    FACTORS_DIRECTORY,
+    Enrolment,
+    SecondFactors,
+    new_enrolment,
+    require_library,
+)
+from console.auth.users_file import (
+    ROLES,
+    Users,
+    check_user_name,
+    parse_users,
+    remove_user,
+    replace_user,
+)
 from console.errors import ConfigurationError, CredentialError, InvalidKey, UnknownUser
-from console.interfaces import AuthorizedKey, CredentialStore
+from console.interfaces import AuthorizedKey, CredentialStore, OfferedKey, Role
 from console.state import (
     exposure,
+    exposure_above,
     locked,
     make_private_directory,
     read_with_status,
@@ -40,6 +68,15 @@ logger = logging.getLogger("console.auth")
 
 KEYS_DIRECTORY: Final = "authorized_keys"
 """Within the keys directory: a file for each user, in OpenSSH's format."""
+
+AUTHORITIES_FILE: Final = "authorities"
+"""Within the keys directory: who may sign certificates for any user."""
+
+REVOKED_FILE: Final = "revoked_keys"
+"""Within the keys directory: what opens nothing any more."""
+
+REVOKED_BYTES: Final = 8 * 1024 * 1024
+"""A million serial numbers; read at each login by key."""
 
 LOCK_SECONDS: Final = 10.0
 """How long a change waits for another process to finish its own, which takes milliseconds."""
@@ -81,7 +118,7 @@ class FileCredentials:
     Args:
         directory: Made, for its owner alone, when there is something to write.
         initial: Users and passwords to write if there is no users file yet, at `prepare` or at
-            the first login. Later on the file alone counts, and they are forgotten.
+            the first login, as admins. Later on the file alone counts, and they are forgotten.
 
     Raises:
         CredentialError: If a name or a password of ``initial`` is refused.
@@ -98,6 +135,8 @@ class FileCredentials:
         self._initial = dict(initial or {})
         self._initial_lock = threading.Lock()
         self._told: dict[Path, object] = {}
+        self._revoked = (b"", Revocations())
+        self._factors = SecondFactors(self.directory / FACTORS_DIRECTORY)
 
     def __repr__(self) -> str:
         return f"FileCredentials({str(self.directory)!r})"
@@ -113,14 +152,59 @@ class FileCredentials:
         """Return the public keys that open exactly this user's account. Never raises."""
         if name not in self._users_for_login().hashes:
             return ()
-        path, problems = self._keys_file(name), list[str]()
-        keys: Sequence[AuthorizedKey] = ()
+        # The user's own first: where both name an authority, the options are those of this line.
+        return (
+            *self._lines(self._keys_file(name), read_authorized_keys),
+            *self._lines(self.directory / AUTHORITIES_FILE, read_authorities),
+        )
+
+    def is_revoked(self, key: OfferedKey) -> str:
+        """Return why a key or certificate opens nothing any more; empty if it is not revoked.
+
+        Never raises: as long as the file cannot be read, or is open to others, everything is
+        revoked. A file that does not exist revokes nothing.
+        """
+        revocations = self._revocations_for_login()
+        return "all keys are refused" if revocations is None else revocations.problem(key)
+
+    def role(self, name: str) -> Role:
+        """Return what a user may do; for somebody who may not get in, the least. Never raises."""
+        return self._users_for_login().roles.get(name, Role.VIEWER)
+
+    def second_factor(self) -> bool:
+        """Whether any user has a second factor, so that all are asked for a code. Never raises."""
+        names = self._names_with_factor()
+        return names is None or bool(names)
+
+    def has_second_factor(self, name: str) -> bool:
+        """Whether a user's password needs a code beside it. Never raises.
+
+        A second factor that cannot be read is one; so is each user's, in a directory that others
+        can change, where a missing file proves nothing.
+        """
+        names = self._names_with_factor()
+        return names is None or name in names
+
+    def use_code(self, name: str, code: str) -> bool:
+        """Take a code of a user's second factor, which is then used. Never raises.
+
+        Blanks in it are ignored. It is on the disk as used before the call returns, for each
+        process that shares the directory.
+
+        Returns:
+            Whether the code is right and not used, nor older than one that is; False if the
+            user has no second factor, or one that cannot be used, which is logged.
+        """
+        if name not in (self._names_with_factor() or ()):
+            return False
+        path, problems, right = self._factors.path(name), list[str](), False
         try:
-            keys = read_authorized_keys(path, refused=lambda error: problems.append(str(error)))
+            with self._changing():
+                right = self._factors.use(name, code)
         except CredentialError as error:
             problems = [str(error)]
         self._tell(path, problems)
-        return keys
+        return right
 
     # Administration
 
@@ -128,13 +212,23 @@ class FileCredentials:
         """Write the initial users, and check that the files can be trusted.
 
         Raises:
-            CredentialError: If they cannot be read or written, or are open to others.
+            CredentialError: If they cannot be read or written, or are open to others; or if there
+                are second factors, and the library for their codes is missing.
         """
         self._write_initial()
         users = self._read_users()
         self._tell(self._users_file, users.problems)
         for name in users.hashes:
             self.authorized_keys(name)  # logs now what would be logged at the first login
+        self._revocations_for_login()
+        names = self._factors.names()
+        if names:
+            require_library("users who have one could not log in")
+        for name in names:
+            try:
+                self._factors.check(name)
+            except CredentialError as error:
+                self._tell(self._factors.path(name), [str(error)])
 
     def users(self) -> list[str]:
         """Return the names of all users, in the file's order.
@@ -145,22 +239,32 @@ class FileCredentials:
         self._write_initial()
         return self._read_users().names
 
-    def add(self, name: str, password: str | None = None) -> None:
+    def roles(self) -> dict[str, Role]:
+        """Return the roles of the users who may get in, in the file's order.
+
+        Raises:
+            CredentialError: If the users file cannot be read, or is open to others.
+        """
+        self._write_initial()
+        return self._read_users().roles
+
+    def add(self, name: str, password: str | None = None, *, role: Role = Role.OPERATOR) -> None:
         """Add a user.
 
         Args:
             name: A new name.
             password: None for a user who gets in by key only.
+            role: What the user may do.
 
         Raises:
             InvalidUserName: If the name is refused.
             CredentialError: If there is such a user, the password is refused, or the file cannot
                 be written; it is then unchanged.
         """
-        self._set(name, password, only_new=True)
+        self._set(name, password, role=role, only_new=True)
 
     def set_password(self, name: str, password: str) -> None:
-        """Give a user, new or not, this password.
+        """Give a user, new or not, this password. The role stays; a new user is an operator.
 
         The file is replaced before the call returns; a running server sees it at the next login.
 
@@ -169,10 +273,28 @@ class FileCredentials:
             CredentialError: If the password is refused, or the file cannot be written; it is then
                 unchanged.
         """
-        self._set(name, password, only_new=False)
+        self._set(name, password, role=None, only_new=False)
+
+    def set_role(self, name: str, role: Role) -> None:
+        """Give a user this role, from the next login on.
+
+        Raises:
+            UnknownUser: If there is no such user.
+            CredentialError: If the user is on two lines, or the file cannot be written; it is
+                then unchanged.
+        """
+        self._write_initial()
+        with self._changing():
+            text = self._text_with(name)
+            if name in parse_users(text, "").twice:
+                raise CredentialError(
+                    str(self._users_file),
+                    f"{name!r} is on two lines; remove one, or set a password, which does",
+                )
+            self._write_users(replace_user(text, name, role=role))
 
     def remove(self, name: str) -> None:
-        """Remove a user and the user's keys. Sessions that are open stay open.
+        """Remove a user, the user's keys and second factor. Sessions that are open stay open.
 
         Raises:
             UnknownUser: If there is no such user.
@@ -183,7 +305,9 @@ class FileCredentials:
             text = self._text_with(name)
             # In this order: keys left behind would let in whoever gets the name next.
             self._keys_file(name).unlink(missing_ok=True)
-            self._write_users(replace_user(text, name, None))
+            self._write_users(remove_user(text, name))
+            # Last: without it the password alone would let in.
+            self._factors.remove(name)
 
     def keys(self, name: str) -> list[AuthorizedKey]:
         """Return a user's keys. Lines that are refused are logged.
@@ -196,6 +320,24 @@ class FileCredentials:
         self._text_with(name)
         return read_authorized_keys(self._keys_file(name))
 
+    def revocations(self) -> Revocations:
+        """Return which keys and certificates are revoked.
+
+        Raises:
+            CredentialError: If the file cannot be read, or is open to others.
+        """
+        path = self.directory / REVOKED_FILE
+        data = read_trusted(path, limit_bytes=REVOKED_BYTES)
+        # Compared as a whole: no rule about when a file has changed can miss a change.
+        known, revocations = self._revoked
+        if known != data:
+            try:
+                revocations = parse_revocations(data)
+            except WireError as error:
+                raise CredentialError(str(path), f"cannot be understood: {error}") from error
+            self._revoked = (data, revocations)
+        return revocations
+
     def grant_key(self, name: str, line: str) -> str:
         """Let a user in by public key. A key that the user has already is not added again.
 
@@ -204,29 +346,41 @@ class FileCredentials:
 
         Args:
             name: An existing user.
-            line: One ``authorized_keys`` line (sshd(8)) without options: kind, key, comment.
+            line: One ``authorized_keys`` line (sshd(8)): options, kind, key, comment. It is kept
+                as it is, options included.
 
         Returns:
             The key's SHA-256 fingerprint, as ``ssh-keygen -l`` prints it.
 
         Raises:
             UnknownUser: If there is no such user.
-            InvalidKey: If the line cannot be parsed, or has an option.
-            CredentialError: If the file cannot be written; it is then unchanged.
+            InvalidKey: If the line cannot be parsed, or has an option that is not enforced.
+            CredentialError: If the user has the key already, with other options, or the file
+                cannot be written; it is then unchanged.
         """
-        key = parse_authorized_key(line, f"key for {name!r}")
+        place = f"key for {name!r}"
+        key, line = parse_authorized_key(line, place), clean_line(line, place)
         if key is None:
-            raise InvalidKey(f"key for {name!r}", "there is no key on this line")
+            raise InvalidKey(place, "there is no key on this line")
         self._write_initial()
         with self._changing():
             self._text_with(name)
             path = self._keys_file(name)
             make_private_directory(path.parent)
             present = read_authorized_keys(path, refused=lambda _error: None)
-            if all(key.blob != other.blob for other in present):
-                data = path.read_bytes() if path.exists() else b""
-                newline = b"\n" if data and not data.endswith(b"\n") else b""
-                write_atomically(path, data + newline + authorized_key_line(key).encode() + b"\n")
+            same = [other for other in present if other.blob == key.blob]
+            if any(other.options == key.options for other in same):
+                return key.fingerprint
+            if same:
+                # Added beside the other, the laxer of the two would count.
+                raise CredentialError(
+                    same[0].place,
+                    "has this key already, with other options; first remove it:"
+                    f" console key remove {name} {key.fingerprint}",
+                )
+            data = path.read_bytes() if path.exists() else b""
+            newline = b"\n" if data and not data.endswith(b"\n") else b""
+            write_atomically(path, data + newline + line.encode() + b"\n")
         return key.fingerprint
 
     def revoke_key(self, name: str, fingerprint: str) -> None:
@@ -258,12 +412,88 @@ class FileCredentials:
             lines = enumerate(path.read_bytes().split(b"\n"), 1)
             write_atomically(path, b"\n".join(line for at, line in lines if at not in numbers))
 
+    def enrol(self, name: str, *, issuer: str = "console") -> Enrolment:
+        """Make a second factor for a user. It is not in force until `activate` has seen a code.
+
+        Args:
+            name: An existing user.
+            issuer: What an authenticator app shows beside the name.
+
+        Raises:
+            UnknownUser: If there is no such user.
+            CredentialError: If the users file cannot be read, or the library for codes is missing.
+        """
+        self._write_initial()
+        self._text_with(name)
+        return new_enrolment(name, issuer)
+
+    def activate(self, enrolment: Enrolment, code: str) -> bool:
+        """Put a second factor in force, in place of the user's old one, if there is one.
+
+        From the next login on the password needs a code beside it. The code that is given here is
+        used, and lets nobody in.
+
+        Returns:
+            Whether the code is one of this second factor; if not, nothing has changed.
+
+        Raises:
+            UnknownUser: If the user has been removed meanwhile.
+            CredentialError: If the file cannot be written.
+        """
+        with self._changing():
+            self._text_with(enrolment.name)
+            return self._factors.activate(enrolment, code)
+
+    def remove_second_factor(self, name: str) -> None:
+        """Let a user in by password alone again.
+
+        Raises:
+            UnknownUser: If there is no such user.
+            CredentialError: If the user has none, or the file cannot be removed.
+        """
+        self._write_initial()
+        with self._changing():
+            self._text_with(name)
+            if name not in self._factors.names():
+                raise CredentialError(str(self._factors.path(name)), f"{name!r} has none")
+            self._factors.remove(name)
+
     # Inside
+
+    def _revocations_for_login(self) -> Revocations | None:
+        """Return what is revoked; None if that cannot be known, which has been logged."""
+        problems, found = list[str](), None
+        try:
+            found = self.revocations()
+        except CredentialError as error:
+            problems = [f"{error}; until then nobody gets in by key"]
+        self._tell(self.directory / REVOKED_FILE, problems)
+        return found
+
+    def _lines(self, path: Path, read: Callable[..., list[AuthorizedKey]]) -> list[AuthorizedKey]:
+        """Read a file of keys for a login: what is wrong with it is logged, and opens nothing."""
+        problems, keys = list[str](), list[AuthorizedKey]()
+        try:
+            keys = read(path, refused=lambda error: problems.append(str(error)))
+        except CredentialError as error:
+            problems = [str(error)]
+        self._tell(path, problems)
+        return keys
+
+    def _names_with_factor(self) -> list[str] | None:
+        """Return who has a second factor; None if nobody can know, which is then told."""
+        names, problems = None, list[str]()
+        try:
+            names = self._factors.names()
+        except CredentialError as error:
+            problems = [str(error)]
+        self._tell(self._factors.directory, problems)
+        return names
 
     def _keys_file(self, name: str) -> Path:
         return self.directory / KEYS_DIRECTORY / name
 
-    def _set(self, name: str, password: str | None, *, only_new: bool) -> None:
+    def _set(self, name: str, password: str | None, *, role: Role | None, only_new: bool) -> None:
         check_user_name(name, str(self._users_file))
         # Hashed before the lock is taken: it is the slow part.
         phc = _NO_PASSWORD if password is None else hash_password(password)
@@ -275,7 +505,7 @@ class FileCredentials:
                     str(self._users_file),
                     f"there is a user {name!r} already; change it with: console user passwd",
                 )
-            self._write_users(replace_user(text, name, phc))
+            self._write_users(replace_user(text, name, phc=phc, role=role))
 
     def _text_with(self, name: str) -> str:
         """Return the users file's text, once it is known to have this user."""
@@ -307,9 +537,7 @@ class FileCredentials:
         path = self._users_file
         try:
             data, status = read_with_status(path)
-            open_to_others = exposure(path, status, secret=True) or exposure(
-                self.directory, self.directory.stat(), secret=False
-            )
+            open_to_others = exposure(path, status, secret=True) or exposure_above(path)
         except FileNotFoundError:
             return ""
         except OSError as error:
@@ -332,7 +560,7 @@ class FileCredentials:
                 return
             if not os.path.lexists(self._users_file):
                 text = "".join(
-                    f"{name}:{hash_password(password)}\n"
+                    f"{name}:{hash_password(password)}:{Role.ADMIN.value}\n"
                     for name, password in self._initial.items()
                 )
                 # Another process that was quicker wins.
@@ -378,15 +606,18 @@ class MemoryCredentials:
     Args:
         passwords: User and password in plain text.
         keys: User and lines of ``authorized_keys``.
+        roles: User and role, or its word. Who is not named is an admin: whoever writes users into
+            the service's own code owns it.
 
     Raises:
-        CredentialError: If a name, a password or a key is refused.
+        CredentialError: If a name, a password, a key or a role is refused.
     """
 
     def __init__(
         self,
         passwords: Mapping[str, str] | None = None,
         keys: Mapping[str, Sequence[str]] | None = None,
+        roles: Mapping[str, Role | str] | None = None,
     ) -> None:
         self._lock = threading.Lock()
         self._plain: dict[str, str] = {}
@@ -401,6 +632,10 @@ class MemoryCredentials:
                 for number, line in enumerate(lines, 1)
             )
             self._keys[name] = tuple(key for key in parsed if key is not None)
+        self._roles: dict[str, Role] = {}
+        for name, role in (roles or {}).items():
+            check_user_name(name, "credentials")
+            self._roles[name] = _role(role, name)
 
     def __repr__(self) -> str:
         return f"MemoryCredentials(users={self.users()!r})"
@@ -432,7 +667,7 @@ class MemoryCredentials:
         if name not in self.users():
             raise UnknownUser("credentials", name)
         with self._lock:
-            for users in (self._plain, self._hashes, self._keys):
+            for users in (self._plain, self._hashes, self._keys, self._roles):
                 users.pop(name, None)
 
     def password_hash(self, name: str) -> str | None:
@@ -452,3 +687,14 @@ class MemoryCredentials:
     def authorized_keys(self, name: str) -> Sequence[AuthorizedKey]:
         """Return the public keys that open exactly this user's account."""
         return self._keys.get(name, ())
+
+    def role(self, name: str) -> Role:
+        """Return what a user may do."""
+        return self._roles.get(name, Role.ADMIN)
+
+
+def _role(value: Role | str, name: str) -> Role:
+    try:
+        return Role(value)
+    except ValueError:
+        raise CredentialError(f"role of {name}", f"is none of {ROLES}") from None

@@ -40,6 +40,34 @@ def warn(text: str) -> None:
 def with_store(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command on users and keys the options that name the store, and the store."""
 
+    @_naming_options
+    @functools.wraps(command)
+    def wrapped(*arguments: Any, keys: str | None, config: str | None, **options: Any) -> None:
+        if config is not None:
+            keys = _keys_of(config)
+        command(*arguments, store=_store(keys), **options)
+
+    return wrapped
+
+
+def with_host_key(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command on the host key the same options, and the path of the key."""
+
+    @_naming_options
+    @functools.wraps(command)
+    def wrapped(*arguments: Any, keys: str | None, config: str | None, **options: Any) -> None:
+        named = None
+        if config is not None:
+            keys, named = _keys_of(config), _host_key_of(config)
+        path = _store(keys).directory / "host_key" if named is None else Path(named)
+        command(*arguments, path=path, **options)
+
+    return wrapped
+
+
+def _naming_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add --keys and --config, of which only one may be given."""
+
     @click.option(
         "--keys",
         metavar="DIRECTORY",
@@ -54,14 +82,13 @@ def with_store(command: Callable[..., None]) -> Callable[..., None]:
         help="The configuration file that names the directory, instead of --keys.",
     )
     @functools.wraps(command)
-    def wrapped(*arguments: Any, keys: str | None, config: str | None, **options: Any) -> None:
-        if config is not None:
+    def wrapped(*arguments: Any, **options: Any) -> None:
+        if options["config"] is not None:
             # An environment variable is no second answer: it wins over the file there as well.
             source = click.get_current_context().get_parameter_source("keys")
             if source is click.core.ParameterSource.COMMANDLINE:
                 raise click.UsageError("give --keys or --config, not both")
-            keys = _keys_of(config)
-        command(*arguments, store=_store(keys), **options)
+        command(*arguments, **options)
 
     return wrapped
 
@@ -71,6 +98,13 @@ def _keys_of(config: str) -> str | None:
 
     keys = read_settings(config).keys
     return None if keys is None else str(keys)
+
+
+def _host_key_of(config: str) -> str | None:
+    from console.config_file import read_settings  # noqa: PLC0415 - only where it is asked for
+
+    ssh = read_settings(config).ssh
+    return None if ssh is None or ssh.host_key is None else str(ssh.host_key)
 
 
 def _store(keys: str | None) -> FileCredentials:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from console.application import DEFAULT_PASSWORD, DEFAULT_USER, Application, ShellFactory
 from console.auth.passwords import verify
 from console.auth.store import FileCredentials, default_keys_directory
 from console.cli.attribute import load_attribute
 from console.cli.common import warn
-from console.config import ServerSettings, is_loopback
+from console.config import (
+    ListenSettings,
+    ServerSettings,
+    SessionSettings,
+    SshSettings,
+    TelnetsSettings,
+)
 from console.config_file import ConfigurationFileError, place, read_settings
 
 
@@ -33,16 +41,35 @@ def configured_application(file: str) -> Application:
         keys=store.directory,
         history=None if settings.history is None else Path(settings.history).absolute(),
         evaluation=settings.evaluation,
+        login=settings.login,
+        sessions=_sessions(settings.sessions),
         patches_at_restart=settings.patches_at_restart,
         host_key=_host_key(settings),
         allow_plain_text=settings.telnet is not None and settings.telnet.allow_plain_text,
     )
-    if settings.telnet is not None:
-        telnet = settings.telnet
-        application.listen_tcp(telnet.port, shell, telnet.backlog, telnet.host)
-    if settings.ssh is not None:
-        application.listen_ssh(settings.ssh.port, shell, settings.ssh.backlog, settings.ssh.host)
+    for one in listeners(settings):
+        port = one.port or 0
+        interface = one.host if one.socket is None else str(Path(one.socket).absolute())
+        where: dict[str, Any] = {"backlog": one.backlog, "interface": interface}
+        if isinstance(one, TelnetsSettings):
+            application.listen_telnets(port, shell, one.certificate, one.key, **where)
+        elif isinstance(one, SshSettings):
+            application.listen_ssh(port, shell, **where)
+        else:
+            application.listen_tcp(port, shell, **where)
     return application
+
+
+def listeners(settings: ServerSettings) -> list[ListenSettings]:
+    """Return where the server listens."""
+    wanted = (settings.telnet, settings.telnets, settings.ssh)
+    return [one for one in wanted if one is not None]
+
+
+def _sessions(settings: SessionSettings) -> SessionSettings:
+    if settings.startup is None:
+        return settings
+    return replace(settings, startup=Path(settings.startup).absolute())
 
 
 def keys_directory(settings: ServerSettings) -> Path:
@@ -99,8 +126,8 @@ def refuse_default_password(file: str, settings: ServerSettings, remedy: str) ->
     Raises:
         ConfigurationError: Names the setting, and the command that sets a password.
     """
-    for one in (settings.telnet, settings.ssh):
-        if one is not None and not is_loopback(one.host):
+    for one in listeners(settings):
+        if not one.is_local:
             setting = f"{one.name}.host"
             raise ConfigurationFileError(
                 place(file, setting),
@@ -117,7 +144,7 @@ def refuse_without_listeners(file: str, settings: ServerSettings) -> None:
     Raises:
         ConfigurationError: Says what to add.
     """
-    if settings.telnet is None and settings.ssh is None:
+    if not listeners(settings):
         raise ConfigurationFileError(
             file, "telnet, ssh", None, "nothing listens; add [telnet] or [ssh] with a port"
         )

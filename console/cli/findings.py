@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from console.application import DEFAULT_USER
-from console.auth.keys import load_host_key, read_authorized_keys
+from console.auth.authorized_keys import read_authorities, read_authorized_keys
+from console.auth.host_key import load_host_keys
 from console.auth.passwords import verify
-from console.auth.store import KEYS_DIRECTORY, FileCredentials
+from console.auth.second_factor import FACTORS_DIRECTORY, SecondFactors, require_library
+from console.auth.store import AUTHORITIES_FILE, KEYS_DIRECTORY, FileCredentials
 from console.auth.users_file import parse_users
 from console.cli.configured import (
     default_password_remedy,
@@ -20,9 +22,12 @@ from console.cli.configured import (
     refuse_default_password,
     refuse_without_listeners,
 )
-from console.config import ServerSettings, declarations, is_loopback
+from console.cli.hardening import weak_spots
+from console.config import ServerSettings, declarations
 from console.config_file import examine, place, tables, variable
 from console.errors import ConsoleError
+from console.listening import load_certificate
+from console.sessions.startup import read_startup
 from console.state import exposure
 
 _PASSWORDS_CHECKED = 50
@@ -50,8 +55,11 @@ def examine_all(file: str, environment: Mapping[str, str]) -> Iterator[Finding]:
         return
     yield from _exposed(Path(file), "says what code runs in the service", secret=False)
     yield from _refused(refuse_without_listeners, file, settings)
+    if settings.sessions.startup is not None:
+        yield from _refused(read_startup, Path(settings.sessions.startup))
     store = FileCredentials(keys_directory(settings))
     yield from _exposed(store.directory, "holds keys and passwords", secret=True)
+    names: list[str] = []
     try:
         names = store.users()
     except ConsoleError as error:
@@ -60,11 +68,16 @@ def examine_all(file: str, environment: Mapping[str, str]) -> Iterator[Finding]:
         with _without_log():  # the store tells there what is found here
             yield from _users(file, settings, store, names)
         yield from _authorized_keys(store.directory, names)
+        yield from _second_factors(store.directory, names)
+        yield from _authorities_and_revoked(store)
     yield from _host_key(settings, store.directory)
-    yield from _plain_text(file, settings)
+    yield from _certificate(file, settings)
+    with _without_log():
+        for weak in weak_spots(file, settings, store, names):
+            yield Finding(weak, is_fault=False)
 
 
-def _refused(rule: Callable[..., None], *arguments: object) -> Iterator[Finding]:
+def _refused(rule: Callable[..., object], *arguments: object) -> Iterator[Finding]:
     """Yield what a start would be refused for."""
     try:
         rule(*arguments)
@@ -156,6 +169,36 @@ def _authorized_keys(keys: Path, users: list[str]) -> Iterator[Finding]:
             yield Finding(str(problem), is_fault=True)
 
 
+def _second_factors(keys: Path, users: list[str]) -> Iterator[Finding]:
+    factors = SecondFactors(keys / FACTORS_DIRECTORY)
+    try:
+        names = factors.names()
+    except ConsoleError as error:
+        yield Finding(str(error), is_fault=True)
+        return
+    if names:
+        yield from _refused(require_library, "a start is refused")
+    for name in names:
+        if name in users:
+            yield from _refused(factors.check, name)
+        else:
+            text = (
+                f"{factors.path(name)}: is nobody's, because there is no user {name!r}; remove it"
+            )
+            yield Finding(text, is_fault=False)
+
+
+def _authorities_and_revoked(store: FileCredentials) -> Iterator[Finding]:
+    problems: list[ConsoleError] = []
+    try:
+        read_authorities(store.directory / AUTHORITIES_FILE, refused=problems.append)
+    except ConsoleError as error:
+        problems.append(error)
+    for problem in problems:
+        yield Finding(str(problem), is_fault=True)
+    yield from _refused(store.revocations)
+
+
 def _host_key(settings: ServerSettings, keys: Path) -> Iterator[Finding]:
     if settings.ssh is None:
         return
@@ -163,15 +206,15 @@ def _host_key(settings: ServerSettings, keys: Path) -> Iterator[Finding]:
     if settings.ssh.host_key is None and not path.exists():
         return  # made at the first start
     try:
-        load_host_key(path)
+        load_host_keys(path)
     except ConsoleError as error:
         yield Finding(str(error), is_fault=True)
 
 
-def _plain_text(file: str, settings: ServerSettings) -> Iterator[Finding]:
-    if settings.telnet is not None and not is_loopback(settings.telnet.host):
-        yield Finding(
-            f"{place(file, 'telnet.host')}: telnet.host: {settings.telnet.host} can be reached by"
-            " others, and telnet shows passwords to the network; use [ssh] there",
-            is_fault=False,
-        )
+def _certificate(file: str, settings: ServerSettings) -> Iterator[Finding]:
+    if settings.telnets is not None:
+        try:
+            load_certificate(settings.telnets)
+        except ConsoleError as error:
+            where = place(file, "telnets.certificate")
+            yield Finding(f"{where}: {error}", is_fault=True)

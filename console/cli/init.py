@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from console.cli.common import examples, new_password, stdin_option, warn
+from console.interfaces import Role
 
 if TYPE_CHECKING:
     from console.auth.store import FileCredentials
@@ -86,8 +87,9 @@ def _write_keys(
     store: FileCredentials, user: str | None, password: str | None, *, from_stdin: bool
 ) -> list[str]:
     """Make the host key and the user; return what to say of it."""
-    from console.auth.keys import fingerprint, make_host_key  # noqa: PLC0415 - --help saves it
+    from console.auth.host_key import make_host_key  # noqa: PLC0415 - --help saves it
     from console.auth.passwords import check_password  # noqa: PLC0415 - as above
+    from console.auth.public_keys import fingerprint  # noqa: PLC0415 - as above
     from console.auth.users_file import check_user_name  # noqa: PLC0415 - as above
 
     wanted = user is not None or password is not None or from_stdin
@@ -106,13 +108,12 @@ def _write_keys(
     fresh = not store.directory.exists()
     host_key = store.directory / "host_key"
     had_key = host_key.exists()
-    said.append(
-        f"{'kept' if had_key else 'wrote'} {host_key} ({fingerprint(make_host_key(host_key))})"
-    )
+    shown = fingerprint(make_host_key(host_key).public_data)
+    said.append(f"{'kept' if had_key else 'wrote'} {host_key} ({shown})")
     if fresh:
         _write(store.directory / ".gitignore", "# Keys stay on the machine that made them.\n*\n")
     if password is not None:
-        store.add(name, password)
+        store.add(name, password, role=Role.ADMIN)
         said.append(f"added {name} to {store.directory}")
     elif not store.users():
         said.append("no user written: admin may enter with the password admin, from here only")

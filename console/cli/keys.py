@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from console.cli.common import examples, with_store
+from console.cli.host_key import host
 from console.errors import CredentialError
+from console.text import escape_line
 
 if TYPE_CHECKING:
     from console.auth.store import FileCredentials
@@ -32,7 +34,7 @@ def key() -> None:
 @with_store
 def add(name: str, file: str, store: FileCredentials) -> None:
     """Let user NAME in by the public keys in FILE; - is stdin."""
-    from console.auth.keys import parse_authorized_key  # noqa: PLC0415 - --help saves it
+    from console.auth.authorized_keys import parse_authorized_key  # noqa: PLC0415 - --help saves it
 
     with click.open_file(file, encoding="utf-8", errors="replace") as stream:
         lines = stream.read(KEY_FILE_CHARACTERS).split("\n")
@@ -50,9 +52,12 @@ def add(name: str, file: str, store: FileCredentials) -> None:
 @click.argument("name")
 @with_store
 def list_keys(name: str, store: FileCredentials) -> None:
-    """List the keys of user NAME: fingerprint, kind, comment."""
+    """List the keys of user NAME: fingerprint, kind, options as they are enforced, comment."""
+    from console.auth.key_options import options_text  # noqa: PLC0415 - as above
+
     for one in store.keys(name):
-        click.echo(f"{one.fingerprint} {one.algorithm} {one.comment}".rstrip())
+        parts = (one.fingerprint, one.algorithm, options_text(one.options), one.comment)
+        click.echo(escape_line(" ".join(filter(None, parts)), KEY_FILE_CHARACTERS))
 
 
 @key.command(
@@ -65,3 +70,6 @@ def remove(name: str, fingerprint: str, store: FileCredentials) -> None:
     """Take a key from user NAME. Open sessions stay open."""
     store.revoke_key(name, fingerprint)
     click.echo(f"{fingerprint} no longer lets {name} in")
+
+
+key.add_command(host)

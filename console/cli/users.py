@@ -1,41 +1,60 @@
-"""``console user``: who may enter, by password."""
+"""``console user``: who may enter, and what they may do."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
-from console.cli.common import examples, new_password, stdin_option, with_store
+from console.cli.common import examples, new_password, stdin_option, warn, with_store
+from console.cli.totp import totp
 from console.errors import UnknownUser
+from console.interfaces import Role
 
 if TYPE_CHECKING:
     from console.auth.store import FileCredentials
 
 
+_ROLE = click.Choice([role.value for role in Role])
+
+
 @click.group()
 def user() -> None:
-    """Users and their passwords. A running server sees changes at the next login."""
+    """Users, their roles and passwords. A running server sees changes at the next login."""
+
+
+user.add_command(totp)
 
 
 @user.command(
     epilog=examples(
         "console user add boss",
         "pass show boss | console user add boss --stdin --keys ./keys",
-        "console user add ann --no-password --config telnet.toml",
+        "console user add ann --no-password --role viewer --config telnet.toml",
     )
 )
 @click.argument("name")
 @stdin_option
 @click.option("--no-password", is_flag=True, help="The user gets in by key only.")
+@click.option(
+    "--role",
+    type=_ROLE,
+    default=Role.OPERATOR.value,
+    show_default=True,
+    help="A viewer looks, an operator evaluates, an admin manages sessions too.",
+)
 @with_store
-def add(name: str, store: FileCredentials, *, from_stdin: bool, no_password: bool) -> None:
+def add(
+    name: str, store: FileCredentials, *, from_stdin: bool, no_password: bool, role: str
+) -> None:
     """Add a user; the password is asked for."""
     from console.auth.users_file import check_user_name  # noqa: PLC0415 - --help saves it
 
     check_user_name(name, str(store.directory))  # before the question
     password = None if no_password else new_password(name, from_stdin=from_stdin)
-    store.add(name, password)
+    store.add(name, password, role=Role(role))
     click.echo(f"added {name} to {store.directory}")
     if no_password:
         click.echo(f"let {name} in by key: console key add {name} FILE --keys {store.directory}")
@@ -57,14 +76,51 @@ def passwd(name: str, store: FileCredentials, *, from_stdin: bool) -> None:
 @click.argument("name")
 @with_store
 def remove(name: str, store: FileCredentials) -> None:
-    """Remove a user, keys included. Open sessions stay open."""
-    store.remove(name)
-    click.echo(f"removed {name}")
+    """Remove a user, keys and second factor included. Open sessions stay open."""
+    with _warning_of_no_admin(store):
+        store.remove(name)
+        click.echo(f"removed {name}")
+
+
+@user.command(epilog=examples("console user role ann viewer"))
+@click.argument("name")
+@click.argument("role", type=_ROLE)
+@with_store
+def role(name: str, role: str, store: FileCredentials) -> None:
+    """Make user NAME a viewer, an operator or an admin. Open sessions keep their role."""
+    with _warning_of_no_admin(store):
+        store.set_role(name, Role(role))
+        click.echo(f"{name} is {role} from the next login on")
 
 
 @user.command(name="list")
 @with_store
 def list_users(store: FileCredentials) -> None:
-    """List the users, a line each."""
-    for name in store.users():
-        click.echo(name)
+    """List the users, a line each: name, role, and what lets them in."""
+    names, roles = store.users(), store.roles()
+    widths = max(map(len, names), default=0), max(len(role.value) for role in Role)
+    for name in names:
+        # Who is refused altogether has no role; the store says why.
+        word = roles[name].value if name in roles else "-"
+        ways = ", ".join(_ways_in(name, store)) or "no way in"
+        click.echo(f"{name:{widths[0]}}  {word:{widths[1]}}  {ways}")
+
+
+def _ways_in(name: str, store: FileCredentials) -> Iterator[str]:
+    needs_code = store.has_second_factor(name)
+    if store.password_hash(name) is not None:
+        yield "password and code" if needs_code else "password"
+    elif needs_code:
+        yield "second factor, but no password"
+    keys = len(store.authorized_keys(name))
+    if keys:
+        yield "1 key" if keys == 1 else f"{keys} keys"
+
+
+@contextlib.contextmanager
+def _warning_of_no_admin(store: FileCredentials) -> Iterator[None]:
+    """Warn if a change takes the last admin away."""
+    before = Role.ADMIN in store.roles().values()
+    yield
+    if before and Role.ADMIN not in store.roles().values():
+        warn("nobody is an admin any more; make somebody one: console user role NAME admin")

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import Any, Final
 
-from console.config import MODES
 from console.evaluation.loop_bound import needs_loop
+from console.evaluation.options import OptionError, split_options
 from console.introspect.describe import PATH
+from console.introspect.parsing import parse
 
 _FUTURE_MASK: Final = 0x1FF0000
 """The bits that ``from __future__`` sets in ``co_flags`` (CPython: PyCF_MASK)."""
@@ -69,23 +70,42 @@ def _bits(flags: int) -> list[int]:
 
 def normalise(source: str) -> str:
     """Undo what pasting does: a common indentation, CR LF, surrounding blank lines."""
-    source = source.replace("\r\n", "\n").replace("\r", "\n").strip("\n")
-    return textwrap.dedent(source) if source[:1] in " \t" else source
+    return _unindented(_line_feeds(source).strip("\n"))
+
+
+def _unindented(source: str) -> str:
+    """Take away an indentation of the first line, and of the others if they have it.
+
+    A space in front of a statement keeps it out of the history: it must not be an error.
+    """
+    return textwrap.dedent(source).lstrip(" \t\n") if source[:1] in {" ", "\t"} else source
+
+
+def count_lines(source: str) -> int:
+    """Count a source's lines, without the blank ones that `normalise` drops at its end."""
+    return _line_feeds(source).rstrip("\n").count("\n") + 1
+
+
+def _line_feeds(source: str) -> str:
+    return source.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def split_mode(source: str) -> tuple[str, str]:
-    """Split ``%loop`` or ``%thread`` off a cell. Returns the mode, empty if none, and the rest."""
-    match = _MODE.match(source)
-    return (match[1], source[match.end() :]) if match else ("", source)
+    """Split the options off a cell. Returns the mode, empty if none, and the rest of it.
 
-
-_MODE = re.compile(rf"\s*%({'|'.join(MODES)})(?:[ \t]*\n|[ \t]+|$)")
+    Options that are wrong stay where they are: running the cell shows what is wrong with them.
+    """
+    try:
+        options, rest = split_options(source)
+    except OptionError:
+        return "", source
+    return options.mode, rest
 
 
 QUESTION_NAME: Final = "__look__"
 """The session's own name that a question calls."""
 
-_QUESTION = re.compile(rf"\s*(?:(\?\??)\s*({PATH})?|({PATH})\s*(\?\??))\s*")
+_QUESTION = re.compile(rf"\s*(?:(\?\??)[ \t]*({PATH})?|({PATH})[ \t]*(\?\??))\s*")
 
 
 def answer_question(source: str) -> str:
@@ -100,35 +120,6 @@ def answer_question(source: str) -> str:
         return source
     marks, path = match[1] or match[4], match[2] or match[3] or ""
     return f"{QUESTION_NAME}({path!r}, {marks == '??'})"
-
-
-_parsing = threading.RLock()  # a finaliser that runs in mid-parse may parse too
-
-_PARSE_TRIES = 5
-
-
-def parse(source: str, filename: str = "<input>", flags: int = 0) -> ast.Module:
-    """Make a syntax tree. Safe to call from any thread.
-
-    Up to 3.12, CPython counts the depth of the tree that it makes in one place for all threads;
-    when two make trees at once, one fails with a SystemError (gh-106905). Our own threads wait for
-    each other, and when one of the service's gets in between, it is tried again.
-
-    Raises:
-        SyntaxError: And what else ``compile`` raises.
-    """
-    for left in reversed(range(_PARSE_TRIES)):
-        with _parsing:
-            try:
-                tree: ast.Module = compile(
-                    source, filename, "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True
-                )
-            except SystemError as error:
-                if not left or "recursion depth mismatch" not in str(error):
-                    raise
-            else:
-                return tree
-    raise AssertionError("the last try returns or raises")
 
 
 def compile_statement(
@@ -189,7 +180,7 @@ def is_complete(source: str) -> bool:
     What cannot be compiled is complete: running it shows the error. A compound statement is
     complete once an empty line follows it.
     """
-    source = split_mode(source)[1]
+    source = _unindented(split_mode(source)[1])
     try:
         tree = parse(source + "\n", "<input>", _INCOMPLETE_FLAGS)
     except SyntaxError as error:

@@ -12,13 +12,22 @@ import contextvars
 import logging
 import time
 from collections.abc import MutableMapping
+from dataclasses import replace
 from typing import Any
 
 from console.config import MODES, EvaluationSettings
-from console.evaluation.compiler import SourceCache, normalise, split_mode
+from console.evaluation.compiler import SourceCache, count_lines, normalise
+from console.evaluation.document import (
+    TIMEOUT_STATUS,
+    CapturedOutput,
+    Facts,
+    write_document,
+)
 from console.evaluation.execution import Execution, Surroundings
 from console.evaluation.host import HostLoop
 from console.evaluation.leftover import LateOutput, Statements
+from console.evaluation.options import OptionError, Options, split_options
+from console.evaluation.results import Results
 from console.evaluation.worker import Worker
 from console.interfaces import InputSource, Outcome, OutcomeKind, OutputSink
 from console.scope import Scope
@@ -42,6 +51,7 @@ class SessionEvaluator:
     Attributes:
         mode: Where statements run unless they say otherwise: ``thread`` or ``loop``.
         last_error: The exception that the last failed statement raised.
+        results: How values are shown.
     """
 
     def __init__(
@@ -51,7 +61,7 @@ class SessionEvaluator:
         namespace: dict[str, Any],
         names: MutableMapping[str, Any],
         sink: OutputSink,
-        source: InputSource,
+        source: InputSource | None,
         host: HostLoop,
         sources: SourceCache,
         settings: EvaluationSettings,
@@ -64,13 +74,15 @@ class SessionEvaluator:
         self._source = source
         self._settings = settings
         self._statements = statements
-        self._surroundings = Surroundings(namespace, names, host, sources, settings)
+        self.results = Results(settings)
+        self._surroundings = Surroundings(namespace, names, host, sources, settings, self.results)
         # One context for the session, so that what a statement sets in it holds for the next.
         # It begins empty: neither the console's variables nor the host's belong in here.
         self._context = contextvars.Context()
         self._worker: Worker | None = None
         self._running: Execution | None = None
         self._pressed_at: float | None = None
+        self._facts = Facts()
         self._count = 0
         self._future_flags = 0
         self._closed = False
@@ -85,31 +97,82 @@ class SessionEvaluator:
         """The session's own names."""
         return self._surroundings.names
 
-    async def evaluate(self, source: str) -> Outcome:
+    async def evaluate(self, source: str, *, secret: bool = False) -> Outcome:
         """Run a statement and return what came of it. See `Evaluator.evaluate`."""
         self._count += 1
-        mode, source = split_mode(normalise(source))
-        if mode and not source.strip():
-            self.mode = mode
-            return Outcome(OutcomeKind.NOTHING, note=f"statements run in mode {mode!r} now")
+        cell = normalise(source)
+        # As the lines of a script are counted, which may begin with blank ones.
+        above = count_lines(source) - count_lines(cell)
+        try:
+            options, rest = split_options(cell)
+        except OptionError as error:
+            return Outcome(OutcomeKind.EXCEPTION, str(error), status=2)
+        if not rest.strip() and str(options):
+            return self._set_mode_alone(options)
+        more = {"lines_above": above, "secret": secret}
+        if not options.as_json:
+            return await self._run(normalise(rest), options, self._sink, **more)
+        began = time.monotonic()
+        captured = CapturedOutput(self._sink, self._settings.pending_output_characters)
+        try:
+            outcome = await self._run(normalise(rest), options, captured, **more)
+        finally:
+            output, errors, dropped = captured.release()
+        document = write_document(
+            outcome,
+            self._facts,
+            output=output,
+            errors=errors,
+            dropped=dropped,
+            duration_seconds=time.monotonic() - began,
+        )
+        return replace(outcome, document=document)
+
+    async def run_file(
+        self, source: str, file: str, *, private: bool, secret: bool = False
+    ) -> Outcome:
+        """Run a file. See `Evaluator.run_file`."""
+        # Of a file no value is shown, nor the repr called of one that its last line may have. It
+        # takes no number: the first statement that is typed is number 1 in any case.
+        return await self._run(
+            f"{source}\npass\n",
+            Options(),
+            self._sink,
+            file=file,
+            private=private,
+            secret=secret,
+        )
+
+    def _set_mode_alone(self, options: Options) -> Outcome:
+        if options != Options(mode=options.mode):
+            text = f"{str(options).strip()} stands in front of a statement, and there is none"
+            return Outcome(OutcomeKind.EXCEPTION, text, status=2)
+        self.mode = options.mode
+        return Outcome(OutcomeKind.NOTHING, note=f"statements run in mode {self.mode!r} now")
+
+    async def _run(self, source: str, options: Options, sink: OutputSink, **more: Any) -> Outcome:
         if self._worker is None:
             self._worker = Worker(f"console-session-{self._session}")
         execution = Execution(
             name=f"{self._session}.{self._count}",
-            source=normalise(source),
-            mode=mode or self.mode,
+            source=source,
+            mode=options.mode or self.mode,
+            as_json=options.as_json,
             future_flags=self._future_flags,
             surroundings=self._surroundings,
             context=self._context,
-            scope=Scope(self._session, self._sink, self._source, self._surroundings.names),
+            scope=Scope(self._session, sink, self._source, self._surroundings.names),
             worker=self._worker,
             on_ended=self._statements.remove,
+            **more,
         )
         self._running, self._pressed_at = execution, None
         self._statements.add(execution)
         self._worker.submit(execution.run)
-        outcome = await self._watch(execution)
+        outcome = await self._watch(execution, options.timeout_seconds)
         self._running = None
+        # What is left behind has not told yet, and nobody will hear it.
+        self._facts = execution.facts if execution.ended else Facts()
         self._future_flags |= execution.future_flags
         # Not "or", which would ask the exception, and that is user code.
         if execution.last_error is not None:
@@ -144,17 +207,25 @@ class SessionEvaluator:
         self._surroundings.names.clear()
         self.last_error = None
 
-    async def _watch(self, execution: Execution) -> Outcome:
+    async def _watch(self, execution: Execution, timeout_seconds: float | None) -> Outcome:
         """Wait for a statement's outcome, and see to it that there is one."""
-        reported = False
+        reported = timed_out = False
+        began = time.monotonic()
         while not execution.done.done():
+            patience = self._patience(execution)
+            if timeout_seconds is not None and not timed_out:
+                left = max(0.0, timeout_seconds - (time.monotonic() - began))
+                patience = left if patience is None else min(patience, left)
             execution.changed.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._patience(execution)):
+                async with asyncio.timeout(patience):
                     await execution.changed.wait()
             if execution.done.done():
                 break
             now = time.monotonic()
+            if timeout_seconds is not None and not timed_out and now - began >= timeout_seconds:
+                timed_out = True
+                self.interrupt()
             if self._pressed_at is not None:
                 if now - self._pressed_at > _GIVE_UP_SECONDS:
                     self._leave_behind(execution)
@@ -174,7 +245,8 @@ class SessionEvaluator:
                         " %thread STATEMENT runs it in a thread of your session]",
                     )
                     self.interrupt()
-        return execution.done.result()
+        outcome = execution.done.result()
+        return _timed_out(outcome, timeout_seconds) if timed_out and timeout_seconds else outcome
 
     def _patience(self, execution: Execution) -> float | None:
         """How long to wait before looking again; None if there is nothing to look for."""
@@ -188,7 +260,7 @@ class SessionEvaluator:
             "statement %s has held the service's loop for %.2f s: %s\n%s",
             execution.name,
             held_seconds,
-            escape_line(execution.source),
+            escape_line(execution.shown_source),
             "\n".join("  | " + line for line in stack.split("\n")),
         )
         self._say(
@@ -234,3 +306,12 @@ class SessionEvaluator:
             message = f"no mode {mode!r}; there are {' and '.join(map(repr, MODES))}"
             raise ValueError(message)
         self.mode = mode
+
+
+def _timed_out(outcome: Outcome, seconds: float) -> Outcome:
+    """Say that a statement was given up, whatever it made of the interrupt."""
+    text = f"given up: it ran for more than {seconds:g} s"
+    if outcome.kind is OutcomeKind.INTERRUPTED:
+        return replace(outcome, text=text, status=TIMEOUT_STATUS)
+    note = f"{outcome.note}\n{text}" if outcome.note else text
+    return replace(outcome, note=note, status=TIMEOUT_STATUS)

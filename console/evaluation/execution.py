@@ -21,17 +21,21 @@ import sys
 import time
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from console.config import EvaluationSettings
 from console.evaluation import debugger
 from console.evaluation.compiler import SourceCache, Statement, compile_statement
+from console.evaluation.document import Facts, facts_of_error, facts_of_value
 from console.evaluation.host import HostLoop
 from console.evaluation.interrupts import Guard, GuardedCoroutine, Step
 from console.evaluation.printer import clip, drop_own_frames, format_exception, format_value
+from console.evaluation.results import Results
 from console.evaluation.worker import Worker
 from console.interfaces import Outcome, OutcomeKind
-from console.introspect.stacks import describe_place, thread_stack
+from console.introspect.stacks import describe_place, thread_places, thread_stack
+from console.introspect.tasks import awaiting_places
 from console.scope import Scope, current_scope
 
 logger = logging.getLogger("console.evaluation")
@@ -48,6 +52,7 @@ class Surroundings:
     host: HostLoop
     sources: SourceCache
     settings: EvaluationSettings
+    results: Results
 
 
 class Execution:
@@ -58,6 +63,7 @@ class Execution:
         changed: Set when there is news: the statement is done, or moved to the host's loop.
         busy_since: While it holds the host's loop: since when. None between its steps.
         given_up: Nobody waits for it any more.
+        facts: What JSON needs to know; complete once it has `ended`.
     """
 
     def __init__(
@@ -66,15 +72,21 @@ class Execution:
         name: str,
         source: str,
         mode: str,
+        as_json: bool,
         future_flags: int,
         surroundings: Surroundings,
         context: contextvars.Context,
         scope: Scope,
         worker: Worker,
         on_ended: Callable[[Execution], None],
+        lines_above: int = 0,
+        secret: bool = False,
+        file: str = "",
+        private: bool = False,
     ) -> None:
         self.name = name
         self.source = source
+        self._secret = secret
         self.began_at = time.time()
         self.busy_since: float | None = None
         self.given_up = False
@@ -82,12 +94,17 @@ class Execution:
         self.future_flags = future_flags
         self.last_error: BaseException | None = None
         self.scope = scope
+        self.facts = Facts()
+        self._lines_above = lines_above
         self._mode = mode
+        self._as_json = as_json
         self._in = surroundings
         self._context = context
         self._worker = worker
         self._on_ended = on_ended
-        self._filename = f"<console-{name}>"
+        self._file = file
+        self._private = private
+        self._filename = file or f"<console-{name}>"
         self._loop = asyncio.get_running_loop()
         self._on_loop = False
         self._loop_guard: Guard | None = None
@@ -123,10 +140,14 @@ class Execution:
 
     def _compile_or_execute(self) -> Outcome | Statement:
         current_scope.set(self.scope)
-        self._in.sources.add(self._filename, self.source)
+        # The lines of a script have the numbers that they have in its file.
+        source = "\n" * self._lines_above + self.source
+        # The lines of a file are found there; those of a secret are not to be found in the log.
+        if not self._secret and not self._file:
+            self._in.sources.add(self._filename, source)
         try:
             statement = compile_statement(
-                self.source, self._filename, self._in.namespace, self.future_flags
+                source, self._filename, self._in.namespace, self.future_flags
             )
         except BaseException as error:  # noqa: BLE001 - whatever it is belongs to the statement
             return self._failed(error, compiling=True)
@@ -135,10 +156,10 @@ class Execution:
             return statement
         try:
             if statement.body is not None:
-                eval(statement.body, self._in.namespace)  # noqa: S307 - a console's purpose
+                eval(statement.body, *self._dicts)  # noqa: S307 - a console's purpose
             if statement.expression is None:
                 return Outcome(OutcomeKind.NOTHING)
-            return self._succeeded(eval(statement.expression, self._in.namespace))  # noqa: S307
+            return self._succeeded(eval(statement.expression, *self._dicts))  # noqa: S307
         except BaseException as error:  # noqa: BLE001 - user code's exceptions are values
             return self._failed(error)
 
@@ -161,10 +182,10 @@ class Execution:
     async def _await(self, statement: Statement) -> Outcome:
         try:
             if statement.body is not None:
-                await _maybe(eval(statement.body, self._in.namespace), statement.body.co_flags)  # noqa: S307
+                await _maybe(eval(statement.body, *self._dicts), statement.body.co_flags)  # noqa: S307
             if statement.expression is None:
                 return Outcome(OutcomeKind.NOTHING)
-            value = eval(statement.expression, self._in.namespace)  # noqa: S307 - as above
+            value = eval(statement.expression, *self._dicts)  # noqa: S307 - as above
             return self._succeeded(await _maybe(value, statement.expression.co_flags))
         except BaseException as error:  # noqa: BLE001 - see the module's docstring
             return self._failed(error)
@@ -181,12 +202,26 @@ class Execution:
 
     # ---- on either
 
+    @property
+    def _dicts(self) -> tuple[Any, ...]:
+        """Globals, and locals where they differ: what a user's file binds is the session's own."""
+        if self._private:
+            return self._in.namespace, self._in.names
+        return (self._in.namespace,)
+
     def _succeeded(self, value: Any) -> Outcome:
         if value is None:
             return Outcome(OutcomeKind.NOTHING)
-        text = format_value(value, self._in.settings.result_characters)
+        if self._as_json:
+            self.facts = facts_of_value(value, self._in.settings.pending_output_characters)
+            text = self.facts.data or format_value(value, self._in.settings.result_characters)
+            hint = ""
+        else:
+            # A name of the service's own stands before the session's.
+            last = "" if "_" in self._in.namespace else "_"
+            text, hint = self._in.results.show(value, self.scope.source, last)
         self._in.names["_"] = value
-        return Outcome(OutcomeKind.VALUE, text)
+        return Outcome(OutcomeKind.VALUE, text, note=hint)
 
     def _failed(self, error: BaseException, *, compiling: bool = False) -> Outcome:
         # The type is asked, not the exception: its __class__ may be user code.
@@ -203,6 +238,8 @@ class Execution:
         text = format_exception(
             error, compiling=compiling, limit_characters=self._in.settings.result_characters
         )
+        if self._as_json:
+            self.facts = facts_of_error(error)
         self.last_error = error
         return Outcome(
             OutcomeKind.EXCEPTION, text, status=1, error_id=self.name, note=self._hint(error)
@@ -221,7 +258,7 @@ class Execution:
 
     def _hint(self, error: BaseException) -> str:
         # As asyncio raises it, and no subclass: nothing of user code is asked for its text.
-        if type(error) is not RuntimeError or self._on_loop:
+        if type(error) is not RuntimeError or self._on_loop or self._file:
             return ""
         text = error.args[0] if error.args else None
         if type(text) is not str or not any(message in text for message in _NO_LOOP_MESSAGES):
@@ -246,6 +283,13 @@ class Execution:
             self._loop.call_soon_threadsafe(callback, *arguments)
 
     # ---- on the console's loop
+
+    @property
+    def shown_source(self) -> str:
+        """The statement as others may see it, and the log."""
+        if self._file:
+            return f"startup file {Path(self._file).name}"
+        return "(not shown, as it is a secret)" if self._secret else self.source
 
     @property
     def ended(self) -> bool:
@@ -280,19 +324,18 @@ class Execution:
             self.done.set_result(outcome)
         self.changed.set()
 
-    def where(self) -> str:
-        """Say where the statement is now. Safe to call from any thread."""
+    def where(self, *, sources: bool = True) -> str:
+        """Say where the statement is now. Safe to call from any thread.
+
+        Args:
+            sources: Whether to show the line of code that runs.
+        """
         if not self._on_loop:
-            return describe_place(thread_stack(self._worker.ident, skip_own=True))
+            return _place(self._worker.ident, sources=sources)
         if self.busy_since is not None or self._task is None:
-            return "on the service's loop, " + describe_place(
-                thread_stack(self._in.host.ident, skip_own=True)
-            )
-        frames = self._task.get_stack()
-        if not frames:
-            return "on the service's loop"
-        last = frames[-1]
-        return f"awaiting at {last.f_code.co_filename}:{last.f_lineno} in {last.f_code.co_name}"
+            return "on the service's loop, " + _place(self._in.host.ident, sources=sources)
+        places = awaiting_places(self._task.get_coro(), (GuardedCoroutine,))
+        return f"awaiting at {' > '.join(map(str, places))}" if places else "on the service's loop"
 
     def stack_on_loop(self) -> str:
         """Return the stack that holds the host's loop, as text."""
@@ -302,13 +345,21 @@ class Execution:
         self._ended = True
         self._on_ended(self)
         if self.done.done():
-            text = "".join(f"\n  | {line}" for line in outcome.text.split("\n") if line)
+            shown = "(not shown, as it is a secret)" if self._secret else outcome.text
+            text = "".join(f"\n  | {line}" for line in shown.split("\n") if line)
             logger.warning(
                 "statement %s, left behind, has ended: %s%s", self.name, outcome.kind.value, text
             )
         else:
             self.done.set_result(outcome)
         self.changed.set()
+
+
+def _place(ident: int, *, sources: bool) -> str:
+    if sources:
+        return describe_place(thread_stack(ident, skip_own=True))
+    places = thread_places(ident, skip_own=True)
+    return str(places[-1]) if places else "nowhere: its thread has ended"
 
 
 async def _maybe(value: Any, flags: int) -> Any:

@@ -61,6 +61,11 @@ class HostLoop:
                 self._thread.start()
             return self._own
 
+    @property
+    def known_loop(self) -> asyncio.AbstractEventLoop | None:
+        """The loop, if there is one by now; none is made. Safe to ask from any thread."""
+        return self._given or self._own
+
     def learn_thread(self, ident: int = 0) -> None:
         """Learn which thread runs a given loop: ``ident``, or the one that runs a callback."""
         if ident:

@@ -12,7 +12,7 @@ asker tries again.
 `AsyncExceptionGuard`, for any other thread: ``PyThreadState_SetAsyncExc`` raises at the next
 bytecode, but not in a blocked C call. The sender checks and sets under a lock, and looks first at
 the frame where the thread has just been stopped; before the guarded region is left, a late
-exception is taken back under the same lock. It may still hit a weakref callback that begins in
+exception is made to arrive. It may still hit a weakref callback that begins in
 that very moment: Python reports that as unraisable, and the asker tries again (`is_stray`).
 
 What does not work: raising from a timer or a trace function (slow, and seen by debuggers), SIGINT
@@ -69,10 +69,6 @@ _RESEND_SECONDS: Final = 0.25
 _set_exception = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _set_exception.argtypes = [ctypes.c_ulong, ctypes.py_object]
 _set_exception.restype = ctypes.c_int
-# A second function object for the same symbol: taking an exception back needs a null pointer.
-_clear_exception = ctypes.pythonapi["PyThreadState_SetAsyncExc"]
-_clear_exception.argtypes = [ctypes.c_ulong, ctypes.c_void_p]
-_clear_exception.restype = ctypes.c_int
 
 
 _keep_for_ever = ctypes.pythonapi.Py_IncRef
@@ -233,9 +229,11 @@ class AsyncExceptionGuard:
             try:
                 self._current = None
                 with self._lock:
-                    _clear_exception(self._thread, None)
-                    self._sent_at = None
+                    # Nobody sends any more.
+                    sent, self._sent_at = self._sent_at, None
                     self._vetoes = 0
+                if sent is not None:
+                    _absorb(self._thread)
                 break
             except ConsoleInterrupt as error:
                 late = error
@@ -261,6 +259,22 @@ class AsyncExceptionGuard:
                 self._sent_at = now
                 _set_exception(self._thread, ConsoleInterrupt)
             return True
+
+
+def _absorb(thread: int) -> None:
+    """Take back an exception that was sent to this thread, if it has not arrived yet.
+
+    By letting another one in its place arrive here. Taking it back with a null pointer works as
+    well, but up to Python 3.12 it leaves the interpreter's "something is pending" set: every
+    thread of the process is slower from then on, and on 3.11 one with a profiler or a tracer hangs
+    at its next call.
+    """
+    try:
+        _set_exception(thread, ConsoleInterrupt)
+        while True:
+            pass
+    except ConsoleInterrupt:
+        return
 
 
 class GuardedCoroutine(collections.abc.Coroutine[Any, Any, Step]):

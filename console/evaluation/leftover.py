@@ -67,16 +67,23 @@ class Statements:
         self._winding_down.add(task)
         task.add_done_callback(self._winding_down.discard)
 
-    def describe(self) -> str:
-        """List the statements that run, for an operator. Safe to call from any thread."""
-        running = tuple(self._running.values())
+    def describe(self, *, sources: bool = True) -> str:
+        """List the statements that run. Safe to call from any thread.
+
+        Args:
+            sources: Whether to show what was typed, and the lines of code that run.
+        """
         return "\n".join(
             f"{one.name}  {time.time() - one.began_at:.0f} s"
             f"{'  left behind' if one.done.done() else ''}"
-            f"  {escape_controls(one.source.splitlines()[0] if one.source else '')[:60]}"
-            f"\n    {one.where()}"
-            for one in running
+            f"{_first_line(one.shown_source) if sources else ''}"
+            f"\n    {one.where(sources=sources)}"
+            for one in tuple(self._running.values())
         )
+
+
+def _first_line(source: str) -> str:
+    return f"  {escape_controls(source.splitlines()[0] if source else '')[:60]}"
 
 
 async def _wind_down(execution: Execution) -> None:

@@ -7,7 +7,7 @@ import builtins
 import pydoc
 import threading
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from console.evaluation import debugger
 from console.evaluation.choosing import choice_commands
@@ -16,7 +16,9 @@ from console.evaluation.evaluator import SessionEvaluator
 from console.evaluation.host import HostLoop
 from console.evaluation.interrupts import GuardedCoroutine
 from console.evaluation.leftover import Statements
-from console.interfaces import SessionChoices
+from console.evaluation.pager import page_text
+from console.evaluation.results import Results
+from console.interfaces import InputSource, Role, SessionChoices
 from console.introspect.describe import describe, find
 from console.introspect.stacks import describe_thread
 from console.patches import Patch, PatchJournal
@@ -34,6 +36,7 @@ This is a Python prompt in the running process. What you change here changes the
                     calls asyncio.create_task, all_tasks, get_running_loop and their like
   %loop statement   runs on the service's loop between two callbacks: atomic for it, but it waits;
                     what holds it too long is reported, and then interrupted
+  %timeout 5 stmt   gives the statement up after 5 seconds; %json stmt answers with JSON
   %loop, %thread    where your statements run from now on; mode() tells
   Ctrl-C            drops the line, or stops the statement and gives the prompt back
   Tab, F1           completes; tells signature and documentation of what the cursor is at
@@ -42,9 +45,14 @@ This is a Python prompt in the running process. What you change here changes the
   patch(o, 'a', v)  sets o.a (or o[a] of a dict) and remembers what was there; minutes=5 undoes
                     it by itself unless you keep(n); patches() lists, revert(n) or revert() undo
   pm()              a debugger where your last exception was raised; breakpoint() works as well
-  page(value)       a long value or text, screen by screen
+  page(value)       a long value or text, screen by screen, with search; page() the last value
+  hexdump(data)     bytes in hexadecimal, screen by screen
+  pretty(False)     plain reprs on one line; pretty(tables=False), pretty(rich=False) as well
   stack()           where the thread of the service's loop is now, even if it is stuck
+  tasks()           the tasks of the service's loop, and where each is suspended; threads()
   statements()      what runs for all sessions, and what was left behind
+  who(), whoami()   the open sessions; yours; uptime() tells of the process
+  a leading space   keeps a statement out of the history and the log, as a secret
   help(object)      what Python knows about an object
   editing('vi')     keys of the editor, or 'emacs'; kept for your next sessions
   theme('light')    colours of the editor: 'terminal', 'dark', 'light' or 'plain'; kept as well
@@ -53,7 +61,12 @@ This is a Python prompt in the running process. What you change here changes the
   exit(), Ctrl-D    leave; the service goes on
 """
 
-_MORE = "--more-- (Enter goes on, q ends) "
+_ADMIN_HELP = """\
+  kick(n, reason)   ends session n in order: its user is told who did it, and why
+  reload()          reads host keys and the like anew
+"""
+
+_LAST: Final = object()
 
 
 class Exit:
@@ -83,34 +96,21 @@ class Help:
     pydoc's pager would use the server's terminal, and keep that choice for the whole process.
     """
 
+    def __init__(self, role: Role = Role.OPERATOR) -> None:
+        self._text = _HELP + (_ADMIN_HELP if role is Role.ADMIN else "")
+
     def __repr__(self) -> str:
         return "Type help() for help on this console, or help(object) for help on an object"
 
     def __call__(self, *objects: Any) -> None:
         """Print the help text, or the documentation of each object."""
         if not objects:
-            print(_HELP, end="")  # noqa: T201 - the session's stdout
+            print(self._text, end="")  # noqa: T201 - the session's stdout
         for thing in objects:
             page_text(pydoc.render_doc(thing, renderer=_PLAIN_TEXT))
 
 
-def page_text(text: str) -> None:
-    """Print text screen by screen, where there is a screen and a thread that may wait for it."""
-    scope = current_scope.get()
-    source = None if scope is None else scope.source
-    rows = 0 if source is None or asyncio._get_running_loop() is not None else source.page_rows  # noqa: SLF001
-    lines = text.split("\n")
-    size = max(rows - 1, 1) if rows else len(lines)
-    for start in range(0, len(lines), size):
-        print("\n".join(lines[start : start + size]))  # noqa: T201 - the session's stdout
-        if source is not None and start + size < len(lines):
-            print(_MORE, end="")  # noqa: T201 - as above
-            answer = source.read_line()
-            if not answer or answer.strip().lower().startswith("q"):
-                return
-
-
-class _Command:
+class Command:
     """A function of the console whose repr says how to use it."""
 
     def __init__(self, function: Callable[..., Any], usage: str) -> None:
@@ -140,6 +140,48 @@ class _Look:
         page_text(escape_controls(describe(find(path, scopes), source=source)))
 
 
+def _result_names(results: Results) -> dict[str, Any]:
+    """Make the names that show values, or choose how they are shown."""
+
+    def page(value: object = _LAST) -> None:
+        """Show a value or a text, the last value without one, screen by screen."""
+        results.page(_last() if value is _LAST else value, _source())
+
+    def hexdump(value: object = _LAST, start: int = 0) -> None:
+        """Show bytes, or what has a buffer, in hexadecimal digits, from a byte on."""
+        results.page_bytes(_last() if value is _LAST else value, _source(), start)
+
+    def pretty(
+        on: bool | None = None, *, tables: bool | None = None, rich: bool | None = None
+    ) -> str | None:
+        """Choose how values are shown in this session; without arguments, tell it."""
+        chosen = {"pretty": on, "tables": tables, "rich": rich}
+        for name, choice in chosen.items():
+            if choice is not None:
+                setattr(results, name, bool(choice))
+        if any(choice is not None for choice in chosen.values()):
+            return None
+        return ", ".join(f"{name} {'on' if getattr(results, name) else 'off'}" for name in chosen)
+
+    return {
+        "hexdump": Command(hexdump, "hexdump(data, start=0) shows bytes screen by screen"),
+        "page": Command(page, "page(value) shows a long value screen by screen"),
+        "pretty": Command(
+            pretty, "pretty(False) shows plain reprs, pretty() tells what is on; tables=, rich="
+        ),
+    }
+
+
+def _last() -> object:
+    scope = current_scope.get()
+    return None if scope is None else scope.names.get("_")
+
+
+def _source() -> InputSource | None:
+    scope = current_scope.get()
+    return None if scope is None else scope.source
+
+
 def private_names(
     evaluator: SessionEvaluator,
     host: HostLoop,
@@ -148,6 +190,7 @@ def private_names(
     *,
     choices: SessionChoices,
     who: str,
+    role: Role = Role.OPERATOR,
 ) -> dict[str, Any]:
     """Make a session's own names; ``who`` stands in the journal of patches."""
 
@@ -162,10 +205,6 @@ def private_names(
         else:
             debugger.post_mortem(evaluator.last_error.__traceback__)
 
-    def page(value: object) -> None:
-        """Show a long value or text, screen by screen."""
-        page_text(value if isinstance(value, str) else repr(value))
-
     def stack(thread: int | threading.Thread | None = None) -> None:
         """Print where a thread is now: the one of the service's loop, or one that you name."""
         ident = thread.ident if isinstance(thread, threading.Thread) else thread
@@ -177,24 +216,24 @@ def private_names(
         """Print the statements that run, and those that were left behind."""
         print(statements.describe())  # noqa: T201 - the session's stdout
 
-    leave, help_ = Exit(), Help()
+    leave, help_ = Exit(), Help(role)
     return {
+        **_result_names(evaluator.results),
         QUESTION_NAME: _Look(evaluator, help_),
         "exit": leave,
         "help": help_,
-        "keep": _Command(journal.keep, "keep(n) lets a patch with a time limit stay"),
-        "page": _Command(page, "page(value) shows a long value screen by screen"),
-        "patch": _Command(
+        "keep": Command(journal.keep, "keep(n) lets a patch with a time limit stay"),
+        "patch": Command(
             patch, "patch(obj, 'name', value, minutes=None) changes what can be undone"
         ),
-        "patches": _Command(journal.patches, "patches() lists the patches that are applied"),
-        "pm": _Command(pm, "pm() opens a debugger where your last exception was raised"),
+        "patches": Command(journal.patches, "patches() lists the patches that are applied"),
+        "pm": Command(pm, "pm() opens a debugger where your last exception was raised"),
         "quit": leave,
-        "revert": _Command(journal.revert, "revert(n) undoes a patch, revert() all, newest first"),
-        "stack": _Command(stack, "stack() shows where the thread of the service's loop is now"),
-        "statements": _Command(list_statements, "statements() lists what runs for all sessions"),
+        "revert": Command(journal.revert, "revert(n) undoes a patch, revert() all, newest first"),
+        "stack": Command(stack, "stack() shows where the thread of the service's loop is now"),
+        "statements": Command(list_statements, "statements() lists what runs for all sessions"),
         **{
-            name: _Command(function, usage)
+            name: Command(function, usage)
             for name, (function, usage) in choice_commands(evaluator, choices).items()
         },
     }

@@ -2,18 +2,63 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from console.frontends.line import LineFrontend
 from console.frontends.once import OnceFrontend
-from console.interfaces import Frontend, FrontendHost
+from console.interfaces import Frontend, FrontendHost, TerminalKind
+
+VARIABLE: Final = "CONSOLE_FRONTEND"
+"""What a client sends to choose: ``ssh -o SetEnv=CONSOLE_FRONTEND=line``, telnet's ``environ``."""
+
+_CHOICES = ("auto", "fullscreen", "line")
 
 
-def choose_frontend(host: FrontendHost) -> Frontend:
-    """Return a command's frontend, the full-screen one, or lines where the screen is no screen."""
+def frontend_name(kind: TerminalKind, *, has_command: bool, default: str = "auto") -> str:
+    """Return the name of the frontend that suits.
+
+    A command is run once, and so is a script in a pipe. Where somebody types, the client's choice
+    counts, then the console's, then what the terminal can do.
+
+    Args:
+        kind: The terminal.
+        has_command: Whether it came with a command.
+        default: The console's own choice: ``auto`` or ``line``.
+    """
+    if has_command:
+        return "once"
+    wanted = _wanted(kind)
+    if not kind.interactive:
+        # For programs that write a statement and read its output before they write the next one.
+        return "line" if wanted == "line" else "once"
+    wanted = wanted if wanted in _CHOICES else default
+    if wanted == "auto":
+        return "fullscreen" if kind.capable else "line"
+    return wanted
+
+
+def choose_frontend(host: FrontendHost, default: str = "auto") -> Frontend:
+    """Make the frontend that suits; see `frontend_name`."""
     terminal = host.terminal
-    if terminal.command is not None:
-        return OnceFrontend(host, terminal.command)
-    if terminal.kind.capable:
-        from console.frontends.fullscreen import FullscreenFrontend  # noqa: PLC0415 - heavy
+    has_command = terminal.command is not None
+    name = frontend_name(terminal.kind, has_command=has_command, default=default)
+    if host.commands and name == "once" and not has_command:
+        name = "line"  # a pipe of commands: each line is one
+    match name:
+        case "once":
+            return OnceFrontend(host, terminal.command)
+        case "fullscreen":
+            from console.frontends.fullscreen import FullscreenFrontend  # noqa: PLC0415 - heavy
 
-        return FullscreenFrontend(host)
-    return LineFrontend(host)
+            frontend: Frontend = FullscreenFrontend(host)
+        case _:
+            frontend = LineFrontend(host)
+    wanted = _wanted(terminal.kind)
+    if wanted and wanted not in _CHOICES:
+        choices = ", ".join(_CHOICES)
+        frontend.write(f"{VARIABLE}: {wanted!r} is none of {choices}\n", error=True)
+    return frontend
+
+
+def _wanted(kind: TerminalKind) -> str:
+    return kind.variable(VARIABLE).strip().lower()

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
 
 from prompt_toolkit.application import create_app_session
-from prompt_toolkit.completion import DummyCompleter
+from prompt_toolkit.completion import DummyCompleter, WordCompleter
 from prompt_toolkit.cursor_shapes import (
     CursorShape,
     DynamicCursorShapeConfig,
@@ -21,13 +21,14 @@ from prompt_toolkit.history import History
 from prompt_toolkit.key_binding import merge_key_bindings
 from prompt_toolkit.layout.controls import BufferControl
 from prompt_toolkit.layout.layout import Layout
+from prompt_toolkit.lexers import SimpleLexer
 from prompt_toolkit.output.color_depth import ColorDepth
 from prompt_toolkit.styles import BaseStyle, DynamicStyle
-from prompt_toolkit.validation import ValidationError, Validator
+from prompt_toolkit.validation import DummyValidator, ValidationError, Validator
 from ptpython.layout import CompletionVisualisation
 from ptpython.python_input import PythonInput
 
-from console.evaluation.compiler import answer_question, normalise, parse, split_mode
+from console.evaluation.compiler import answer_question, normalise, split_mode
 from console.frontends.channel import ChannelInput, color_depth, make_output
 from console.frontends.completion import StaticCompleter
 from console.frontends.display import BoundedLexer, LongLine, SpecialCharacters
@@ -36,6 +37,7 @@ from console.frontends.keys import LONG_CHARACTERS, console_keys, python_keys
 from console.frontends.sharing import SharedApplication, initialise_python_input
 from console.frontends.themes import style_of
 from console.interfaces import FrontendHost, HistoryLog, Preferences
+from console.introspect.parsing import parse
 from console.scope import muted
 
 _ESCAPE_SECONDS = 0.1
@@ -147,14 +149,19 @@ class _ConsoleInput(PythonInput):
             input=input,
             output=output,
             color_depth=color_depth(self._kind),
-            _lexer=BoundedLexer(),
+            # What a viewer types is no Python: nothing of it is lexed, parsed or looked up.
+            _lexer=SimpleLexer() if host.commands else BoundedLexer(),
             _completer=DummyCompleter(),  # the buffer gets ours; ptpython's takes 1 ms to make
-            _validator=_StatementValidator(),
+            _validator=DummyValidator() if host.commands else _StatementValidator(),
             _extra_toolbars=[self._explanation.container],
         )
         buffer = self.default_buffer
         self.history = buffer.history = _SharedHistory(host.history)
-        buffer.completer = StaticCompleter(host.namespace, host.names)
+        if host.commands:
+            buffer.completer = WordCompleter(list(host.commands), sentence=True)
+            self.accept_input_on_enter = 1  # a command has one line
+        else:
+            buffer.completer = StaticCompleter(host.namespace, host.names)
         buffer.auto_suggest = None  # a task for each key, to do nothing
         # jedi looks signatures up while one types, in threads, by evaluating.
         buffer.on_text_changed -= self._on_input_timeout

@@ -25,7 +25,7 @@ _LONG_LINES = 64
 _LINES_IN_A_TURN = 64
 
 _COMPOUND = re.compile(
-    r"\s*(%\w+\s+)?(@|(async|class|def|for|if|match|try|while|with)\b(?!\s*[=.(,\[]))"
+    r"\s*(?:%\w+\s+(?:[\d.]+s?\s+)?)*(@|(async|class|def|for|if|match|try|while|with)\b(?!\s*[=.(,\[]))"
 )
 """How a statement begins that goes on until an empty line; ``match = 1`` is none."""
 
@@ -40,6 +40,8 @@ class LineFrontend:
         self._terminal = host.terminal
         self._history = host.history
         self._interactive = kind.interactive
+        self._is_python = not host.commands
+        self._carriage_return = kind.interactive and kind.carriage_return
         self._lines: list[str] = []
         self._size = 0
         self._next_try = 0
@@ -128,6 +130,8 @@ class LineFrontend:
         if self._size > STATEMENT_CHARACTERS:
             self._drop_lines(f"this statement is longer than {STATEMENT_CHARACTERS} characters")
             return False
+        if not self._is_python:  # each line is a command, and nothing is compiled
+            return self._keep(line)
         if not self._may_be_complete(line):
             self._show_prompt(_NEXT_PROMPT)
             return False
@@ -137,6 +141,10 @@ class LineFrontend:
         if not complete:
             self._show_prompt(_NEXT_PROMPT)
             return False
+        return self._keep(source)
+
+    def _keep(self, source: str) -> bool:
+        """Keep a complete statement in the history of what was typed."""
         if self._interactive:
             self._history.append(source.rstrip("\n"))
         return True
@@ -170,8 +178,7 @@ class LineFrontend:
         self._lines.clear()
         self._size = 0
         self._prompt = ""
-        if self._interactive:
-            self._send(f"{reason}\n")
+        self._send(f"{reason}\n", error=not self._interactive)
         self._at_line_start = True
         self._show_prompt(_FIRST_PROMPT)
 
@@ -187,8 +194,10 @@ class LineFrontend:
     def _echo(self) -> None:
         echo = self._discipline.take_output()
         if echo:
-            self._terminal.write(terminal_bytes(echo, carriage_return=True))
+            # The line discipline ends lines with CR LF.
+            text = echo if self._carriage_return else echo.replace("\r\n", "\n")
+            self._terminal.write(terminal_bytes(text, carriage_return=False))
 
     def _send(self, text: str, *, error: bool = False) -> None:
-        data = terminal_bytes(text, carriage_return=self._interactive)
+        data = terminal_bytes(text, carriage_return=self._carriage_return)
         self._terminal.write(data, error=error)

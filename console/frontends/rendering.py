@@ -9,6 +9,9 @@ from console.interfaces import Outcome, OutcomeKind
 
 def render_outcome(outcome: Outcome) -> Iterator[tuple[bool, str]]:
     """Yield (is error, text) pairs: values as output; tracebacks and messages as errors."""
+    if outcome.document:
+        yield False, outcome.document + "\n"
+        return
     if outcome.kind is OutcomeKind.VALUE:
         yield False, outcome.text + "\n"
     elif outcome.text:

@@ -14,6 +14,7 @@ import textwrap
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final
 
+from console.introspect.parsing import parse
 from console.introspect.static import class_dict, class_name, isinstance_static, static_attribute
 
 _SOURCE_LINES: Final = 2000
@@ -52,7 +53,7 @@ def _of_code(code: CodeType) -> str | None:
 def _of_class(cls: type) -> str | None:
     lines = _lines(_file_of_class(cls))
     try:
-        tree = ast.parse("".join(lines))
+        tree = parse("".join(lines))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     wanted = _qualified_name(cls).split(".")

@@ -5,6 +5,8 @@ is a blank line, a comment with the time, and the entry's lines, each behind a `
 ever appended to, in one write an entry, so that several processes can share it. Reading keeps the
 newest entries; a file that has grown to twice what is kept is rewritten with those.
 
+Secrets stay out, of the file and of memory: what begins with a space, and what looks like one.
+
 Everything here is called on the console's loop. A write is a few bytes without fsync; reading is
 bounded by the file's size limit and takes milliseconds.
 """
@@ -17,6 +19,7 @@ import fcntl
 import hashlib
 import logging
 import os
+import re
 import stat
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +28,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from console.config import SECRETS
 from console.state import exposure, make_private_directory, write_atomically
 
 logger = logging.getLogger("console.history")
@@ -50,10 +54,14 @@ class HistoryStore:
     Args:
         directory: Where the files are; None for the system user's state directory. Made, for its
             owner alone, at the first entry.
+        secrets: Regular expression: entries in which it is found are not kept.
     """
 
-    def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self, directory: str | os.PathLike[str] | None = None, secrets: str | None = SECRETS
+    ) -> None:
         self._directory = None if directory is None else Path(directory)
+        self._secrets = None if secrets is None else re.compile(secrets)
         self._histories: dict[str, UserHistory] = {}
         self._warned = False
 
@@ -66,10 +74,15 @@ class HistoryStore:
         if history is None:
             if self._directory is None:
                 self._directory = history_directory()
-            history = UserHistory(self._directory / user_file_name(name), self._warn)
+            history = UserHistory(self._directory / file_name(name), self._warn, self._secrets)
             self._histories[name] = history
         history.refresh()
         return history
+
+    def close(self) -> None:
+        """Write what could not be written yet."""
+        for history in self._histories.values():
+            history.flush()
 
     def _warn(self, problem: str) -> None:
         """Log once: whatever keeps one file from being written mostly keeps all."""
@@ -81,9 +94,11 @@ class HistoryStore:
 class UserHistory:
     """The history of one user; a `HistoryLog`. Made by `HistoryStore.for_user`."""
 
-    def __init__(self, path: Path, warn: Warn) -> None:
+    def __init__(self, path: Path, warn: Warn, secrets: re.Pattern[str] | None) -> None:
         self._path = path
         self._warn = warn
+        self._secrets = secrets
+        self._waiting: list[bytes] = []
         self._entries: deque[str] = deque()
         self._bytes = 0
         self._version: Version | None = None
@@ -96,23 +111,39 @@ class UserHistory:
     def append(self, entry: str) -> None:
         """Keep an entry, in memory and on disk. A disk that fails is logged once, never raised.
 
-        Not kept: a blank entry, the last one again, one that begins with a space (so that a
-        statement with a secret can be typed), and one over `ENTRY_BYTES`.
+        Not kept: a blank entry, the last one again, a secret, and one over `ENTRY_BYTES`.
         """
-        if not entry.strip() or entry.startswith(" ") or _size(entry) > ENTRY_BYTES:
+        if not entry.strip() or _size(entry) > ENTRY_BYTES or self.is_secret(entry):
             return
         if self._entries and self._entries[-1] == entry:
             return
         self._keep(entry)
+        self._waiting.append(_record(entry))
+        self.flush()
+
+    def is_secret(self, entry: str) -> bool:
+        """Whether an entry begins with a space, as shells have it, or looks like a secret.
+
+        Of a long one the beginning is looked at: this is the console's loop.
+        """
+        return entry.startswith(" ") or (
+            self._secrets is not None and self._secrets.search(entry, 0, ENTRY_BYTES) is not None
+        )
+
+    def flush(self) -> None:
+        """Write what waits for another process to be done with the file. Never raises."""
         try:
-            self._append_to_file(_record(entry))
+            if self._waiting and self._append_to_file(b"".join(self._waiting)):
+                self._waiting.clear()
         except OSError as error:
+            self._waiting.clear()
             self._unsaved = True
             self._warn(_problem(self._path, error))
 
     def refresh(self) -> None:
         """Read the file again if somebody else has changed it. Never raises."""
-        if self._unsaved:
+        self.flush()
+        if self._unsaved or self._waiting:
             return  # memory knows more than the file
         try:
             if _version(self._path.stat()) != self._version:
@@ -159,15 +190,21 @@ class UserHistory:
         write_atomically(self._path, b"".join(_record(entry) for entry in self._entries))
         self._version = _version(self._path.stat())
 
-    def _append_to_file(self, record: bytes) -> None:
+    def _append_to_file(self, record: bytes) -> bool:
+        """Append records, in one write; False if the file is just being rewritten."""
         make_private_directory(self._path.parent)
         for _ in range(3):  # a file is rewritten once in ten thousand entries, not three times
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
             with _opened(self._path, flags) as (descriptor, before):
-                # Refused while the file is rewritten. The entry may get lost then, from the file
-                # alone; waiting would hold every session.
-                with contextlib.suppress(OSError):
+                # Refused while another process rewrites the file, which takes milliseconds. What
+                # we wrote now could be lost, and waiting would hold every session: the next entry
+                # or login takes it along, or the end of the console.
+                try:
                     fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return False
+                except OSError:
+                    pass  # no locks on this file system: nobody can rewrite it either
                 with contextlib.suppress(FileNotFoundError):
                     if self._path.stat().st_ino != before.st_ino:
                         continue  # rewritten since we opened it
@@ -178,7 +215,8 @@ class UserHistory:
                 seen = before.st_size == 0 or self._version == _version(before)
                 if seen and after.st_size == before.st_size + written:
                     self._version = _version(after)  # else somebody else's entry is to be read
-                return
+                return True
+        return False
 
 
 def history_directory() -> Path:
@@ -188,7 +226,7 @@ def history_directory() -> Path:
     return platformdirs.user_state_path("console") / "history"
 
 
-def user_file_name(user: str) -> str:
+def file_name(user: str) -> str:
     """Make a file name of a user's: as it is if harmless, else with percent escapes."""
     name = quote(user, safe="@+", errors="surrogatepass")
     if name.startswith("."):

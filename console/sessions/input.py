@@ -55,6 +55,8 @@ class SessionInput:
         self._raw = not terminal.kind.interactive
         self._piped: list[str] = []
         self._ended = False
+        self.unattended = False
+        """Whether the input has ended already: it was piped into nc, and a program reads."""
         self.rest = ""
         self._echo = echo
         self._on_wanted = on_wanted
@@ -66,10 +68,21 @@ class SessionInput:
     @property
     def page_rows(self) -> int:
         """See `InputSource.page_rows`."""
+        terminal = self._watched()
+        return 0 if terminal is None else terminal.size.rows
+
+    @property
+    def page_columns(self) -> int:
+        """See `InputSource.page_columns`."""
+        terminal = self._watched()
+        return 0 if terminal is None else terminal.size.columns
+
+    def _watched(self) -> Terminal | None:
+        """Return the terminal, if a person looks at it."""
         terminal = self._terminal
-        if terminal is None or self._raw or terminal.command is not None:
-            return 0
-        return terminal.size.rows
+        if terminal is None or self._raw or self.unattended or terminal.command is not None:
+            return None
+        return terminal
 
     def read_line(self, *, secret: bool = False) -> str:
         """See `InputSource.read_line`. Ctrl-C raises KeyboardInterrupt on the waiting thread."""

@@ -7,13 +7,23 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from console.events import EventBus
-from console.interfaces import Evaluator, Frontend, FrontendHost, Principal, Terminal
+from console.config import SessionSettings
+from console.errors import NoSuchSession
+from console.events import EventBus, SessionKicked, SessionRefused
+from console.interfaces import Evaluator, Frontend, FrontendHost, Principal, Role, Terminal
+from console.introspect.sessions import SessionFacts
+from console.sessions.admission import refusal
 from console.sessions.history import HistoryStore
 from console.sessions.preferences import PreferenceStore
-from console.sessions.session import Session
+from console.sessions.session import Session, SessionState
+from console.sessions.startup import UserStartup
+from console.text import escape_line
 
 logger = logging.getLogger("console.sessions")
+
+_END_SECONDS = 2.0
+"""For a session that is ended by an admin to end in order; then it is cut. A statement is left
+behind after less; what takes longer is a client that does not read."""
 
 MakeFrontend = Callable[[FrontendHost], Frontend]
 MakeEvaluator = Callable[[Session], Evaluator]
@@ -31,15 +41,20 @@ class SessionManager:
         namespace: dict[str, Any],
         history: HistoryStore,
         preferences: PreferenceStore,
+        startup: UserStartup,
         events: EventBus,
         make_frontend: MakeFrontend,
         make_evaluator: MakeEvaluator,
         greeting: Callable[[Principal], str],
         pending_output_characters: int,
+        settings: SessionSettings,
     ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._settings = settings
         self._namespace = namespace
         self._history = history
         self._preferences = preferences
+        self._startup = startup
         self._events = events
         self._make_frontend = make_frontend
         self._make_evaluator = make_evaluator
@@ -54,10 +69,19 @@ class SessionManager:
         """The open sessions, oldest first."""
         return tuple(self._sessions.values())
 
+    def facts(self) -> tuple[SessionFacts, ...]:
+        """Tell of the open sessions, oldest first. Safe to call from any thread."""
+        return tuple(session.facts() for session in tuple(self._sessions.values()))
+
     def admit(self, principal: Principal, terminal: Terminal) -> None:
         """Open a session for a principal on its terminal. The terminal is ended if that fails."""
         if self._draining:
             terminal.close(1)
+            return
+        present = [session.principal for session in self._sessions.values()]
+        reason = refusal(self._settings, principal, present)
+        if reason:
+            self._refuse(principal, terminal, reason)
             return
         self._count += 1
         try:
@@ -65,11 +89,13 @@ class SessionManager:
                 number=self._count,
                 principal=principal,
                 terminal=terminal,
-                namespace=self._namespace,
+                # What is not there cannot be reached: a viewer's session has no names at all.
+                namespace={} if principal.role is Role.VIEWER else self._namespace,
                 history=self._history.for_user(principal.user),
                 choices=self._preferences.for_session(principal.user),
                 events=self._events,
                 greeting=self._greeting(principal),
+                startup=self._startup,
                 pending_output_characters=self._pending_output_characters,
             )
             evaluator = self._make_evaluator(session)
@@ -80,6 +106,28 @@ class SessionManager:
             return
         self._sessions[session.number] = session
         session.open(frontend, evaluator, self._closed)
+
+    def kick(self, number: int, reason: str, by: Principal, own: int) -> str:
+        """End a session in order, and tell its user who does it and why.
+
+        Safe to call from any thread. Returns at once, with what is done in words.
+
+        Args:
+            number: The session's.
+            reason: For the user and the log; may be empty.
+            by: Who does it.
+            own: The number of the session in which they do it.
+
+        Raises:
+            NoSuchSession: If no such session is open, or it is one's own.
+        """
+        session = self._sessions.get(number)
+        if session is None:
+            raise NoSuchSession(number, "is not open; who() lists those that are")
+        if number == own:
+            raise NoSuchSession(number, "is your own; exit() leaves it")
+        self._loop.call_soon_threadsafe(self._kick, session, by.user, reason)
+        return f"session {number} of {escape_line(session.principal.user)} is being ended"
 
     async def end_all(self, notice: str, timeout_seconds: float) -> None:
         """Refuse new sessions and end those that are open; by force after the timeout."""
@@ -95,6 +143,42 @@ class SessionManager:
             session.abort()
         if late:
             await asyncio.wait(late, timeout=timeout_seconds)
+
+    def _kick(self, session: Session, by: str, reason: str) -> None:
+        if session.state is not SessionState.OPEN:  # it is ending already
+            return
+        principal = session.principal
+        self._events.publish(
+            SessionKicked(
+                transport=principal.transport,
+                peer=principal.peer,
+                session=session.number,
+                user=principal.user,
+                by=by,
+                reason=reason,
+            )
+        )
+        why = f": {escape_line(reason)}" if reason else ""
+        session.end(f"{escape_line(by)} has ended this session{why}")
+        self._loop.call_later(_END_SECONDS, self._cut, session)
+
+    def _cut(self, session: Session) -> None:
+        if session.number in self._sessions:
+            session.abort()
+
+    def _refuse(self, principal: Principal, terminal: Terminal, reason: str) -> None:
+        self._events.publish(
+            SessionRefused(
+                transport=principal.transport,
+                peer=principal.peer,
+                user=principal.user,
+                role=principal.role.value,
+                reason=reason,
+            )
+        )
+        end = "\r\n" if terminal.kind.interactive else "\n"
+        terminal.write(f"no session: {reason}{end}".encode(), error=True)
+        terminal.close(1)
 
     def _closed(self, session: Session) -> None:
         self._sessions.pop(session.number, None)

@@ -20,7 +20,7 @@ from typing import Final
 
 from console.config import MODES
 from console.interfaces import EDITING, THEMES, Preferences
-from console.sessions.history import history_directory, user_file_name
+from console.sessions.history import file_name, history_directory
 from console.state import exposure, make_private_directory, read_with_status, write_atomically
 from console.text import escape_line
 
@@ -46,7 +46,7 @@ class PreferenceStore:
         """Return a user's preferences for a session that begins. A bad file is logged."""
         if self._directory is None:
             self._directory = history_directory()
-        file = _File(self._directory / f".{user_file_name(user)}.toml", self._lock)
+        file = _File(self._directory / f".{file_name(user)}.toml", self._lock)
         now, problem = file.read()
         if problem:
             logger.warning("%s", problem)

@@ -10,7 +10,8 @@ import asyncio
 import enum
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from console.events import (
@@ -32,13 +33,23 @@ from console.interfaces import (
     SessionChoices,
     Terminal,
 )
+from console.introspect.sessions import SessionFacts
 from console.limits import PASTE_CHARACTERS, TYPEAHEAD_CHARACTERS
 from console.sessions.input import SessionInput
 from console.sessions.output import SessionOutput
+from console.sessions.startup import StartupFileError, UserStartup
+from console.text import escape_line
 
 logger = logging.getLogger("console.sessions")
 
 _INTERRUPT = "\x03"
+
+_LINE_CHARACTERS = 200
+"""Kept of the statement that runs, for those who ask who is here."""
+_PIECE_CHARACTERS = 64 * 1024
+"""A large result is handed on in pieces of this size, as a client takes them."""
+
+_KEPT_OUT = "(kept out of the history and the log: it looks like a secret)\n"
 
 
 class SessionState(enum.Enum):
@@ -63,6 +74,7 @@ class Session:
         choices: SessionChoices,
         events: EventBus,
         greeting: str,
+        startup: UserStartup,
         pending_output_characters: int,
     ) -> None:
         self.number = number
@@ -73,9 +85,13 @@ class Session:
         self.choices = choices
         self.opened_at = time.time()
         self.private_names: dict[str, Any] = {}
+        self.commands: tuple[str, ...] = ()
         self._events = events
         self._greeting = greeting
+        self._startup = startup
         self._state = SessionState.OPEN
+        self._typed_at = time.monotonic()
+        self._statement = ("", "")
         self._lost = False
         self._reading = False
         self._typeahead: list[str] = []
@@ -104,9 +120,33 @@ class Session:
         """What the user prefers."""
         return self.choices.now
 
+    @property
+    def _has_person(self) -> bool:
+        """Whether somebody sits there, as far as one can tell: no command, no piped input."""
+        terminal = self.terminal
+        return terminal.kind.interactive and terminal.command is None and not self._eof
+
     def names(self) -> Mapping[str, Any]:
         """Return what the session adds to the builtins, by name."""
         return self.private_names.copy()
+
+    def facts(self) -> SessionFacts:
+        """Tell of the session as it is now. Safe to call from any thread."""
+        principal, frontend = self.principal, self._frontend
+        statement, source = self._statement
+        return SessionFacts(
+            number=self.number,
+            user=principal.user,
+            role=principal.role.value,
+            transport=principal.transport,
+            peer=principal.peer,
+            method=principal.method,
+            frontend="" if frontend is None else frontend.name,
+            opened_at=self.opened_at,
+            idle_seconds=time.monotonic() - self._typed_at,
+            statement=statement,
+            source=source,
+        )
 
     # ---- its life
 
@@ -119,7 +159,7 @@ class Session:
         """Begin. ``on_closed`` is called once, when nothing of the session runs any more."""
         self._frontend = frontend
         self._evaluator = evaluator
-        self._publish(SessionOpened, frontend=frontend.name)
+        self._publish(SessionOpened, role=self.principal.role.value, frontend=frontend.name)
         self.terminal.attach(self)
         self._task = asyncio.get_running_loop().create_task(
             self._run(frontend, evaluator, on_closed), name=f"console session {self.number}"
@@ -134,6 +174,8 @@ class Session:
         if self._frontend is not None:
             if self.terminal.kind.interactive:
                 self._frontend.write(f"\n{notice}\n")
+            else:
+                self._frontend.write(f"{notice}\n", error=True)
             self._frontend.close()
         if not self._reading and self._evaluator is not None:
             self._evaluator.interrupt()
@@ -172,6 +214,7 @@ class Session:
             self.terminal.close(self._status)
             self._publish(
                 SessionClosed,
+                role=self.principal.role.value,
                 reason=self._reason,
                 duration_seconds=time.time() - self.opened_at,
             )
@@ -180,21 +223,70 @@ class Session:
     async def _converse(self, frontend: Frontend, evaluator: Evaluator) -> None:
         if self._greeting and self.terminal.kind.interactive and self.terminal.command is None:
             frontend.write(self._greeting)
+        # Where only commands are understood, nothing is run that is Python.
+        if not self.commands and (self._has_person or self._startup.for_commands):
+            await self._run_startup(frontend, evaluator)
         count = 0
         while self._state is SessionState.OPEN:
             source = await self._read(frontend)
             if source is None:
                 return
-            count += 1
-            outcome = await self._evaluate(source, count, evaluator)
-            for error, text in frontend.render(outcome):
-                self.output.write(text, error=error)
-            await self.output.drained()
+            if isinstance(source, Outcome):
+                outcome = self._refused(source)
+                await self._show(frontend, outcome)
+            else:
+                count += 1
+                outcome = await self._run_statement(source, count, frontend, evaluator)
             self._status = outcome.status
             if outcome.kind is OutcomeKind.EXIT:
                 return
 
-    async def _read(self, frontend: Frontend) -> str | None:
+    async def _run_statement(
+        self, source: str, count: int, frontend: Frontend, evaluator: Evaluator
+    ) -> Outcome:
+        secret = self.history.is_secret(source)
+        outcome = await self._evaluate(source, count, evaluator, secret=secret)
+        await self._show(frontend, outcome)
+        if secret and not source.startswith(" ") and self._has_person:
+            self.output.write(_KEPT_OUT, error=True)
+            await self.output.drained()
+        return outcome
+
+    async def _run_startup(self, frontend: Frontend, evaluator: Evaluator) -> None:
+        """Run the user's startup file. Whatever comes of it, the prompt comes next."""
+        try:
+            file = self._startup.for_user(self.principal.user)
+        except StartupFileError as problem:
+            logger.warning("%s", problem)
+            self.output.write(f"{problem}\n", error=True)
+            await self.output.drained()
+            return
+        if file is None:
+            return
+        secret = self.history.is_secret(file.source)
+        run = evaluator.run_file(file.source, str(file.path), private=True, secret=secret)
+        outcome = await self._watch(run, file.source, 0, secret=secret)
+        await self._show(frontend, outcome)
+        if outcome.kind is OutcomeKind.EXIT:
+            self.output.write(f"startup file {file.path}: exit() has ended it\n", error=True)
+            await self.output.drained()
+
+    async def _show(self, frontend: Frontend, outcome: Outcome) -> None:
+        for error, text in frontend.render(outcome):
+            for start in range(0, len(text), _PIECE_CHARACTERS):
+                # Room first: on this loop, which must not wait, what does not fit is dropped.
+                await self.output.drained()
+                self.output.write(text[start : start + _PIECE_CHARACTERS], error=error)
+        await self.output.drained()
+
+    def _refused(self, outcome: Outcome) -> Outcome:
+        """Take what a frontend says of a statement that will not be run."""
+        self._reason = "refused"
+        text = "(not shown, as it is a secret)" if outcome.secret else escape_line(outcome.text)
+        logger.info("session %d: not run: %s", self.number, text)
+        return replace(outcome, kind=OutcomeKind.EXIT)
+
+    async def _read(self, frontend: Frontend) -> str | Outcome | None:
         text = "".join(self._typeahead)
         self._typeahead.clear()
         self._typeahead_size = 0
@@ -213,13 +305,29 @@ class Session:
             self._keep(rest)
         return source
 
-    async def _evaluate(self, source: str, count: int, evaluator: Evaluator) -> Outcome:
-        self._publish(StatementStarted, statement=count, source=source)
-        began = time.monotonic()
+    async def _evaluate(
+        self, source: str, count: int, evaluator: Evaluator, *, secret: bool
+    ) -> Outcome:
         # Ctrl-C that was typed right behind the statement is meant for it.
         if self.terminal.kind.interactive and _INTERRUPT in "".join(self._typeahead):
             asyncio.get_running_loop().call_soon(self.interrupt_received)
-        outcome = await evaluator.evaluate(source)
+        run = evaluator.evaluate(source, secret=secret)
+        return await self._watch(run, source, count, secret=secret)
+
+    async def _watch(
+        self, run: Awaitable[Outcome], source: str, count: int, *, secret: bool
+    ) -> Outcome:
+        """Wait for what comes of statements, and publish it."""
+        # That something ran, and how long it was, is no secret.
+        shown = f"({len(source)} characters, not shown as a secret)" if secret else source
+        self._publish(StatementStarted, statement=count, source=shown)
+        self._statement = (
+            f"{self.number}.{count}",
+            shown.strip().partition("\n")[0][:_LINE_CHARACTERS],
+        )
+        began = time.monotonic()
+        outcome = await run
+        self._statement = ("", "")
         self._publish(
             StatementFinished,
             statement=count,
@@ -227,7 +335,8 @@ class Session:
             duration_seconds=time.monotonic() - began,
         )
         if outcome.error_id:
-            self._publish(ExceptionShown, error_id=outcome.error_id, traceback=outcome.text)
+            text = "(not shown, as its statement is a secret)" if secret else outcome.text
+            self._publish(ExceptionShown, error_id=outcome.error_id, traceback=text)
         return outcome
 
     def _enter(self, state: SessionState) -> None:
@@ -255,6 +364,7 @@ class Session:
 
     def data_received(self, text: str) -> None:
         """Give typed text to the frontend, or keep it while a statement runs."""
+        self._typed_at = time.monotonic()
         if self._reading and self._frontend is not None:
             self._frontend.feed(text)
             return
@@ -285,7 +395,7 @@ class Session:
 
     def eof_received(self) -> None:
         """Let the frontend finish what it has, and then end."""
-        self._eof = True
+        self._eof = self.input.unattended = True
         if self._reading and self._frontend is not None:
             self._frontend.feed_eof()
         elif self.input.wanted:

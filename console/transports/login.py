@@ -1,4 +1,4 @@
-"""The dialogue that asks for a user name and a password, as rules without I/O.
+"""The dialogue that asks for a user name, a password and a code, as rules without I/O.
 
 Text goes in with `LoginDialogue.feed`, what to do comes out of `LoginDialogue.next`, what to send
 is collected for `LoginDialogue.take_output`::
@@ -7,16 +7,18 @@ is collected for `LoginDialogue.take_output`::
     send(dialogue.take_output())
     dialogue.feed(text)
     match dialogue.next():  # again after each answer, until it is None
-        case Attempt(user, password): ...  # then dialogue.rejected() or dialogue.accepted()
+        case Attempt(user, password, code): ...  # then dialogue.rejected() or .accepted()
         case Ended(reason): ...
 
 Text that arrives while an attempt is being verified waits: `next` returns None until the verdict.
+
+Where any user has a second factor, everybody is asked for a code before anything is verified: the
+question tells neither who has one nor that a password was right.
 """
 
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -28,12 +30,10 @@ __all__ = ["Attempt", "Ended", "LoginDialogue"]
 
 USER_PROMPT: Final = "username: "
 PASSWORD_PROMPT: Final = "password: "  # noqa: S105 - the words, not a password
+CODE_PROMPT: Final = "code (Enter if you have none): "
 
 EMPTY_USER_NAMES: Final = 10
 """Enter at the user prompt costs no try; a client that sends nothing else is ended after these."""
-
-# A web page can make a browser on this machine post to a loopback port, with a login in the body.
-_HTTP_REQUEST = re.compile(r"[A-Z]+ \S* ?HTTP/\d(\.\d)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Attempt:
 
     user: str
     password: str = field(repr=False)
+    code: str = field(repr=False, default="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Ended:
 class _State(enum.Enum):
     USER = enum.auto()
     PASSWORD = enum.auto()
+    CODE = enum.auto()
     VERIFYING = enum.auto()
     OVER = enum.auto()
 
@@ -71,6 +73,10 @@ class LoginDialogue:
             before each password prompt.
         tries: Wrong attempts after which the dialogue ends.
         echo: Whether the client leaves the echo to us; see the attribute of the same name.
+        ask_code: Whether everybody is asked for a code; see the attribute of the same name.
+
+    Attributes:
+        ask_code: Counts when a password has been typed, and can be set until then.
     """
 
     def __init__(
@@ -80,13 +86,16 @@ class LoginDialogue:
         client_speaks_telnet: Callable[[], bool],
         tries: int = limits.LOGIN_TRIES,
         echo: bool = False,
+        ask_code: bool = False,
     ) -> None:
+        self.ask_code = ask_code
         self._client_speaks_telnet = client_speaks_telnet
         self._tries_left = tries
         self._empty_left = EMPTY_USER_NAMES
         self._lines = LineDiscipline(echo=echo, limit=limits.LOGIN_LINE_CHARACTERS)
         self._state = _State.USER
         self._user = ""
+        self._password = ""
         self._warned = False
         # The empty line first: a client that speaks no telnet shows our negotiation as garbage.
         self._output = ["\r\n", *(line + "\r\n" for line in banner.splitlines()), USER_PROMPT]
@@ -110,7 +119,7 @@ class LoginDialogue:
 
     def next(self) -> Attempt | Ended | None:
         """Go on as far as the text allows; None if more is needed, text or a verdict."""
-        while self._state in {_State.USER, _State.PASSWORD}:
+        while self._state in {_State.USER, _State.PASSWORD, _State.CODE}:
             event = self._lines.next()
             self._output.append(self._lines.take_output())
             match event:
@@ -125,10 +134,12 @@ class LoginDialogue:
                     ended = self._user_given(text)
                     if ended is not None:
                         return ended
+                case Line(text) if self._state is _State.PASSWORD and self.ask_code:
+                    self._password = text
+                    self._output.append(CODE_PROMPT)  # the code is masked as the password was
+                    self._state = _State.CODE
                 case Line(text):
-                    self._state = _State.VERIFYING
-                    self._lines.mask = None
-                    return Attempt(self._user, text)
+                    return self._attempt(text)
         return None
 
     def rejected(self) -> Ended | None:
@@ -153,8 +164,6 @@ class LoginDialogue:
         return output
 
     def _user_given(self, name: str) -> Ended | None:
-        if _HTTP_REQUEST.fullmatch(name):
-            return self._end("an HTTP request, not a login", broken_rule=True)
         if not name.strip():
             self._empty_left -= 1
             if self._empty_left <= 0:
@@ -169,6 +178,17 @@ class LoginDialogue:
         self._output.append(PASSWORD_PROMPT)
         self._state = _State.PASSWORD
         return None
+
+    def _attempt(self, last: str) -> Attempt:
+        """Make an attempt of what has been typed, ``last`` being the last line, and forget it."""
+        if self._state is _State.CODE:
+            attempt = Attempt(self._user, self._password, last)
+        else:
+            attempt = Attempt(self._user, last)
+        self._password = ""
+        self._lines.mask = None
+        self._state = _State.VERIFYING
+        return attempt
 
     def _warn(self) -> None:
         """Say once that the password cannot be hidden, if so."""
@@ -188,5 +208,6 @@ class LoginDialogue:
         self._output.append(line + "\r\n")
 
     def _end(self, reason: str, *, broken_rule: bool = False) -> Ended:
+        self._password = ""
         self._state = _State.OVER
         return Ended(reason, broken_rule)

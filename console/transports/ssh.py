@@ -8,38 +8,42 @@ sftp) is refused.
 from __future__ import annotations
 
 import asyncio
-import codecs
 import contextlib
 import logging
 import socket
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import asyncssh
+from asyncssh.logging import SSHLogger
+from asyncssh.packet import String
 
 from console._version import __version__
 from console.events import ConnectionDropped, EventBus
 from console.interfaces import (
     Admission,
-    AuthorizedKey,
+    OfferedKey,
+    Peer,
     Principal,
-    Size,
-    TerminalKind,
-    TerminalReceiver,
 )
 from console.limits import (
     CHANNELS,
     KEY_OFFERS,
-    LOGIN_GRACE_SECONDS,
     LOGIN_TRIES,
-    TERMINAL_BUFFER_BYTES,
-    UNAUTHENTICATED_CONNECTIONS,
+    UNAUTHENTICATED_BYTES,
 )
 from console.text import escape_line
-from console.transports.peers import clamp_size, format_peer, terminal_name
+from console.transports.peers import (
+    may_become_wrong,
+    peer_of,
+    wrong_protocol,
+)
+from console.transports.ssh_terminal import SshTerminal, take_any_command
+from console.transports.strangers import Strangers
 
 logger = logging.getLogger("console.ssh")
+_protocol_logger = logging.getLogger("console.ssh.protocol")
 
 # Modern and cheap: a finite-field exchange costs 16 ms of the loop for each stranger who knocks.
 # The client's order decides (RFC 4253, 7.1), so that one that knows ML-KEM gets it. Ours matters
@@ -56,52 +60,88 @@ CIPHERS = (
 MACS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com")
 
 _KEEPALIVE_SECONDS = 60.0
-_ENVIRONMENT = ("COLORTERM", "LANG", "NO_COLOR", "TERM_PROGRAM")
+CODE_PROMPT = "Code (Enter if you have none): "
 
 
-class KeyAuthenticator(Protocol):
+_GUESSES_ENDED = "too many tries"
+
+
+class Authenticator(Protocol):
     """What this transport asks of the authenticator."""
 
+    @property
+    def asks_for_code(self) -> bool:
+        """Whether a code is asked for beside the password."""
+
+    def refresh(self) -> Awaitable[None]:
+        """Look again whether a code is asked for."""
+
     async def password(
-        self, user: str, password: str, *, transport: str, peer: str
+        self, user: str, password: str, code: str, *, transport: str, peer: Peer
     ) -> Principal | None:
         """Return the principal whose password this is."""
 
-    async def authorized_key(self, user: str, blob: bytes) -> AuthorizedKey | None:
-        """Return the entry that lets this key in."""
+    async def key(
+        self, user: str, offered: OfferedKey, *, transport: str, peer: Peer
+    ) -> Callable[[], Principal] | str:
+        """Return what makes the principal once the key's holder has signed; or why not."""
 
-    def key_accepted(
-        self, user: str, key: AuthorizedKey, *, transport: str, peer: str
-    ) -> Principal:
-        """Return the principal who proved to hold the key."""
+    def key_refused(self, user: str, reason: str, *, transport: str, peer: Peer) -> None:
+        """Tell that somebody was turned away who came with a key."""
+
+
+ReadOffer = Callable[[bytes], "tuple[OfferedKey, asyncssh.SSHKey] | None"]
 
 
 class SshListener:
-    """Accepts connections. Lives on the console's loop."""
+    """Accepts connections. Lives on the console's loop.
 
-    def __init__(self, authenticator: KeyAuthenticator, admit: Admission, events: EventBus) -> None:
+    Args:
+        authenticator: Who decides.
+        read_offer: Parses what a client offers as its public key.
+        admit: Called with each principal and terminal.
+        strangers: Where connections are counted before login.
+        events: Where `ConnectionDropped` is published.
+        grace_seconds: From connection to login.
+    """
+
+    def __init__(
+        self,
+        *,
+        authenticator: Authenticator,
+        read_offer: ReadOffer,
+        admit: Admission,
+        strangers: Strangers,
+        events: EventBus,
+        grace_seconds: float,
+    ) -> None:
         self.authenticator = authenticator
+        self.read_offer = read_offer
         self.admit = admit
+        self.strangers = strangers
         self.events = events
-        self.connections: set[asyncssh.SSHServerConnection] = set()
-        # A dict, because it keeps the order of arrival.
-        self._strangers: dict[asyncssh.SSHServerConnection, str] = {}
-        self._acceptor: asyncssh.SSHAcceptor | None = None
+        self.grace_seconds = grace_seconds
+        self.connections: set[Connection] = set()
+        self._options: asyncssh.SSHServerConnectionOptions | None = None
+        self._server: asyncio.Server | None = None
         self._idle = asyncio.Event()
 
-    async def listen(self, sock: socket.socket, host_key: asyncssh.SSHKey, backlog: int) -> None:
-        """Accept connections on a socket that is already bound."""
-        self._acceptor = await asyncssh.listen(
-            sock=sock,
-            backlog=backlog,
-            server_factory=lambda: _Connection(self),
-            server_host_keys=[host_key],
+    def use_host_keys(self, host_keys: Sequence[asyncssh.SSHKey]) -> None:
+        """Prove ourselves with these from the next connection on.
+
+        Of several keys of a kind the first is used, and the others are told to clients that have
+        logged in, for the day when they replace it (OpenSSH: UpdateHostKeys).
+        """
+        self._options = asyncssh.SSHServerConnectionOptions(
+            server_factory=lambda: _Login(self),
+            server_host_keys=list(host_keys),
+            send_server_host_keys=True,
             kex_algs=KEY_EXCHANGES,
             encryption_algs=CIPHERS,
             mac_algs=MACS,
             compression_algs=("none",),
             server_version=f"console_{__version__}",
-            login_timeout=LOGIN_GRACE_SECONDS,
+            login_timeout=self.grace_seconds,
             keepalive_interval=_KEEPALIVE_SECONDS,
             # On by default: it would open a socket in the file system for whoever asks.
             agent_forwarding=False,
@@ -112,10 +152,16 @@ class SshListener:
             encoding=None,
         )
 
+    async def listen(self, sock: socket.socket, backlog: int) -> None:
+        """Accept connections on a socket that is already bound. Call `use_host_keys` before."""
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: Connection(self, self._options), sock=sock, backlog=backlog
+        )
+
     def close(self) -> None:
         """Accept no more connections. Those that are open stay. Can be called twice."""
-        if self._acceptor is not None:
-            self._acceptor.close()
+        if self._server is not None:
+            self._server.close()
 
     async def wait_closed(self, seconds: float) -> None:
         """Wait until the last connection is gone, but no longer than this."""
@@ -124,59 +170,180 @@ class SshListener:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), seconds)
 
-    def connected(self, connection: asyncssh.SSHServerConnection, peer: str) -> None:
-        """Take a new connection in. May end the oldest of those that have not logged in."""
-        self.connections.add(connection)
-        self._strangers[connection] = peer
-        if len(self._strangers) > UNAUTHENTICATED_CONNECTIONS:
-            oldest = next(iter(self._strangers))
-            self.drop(
-                self._strangers.pop(oldest),
-                f"more than {UNAUTHENTICATED_CONNECTIONS} connections before login",
-            )
-            oldest.abort()
-
-    def logged_in(self, connection: asyncssh.SSHServerConnection) -> None:
-        """Count a connection no more among those that may be ended for a new one."""
-        self._strangers.pop(connection, None)
-
     def drop(self, peer: str, reason: str) -> None:
         """Tell that a connection is ended for breaking a rule."""
         self.events.publish(ConnectionDropped(transport="ssh", peer=peer, reason=reason))
 
-    def lost(self, connection: asyncssh.SSHServerConnection) -> None:
+    def lost(self, connection: Connection) -> None:
         """Forget a connection that has ended."""
         self.connections.discard(connection)
-        self._strangers.pop(connection, None)
+        self.strangers.remove(connection)
         if not self.connections:
             self._idle.set()
 
 
-class _Connection(asyncssh.SSHServer):
-    """One connection: who it is, and a terminal for each of its channels."""
+_COMMAND = "Command: %s"
+"""How asyncssh's log shows what is to be run."""
+
+
+class _Log(SSHLogger):
+    """asyncssh's log of one connection, on a logger of ours, and made safe.
+
+    On its own it writes user names and messages as the peer sent them, and at its highest debug
+    level whole packets, passwords included. Its half a dozen lines of each connection are news to
+    who debugs the protocol; who came and what went wrong is in ``console.audit``.
+    """
+
+    def log(self, level: int, msg: object, *args: Any, **kwargs: Any) -> None:
+        """Log a line, whatever the peer has sent."""
+        level = logging.DEBUG if level == logging.INFO else level
+        if self.isEnabledFor(level):
+            if args and str(msg).endswith(_COMMAND):  # a statement, which may hold a secret
+                args = (f"({len(str(args[0]))} characters)",)
+            text = str(msg) % tuple(map(_shown, args)) if args else str(msg)
+            super().log(level, "%s", escape_line(text, 500))
+
+    def packet(self, *_arguments: Any, **_keywords: Any) -> None:
+        """Log no packet."""
+
+
+def _shown(argument: Any) -> Any:
+    """Make of an argument what its place in the message takes: a number, or text."""
+    if isinstance(argument, bytes):
+        return argument.decode("utf-8", "backslashreplace")
+    if isinstance(argument, (list, tuple)):
+        return ",".join(str(_shown(item)) for item in argument)
+    return argument
+
+
+class Connection(asyncssh.SSHServerConnection):
+    """asyncssh's connection with our rules in front: bytes before login, keys, the log."""
+
+    _owner: _Login
+
+    def __init__(self, listener: SshListener, options: Any) -> None:
+        super().__init__(asyncio.get_running_loop(), options)
+        self._logger = _Log(_protocol_logger).get_child(context=f"conn={self._get_next_conn()}")
+        self._listener = listener
+        self._early_bytes = 0
+        self._beginning: bytes | None = b""
+        self.peer = Peer("")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count it among the strangers, and let the protocol begin."""
+        self.peer = peer_of(transport)
+        self._listener.connections.add(self)
+        self._listener.strangers.add(self, "ssh", self.peer)
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes, datatype: Any = None) -> None:
+        """Take bytes; before login not many, and only such as an SSH client sends."""
+        login: _Login | None = self._owner  # None once it is closed
+        if login is not None and login.principal is None:
+            self._early_bytes += len(data)
+            if self._early_bytes > UNAUTHENTICATED_BYTES:
+                self.drop(f"more than {UNAUTHENTICATED_BYTES} bytes before login")
+                return
+            if self._beginning is not None:
+                self._beginning += data[:16]
+                problem = wrong_protocol(self._beginning)
+                if problem is not None:
+                    self.drop(f"{problem}, not SSH")
+                    return
+                if not may_become_wrong(self._beginning):
+                    self._beginning = None
+        super().data_received(data, datatype)
+
+    # asyncssh counts what waits for a channel's window, and leaves these two empty: a client that
+    # opens a window of 2 GB and reads nothing would be given memory without end.
+
+    def pause_writing(self) -> None:
+        """Hold output back: the client takes nothing more."""
+        if self._owner is not None:
+            self._owner.hold_writing()
+
+    def resume_writing(self) -> None:
+        """Let output go on."""
+        if self._owner is not None:
+            self._owner.release_writing()
+
+    def drop(self, reason: str) -> None:
+        """End the connection for breaking a rule."""
+        self._listener.drop(str(self.peer), reason)
+        self.abort()
+
+    async def validate_public_key(
+        self, username: str, key_data: bytes, msg: bytes, signature: bytes
+    ) -> bool:
+        """Decide on a public key or certificate, and on the signature if there is one.
+
+        In place of asyncssh's: that accepts a certificate without principals for anybody, and
+        signatures with SHA-1.
+        """
+        login = self._owner
+        key = await login.key_offered(username, key_data, signed=bool(msg))
+        if key is None:
+            return False
+        if not msg:
+            return True
+        with contextlib.suppress(ValueError):  # the signature has no form
+            if key.verify(String(self._session_id) + msg, signature):
+                return True
+        login.signature_refused(username)
+        return False
+
+
+class _Login(asyncssh.SSHServer):
+    """Who a connection is, and a terminal for each of its channels."""
 
     def __init__(self, listener: SshListener) -> None:
         self._listener = listener
-        self._connection: asyncssh.SSHServerConnection | None = None
-        self._peer = "unknown"
+        self._connection: Connection | None = None
+        self._peer = Peer("")
         self._tries = 0
         self._offers = 0
+        self._questions = 0
+        self._key_refusal: tuple[str, str] | None = None
+        self._clogged = False
         self._terminals: weakref.WeakSet[SshTerminal] = weakref.WeakSet()
         self._candidate: tuple[str, Callable[[], Principal]] | None = None
-        self._principal: Principal | None = None
+        self.principal: Principal | None = None
 
     # ---- its life
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        assert isinstance(conn, Connection)  # noqa: S101 - narrows the type; it made us
         self._connection = conn
-        self._peer = format_peer(conn.get_extra_info("peername"))
-        self._listener.connected(conn, self._peer)
+        self._peer = conn.peer
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._connection is not None:
-            self._listener.lost(self._connection)
+        if self._connection is None:
+            return
+        self._listener.lost(self._connection)
+        if self.principal is None:
+            if isinstance(exc, asyncssh.ConnectionLost) and "timeout" in str(exc):
+                self._listener.drop(
+                    str(self._peer), f"no login within {self._listener.grace_seconds:g} seconds"
+                )
+            if self._key_refusal is not None and not self._tries:
+                user, reason = self._key_refusal
+                self._listener.authenticator.key_refused(
+                    user, reason, transport="ssh", peer=self._peer
+                )
         if exc is not None:
-            logger.info("%s: connection lost: %s", self._peer, escape_line(str(exc)))
+            logger.debug("%s: connection lost: %s", self._peer, escape_line(str(exc)))
+
+    def hold_writing(self) -> None:
+        """Hold output back: the client takes nothing more."""
+        self._clogged = True
+        for terminal in tuple(self._terminals):
+            terminal.hold_writing("connection")
+
+    def release_writing(self) -> None:
+        """Let output go on."""
+        self._clogged = False
+        for terminal in tuple(self._terminals):
+            terminal.release_writing("connection")
 
     # ---- who it is
 
@@ -187,44 +354,95 @@ class _Connection(asyncssh.SSHServer):
     def public_key_auth_supported(self) -> bool:
         return True
 
-    async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        """Tell whether a key opens this account. The signature is checked by asyncssh."""
-        authenticator = self._listener.authenticator
+    async def key_offered(
+        self, username: str, data: bytes, *, signed: bool
+    ) -> asyncssh.SSHKey | None:
+        """Tell whether a key opens this account: the key that verifies the signature, or None."""
+        self._candidate = None
         self._offers += 1
-        if self._offers > KEY_OFFERS and self._connection is not None:
-            self._listener.drop(self._peer, f"more than {KEY_OFFERS} keys offered")
-            self._connection.disconnect(
-                asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "too many keys"
-            )
-            return False
-        found = await authenticator.authorized_key(username, key.public_data)
-        if found is None:
-            return False
-        self._candidate = (
-            username,
-            lambda: authenticator.key_accepted(username, found, transport="ssh", peer=self._peer),
+        if self._offers > KEY_OFFERS:
+            self._end(f"more than {KEY_OFFERS} keys offered", "too many keys")
+            return None
+        offer = self._listener.read_offer(data)
+        if offer is None:
+            self._key_refusal = username, "no usable key"
+            return None
+        answer = await self._listener.authenticator.key(
+            username, offer[0], transport="ssh", peer=self._peer
         )
-        return True
+        if isinstance(answer, str):
+            self._key_refusal = username, answer
+            return None
+        if signed:
+            self._candidate = (username, answer)
+        return offer[1]
+
+    def signature_refused(self, username: str) -> None:
+        """Tell of a key that opens the account, shown by somebody who does not hold it."""
+        self._candidate = None
+        self._key_refusal = None
+        self._listener.authenticator.key_refused(
+            username, "wrong signature", transport="ssh", peer=self._peer
+        )
+        self._count_try()
 
     def password_auth_supported(self) -> bool:
         return True
 
     async def validate_password(self, username: str, password: str) -> bool:
-        """Check a password, typed at a password or a keyboard-interactive prompt alike."""
-        if self._tries >= LOGIN_TRIES:
+        """Check a password, which is all there is: somebody who has a code is not let in by it."""
+        return await self._guess(username, password, "")
+
+    def kbdint_auth_supported(self) -> bool:
+        return True
+
+    async def get_kbdint_challenge(self, username: str, lang: str, submethods: str) -> Any:
+        """Ask for the password, and for the code where somebody has one: all in one question.
+
+        Two would tell after the first whether the password was right.
+        """
+        await asyncio.shield(self._listener.authenticator.refresh())
+        prompts = [("Password: ", False)]
+        if self._listener.authenticator.asks_for_code:
+            prompts.append((CODE_PROMPT, False))
+        self._questions = len(prompts)
+        return "", "", "", prompts
+
+    async def validate_kbdint_response(self, username: str, responses: Sequence[str]) -> bool:
+        """Check the answers."""
+        if len(responses) != self._questions:
+            self._end("answers to questions that were not asked", "wrong number of answers")
+            return False
+        return await self._guess(username, responses[0], "".join(responses[1:]))
+
+    async def _guess(self, username: str, password: str, code: str) -> bool:
+        self._candidate = None
+        if self._tries >= LOGIN_TRIES:  # asked again without waiting for the answers
+            self._end(None, _GUESSES_ENDED)
             return False
         self._tries += 1
         principal = await self._listener.authenticator.password(
-            username, password, transport="ssh", peer=self._peer
+            username, password, code, transport="ssh", peer=self._peer
         )
         if principal is None:
-            if self._tries >= LOGIN_TRIES and self._connection is not None:
-                self._connection.disconnect(
-                    asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "too many tries"
-                )
+            if self._tries >= LOGIN_TRIES:
+                self._end(None, _GUESSES_ENDED)
             return False
         self._candidate = (username, lambda: principal)
         return True
+
+    def _count_try(self) -> None:
+        self._tries += 1
+        if self._tries >= LOGIN_TRIES:
+            self._end(None, _GUESSES_ENDED)
+
+    def _end(self, reason: str | None, words: str) -> None:
+        """End the connection: ``reason`` for our log, if it is not there yet, ``words`` for it."""
+        if self._connection is None:
+            return
+        if reason is not None:
+            self._listener.drop(str(self._peer), reason)
+        self._connection.disconnect(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, words)
 
     def auth_completed(self) -> None:
         """Keep the principal. What was checked last is what the proof was given for."""
@@ -235,184 +453,22 @@ class _Connection(asyncssh.SSHServer):
             logger.error("%s: login without a checked proof; ended", self._peer)
             connection.abort()
             return
-        self._principal = self._candidate[1]()
-        self._listener.logged_in(connection)
+        self.principal = self._candidate[1]()
+        self._listener.strangers.remove(connection)
 
     # ---- what it asks for
 
     def session_requested(self) -> Any:
         """Open a channel for a shell or a command, in bytes."""
-        if self._connection is None or self._principal is None:
+        if self._connection is None or self.principal is None:
             return False
         if sum(terminal.is_open for terminal in self._terminals) >= CHANNELS:
             logger.info("%s: more than %d sessions on one connection", self._peer, CHANNELS)
             return False
-        terminal = SshTerminal(self._principal, self._listener)
+        terminal = SshTerminal(self.principal, self._listener.admit, self._listener.events)
         self._terminals.add(terminal)
-        return self._connection.create_server_channel(encoding=None), terminal
-
-
-class SshTerminal(asyncssh.SSHServerSession[bytes]):
-    """A session channel as a `Terminal`."""
-
-    def __init__(self, principal: Principal, listener: SshListener) -> None:
-        self._principal = principal
-        self._listener = listener
-        self._channel: asyncssh.SSHServerChannel[bytes] | None = None
-        self._receiver: TerminalReceiver | None = None
-        self._attached = False
-        # asyncssh's own decoder is strict and ends the connection at one bad byte.
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._waiting: list[Callable[[TerminalReceiver], None]] = []
-        self._size = Size()
-        self._kind = TerminalKind(interactive=False, server_echo=False)
-        self._command: str | None = None
-        self._reading_paused = False
-        self._ended = False
-
-    # ---- what the session sees (Terminal)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the channel is there, or is just being opened."""
-        return not self._ended
-
-    @property
-    def kind(self) -> TerminalKind:
-        return self._kind
-
-    @property
-    def size(self) -> Size:
-        return self._size
-
-    @property
-    def command(self) -> str | None:
-        return self._command
-
-    def attach(self, receiver: TerminalReceiver) -> None:
-        self._receiver = receiver
-        self._attached = True
-        waiting, self._waiting = self._waiting, []
-        for tell in waiting:
-            tell(receiver)
-
-    def write(self, data: bytes, *, error: bool = False) -> None:
-        channel = self._channel
-        if channel is None or self._ended:
-            return
-        # A terminal has one stream; only a pipe tells stdout from stderr.
-        # asyncssh raises once the client has closed its end; we are told of that next.
-        with contextlib.suppress(BrokenPipeError):
-            if error and not self._kind.interactive:
-                channel.write_stderr(data)
-            else:
-                channel.write(data)
-        if channel.get_write_buffer_size() > TERMINAL_BUFFER_BYTES:
-            self._listener.drop(self._principal.peer, "does not read its output")
-            self.abort()
-
-    def pause_reading(self) -> None:
-        if self._channel is not None and not self._reading_paused:
-            self._reading_paused = True
-            self._channel.pause_reading()
-
-    def resume_reading(self) -> None:
-        if self._channel is not None and self._reading_paused:
-            self._reading_paused = False
-            self._channel.resume_reading()
-
-    def close(self, status: int = 0) -> None:
-        if self._channel is not None and not self._ended:
-            self._ended = True
-            # An exit-status request, and the end once everything is sent (RFC 4254, 6.10).
-            self._channel.exit(status)
-
-    def abort(self) -> None:
-        self._ended = True
-        if self._channel is not None:
-            self._channel.abort()
-
-    # ---- what the client says (SSHServerSession)
-
-    def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
-        self._channel = chan
-
-    def pty_requested(self, term_type: str, term_size: Any, term_modes: Any) -> bool:
-        self._kind = TerminalKind(name=terminal_name(term_type))
-        self._size = clamp_size(rows=term_size[1], columns=term_size[0])
-        return True
-
-    def shell_requested(self) -> bool:
-        return True
-
-    def exec_requested(self, command: str) -> bool:
-        self._command = command
-        return True
-
-    def subsystem_requested(self, subsystem: str) -> bool:
-        logger.info(
-            "%s: subsystem %s refused: a console has none",
-            self._principal.peer,
-            escape_line(subsystem),
-        )
-        return False
-
-    def session_started(self) -> None:
-        channel = self._channel
-        if channel is None:
-            return
-        self._kind = TerminalKind(
-            name=self._kind.name,
-            interactive=self._kind.interactive,
-            server_echo=self._kind.server_echo,
-            environment=tuple(_environment(channel)),
-        )
-        self._listener.admit(self._principal, self)
-
-    def data_received(self, data: bytes, datatype: Any) -> None:
-        text = self._decoder.decode(data)
-        if text:
-            self._tell(lambda receiver: receiver.data_received(text))
-
-    def eof_received(self) -> bool:
-        self._tell(lambda receiver: receiver.eof_received())
-        return True  # output can still go: echo 'foo' | ssh host
-
-    def break_received(self, msec: int) -> bool:
-        self._tell(lambda receiver: receiver.interrupt_received())
-        return True
-
-    def signal_received(self, signal: str) -> None:
-        if signal in {"INT", "TERM", "HUP", "QUIT"}:
-            self._tell(lambda receiver: receiver.interrupt_received())
-
-    def terminal_size_changed(self, width: int, height: int, pixwidth: int, pixheight: int) -> None:
-        self._size = clamp_size(rows=height, columns=width)
-        self._tell(lambda receiver: receiver.resized())
-
-    def pause_writing(self) -> None:
-        self._tell(lambda receiver: receiver.writing_paused())
-
-    def resume_writing(self) -> None:
-        self._tell(lambda receiver: receiver.writing_resumed())
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._ended = True
-        self._channel = None
-        self._tell(lambda receiver: receiver.connection_lost())
-        self._receiver = None
-
-    def _tell(self, tell: Callable[[TerminalReceiver], None]) -> None:
-        if self._receiver is not None:
-            tell(self._receiver)
-        elif not self._attached:
-            self._waiting.append(tell)
-
-
-def _environment(channel: asyncssh.SSHServerChannel[bytes]) -> Iterable[tuple[str, str]]:
-    """Return the few variables that describe the terminal."""
-    sent = channel.get_environment_bytes()
-    for name in _ENVIRONMENT:
-        value = sent.get(name.encode())
-        if value is not None:
-            yield name, escape_line(value[:64].decode("utf-8", "replace"), 64)
+        if self._clogged:
+            terminal.hold_writing("connection")
+        channel = self._connection.create_server_channel(encoding=None)
+        take_any_command(channel)
+        return channel, terminal

@@ -19,21 +19,35 @@ import contextlib
 import enum
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Final, cast
+from collections.abc import Iterator
+from typing import Final, Protocol, cast
 
 from console import limits
 from console.events import ConnectionDropped, EventBus
-from console.interfaces import Admission, Principal, Size, TerminalKind, TerminalReceiver
+from console.interfaces import Admission, Peer, Principal, Size, TerminalKind, TerminalReceiver
 from console.transports.login import Attempt, Ended, LoginDialogue
-from console.transports.peers import format_peer
+from console.transports.peers import may_become_wrong, peer_of, wrong_protocol
+from console.transports.strangers import Strangers
 from console.transports.telnet_codec import Codec, Decoder, Output, Signal
-
-__all__ = ["TelnetConnection", "TelnetServer", "listen"]
 
 logger = logging.getLogger("console.telnet")
 
-Authenticate = Callable[[str, str, str], Awaitable[Principal | None]]
+
+class Authenticator(Protocol):
+    """What this transport asks of the authenticator."""
+
+    @property
+    def asks_for_code(self) -> bool:
+        """Whether a code is asked for beside the password."""
+
+    def refresh(self) -> asyncio.Future[None]:
+        """Look again whether a code is asked for. Done when that is known."""
+
+    async def password(
+        self, user: str, password: str, code: str, *, transport: str, peer: Peer
+    ) -> Principal | None:
+        """Return the principal whose password this is. Cancelled if the peer leaves."""
+
 
 READ_BYTES: Final = 4 * 1024
 """The most that is read at once. A flood of commands costs 3 to 7 us a byte in telnetlib3 5.0.1
@@ -44,6 +58,24 @@ LINGER_SECONDS: Final = 1.0
 
 TERMINAL_TYPE_SECONDS: Final = 0.5
 """How long a login waits for the terminal type that the client has promised."""
+
+
+class Owner(Protocol):
+    """What a connection asks of the listener that accepted it."""
+
+    transport: str
+    banner: str
+    authenticator: Authenticator
+    admit: Admission
+    strangers: Strangers
+    events: EventBus
+    grace_seconds: float
+
+    def connected(self, connection: TelnetConnection) -> None:
+        """Take a new connection in."""
+
+    def lost(self, connection: TelnetConnection) -> None:
+        """Forget a connection."""
 
 
 class _State(enum.Enum):
@@ -65,10 +97,11 @@ class TelnetConnection(asyncio.BufferedProtocol):
     _transport: asyncio.Transport
     _output: Output
     _codec: Codec
-    peer = "unknown"
+    _refreshed: asyncio.Future[None]
+    peer = Peer("")
     command: str | None = None
 
-    def __init__(self, server: TelnetServer) -> None:
+    def __init__(self, server: Owner) -> None:
         self._server = server
         self._state = _State.LOGIN
         self._buffer = bytearray(READ_BYTES)
@@ -77,6 +110,7 @@ class TelnetConnection(asyncio.BufferedProtocol):
             server.banner, client_speaks_telnet=lambda: self._codec.answered
         )
         self._early_bytes = 0
+        self._beginning: bytes | None = b""
         self._eof = False
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
@@ -94,14 +128,17 @@ class TelnetConnection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Negotiate and ask for the user name, both at once."""
         self._transport = cast("asyncio.Transport", transport)
-        self.peer = format_peer(transport.get_extra_info("peername"))
+        self.peer = peer_of(transport)
         _tune(transport.get_extra_info("socket"))
         self._output = Output(self._transport)
         self._codec = Codec(self._output)
         self._timer = asyncio.get_running_loop().call_later(
-            limits.LOGIN_GRACE_SECONDS, self._login_timed_out
+            self._server.grace_seconds, self._login_timed_out
         )
         self._server.connected(self)
+        self._server.strangers.add(self, self._server.transport, self.peer)
+        self._refreshed = self._server.authenticator.refresh()
+        self._refreshed.add_done_callback(lambda _: self._known())
         with self._edge():
             self._codec.negotiate()
             self._send(self._dialogue.take_output())
@@ -118,20 +155,22 @@ class TelnetConnection(asyncio.BufferedProtocol):
     def eof_received(self) -> bool:
         """Keep the write half open, for ``printf ... | nc -N`` waits for its output.
 
-        Not for a telnet client in character mode: those never close one half, so it is gone.
+        Not for a telnet client in character mode: those never close one half, so it is gone. Not
+        within TLS either, which asyncio does not end by halves.
         """
+        half = self._transport.can_write_eof()
         with self._edge():
             self._eof = True
             if self._state is _State.CLOSING:
-                self._transport.close()
-            elif self._codec.will_echo:
+                self._close_transport()
+            elif self._codec.will_echo or not half:
                 self.close()
             elif self._receiver is not None:
                 self._receiver.eof_received()
             elif self._state is not _State.OPEN:
                 self._dialogue.feed_eof()
                 self._advance_login()
-        return True
+        return half
 
     def pause_writing(self) -> None:
         """Hold output back: the client does not keep up."""
@@ -156,6 +195,7 @@ class TelnetConnection(asyncio.BufferedProtocol):
         """Release everything."""
         self._enter(_State.LOST)
         self._cancel_login()
+        self._server.strangers.remove(self)
         self._server.lost(self)
         self._waiting.clear()
         receiver, self._receiver = self._receiver, None
@@ -211,7 +251,7 @@ class TelnetConnection(asyncio.BufferedProtocol):
         # that is on the way: read on, and close when the client does.
         self.resume_reading()
         if self._eof:
-            self._transport.close()
+            self._close_transport()
         self._linger()
 
     def abort(self) -> None:
@@ -225,18 +265,8 @@ class TelnetConnection(asyncio.BufferedProtocol):
     def _received(self, data: bytes) -> None:
         if self._state in {_State.CLOSING, _State.LOST}:
             return
-        if self._receiver is None:
-            self._early_bytes += len(data)
-            if self._early_bytes > limits.UNAUTHENTICATED_BYTES:
-                self.drop(f"more than {limits.UNAUTHENTICATED_BYTES} bytes before login")
-                return
-            if (
-                self._state is _State.VERIFYING
-                and self._early_bytes > limits.UNAUTHENTICATED_BYTES // 2
-            ):
-                # `cat script | nc`: the rest can wait in the kernel for the verdict. Not sooner,
-                # as a connection that does not read does not notice that its peer has gone.
-                self._transport.pause_reading()
+        if self._receiver is None and not self._take_early(data):
+            return
         for item in self._codec.feed(data):
             if isinstance(item, bytearray):
                 self._typed(self._decoder.decode(item))
@@ -248,6 +278,27 @@ class TelnetConnection(asyncio.BufferedProtocol):
                 self._receiver.resized()
         self._advance_login()
         self._drop_if_dead()
+
+    def _take_early(self, data: bytes) -> bool:
+        """Count what comes before login. False if that was too much, or no login at all."""
+        self._early_bytes += len(data)
+        if self._early_bytes > limits.UNAUTHENTICATED_BYTES:
+            self.drop(f"more than {limits.UNAUTHENTICATED_BYTES} bytes before login")
+            return False
+        if self._beginning is not None:
+            self._beginning += data[:16]
+            problem = wrong_protocol(self._beginning)
+            if problem is not None:
+                self.drop(f"{problem}, not a login")
+                return False
+            if not may_become_wrong(self._beginning):
+                self._beginning = None
+        half = limits.UNAUTHENTICATED_BYTES // 2
+        if self._state is _State.VERIFYING and self._early_bytes > half:
+            # `cat script | nc`: the rest can wait in the kernel for the verdict. Not sooner,
+            # as a connection that does not read does not notice that its peer has gone.
+            self._transport.pause_reading()
+        return True
 
     def _typed(self, text: str) -> None:
         if not text:
@@ -286,22 +337,34 @@ class TelnetConnection(asyncio.BufferedProtocol):
     # ---- login
 
     def _advance_login(self) -> None:
-        if self._state is not _State.LOGIN:
+        # Whoever types ahead has to wait until it is known whether a code is asked for.
+        if self._state is not _State.LOGIN or not self._refreshed.done():
             return
         self._dialogue.echo = self._codec.will_echo
+        self._dialogue.ask_code = self._server.authenticator.asks_for_code
         step = self._dialogue.next()
         self._send(self._dialogue.take_output())
         if isinstance(step, Attempt):
             self._enter(_State.VERIFYING)
             self._task = asyncio.get_running_loop().create_task(
-                self._verify(step.user, step.password), name=f"console telnet login {self.peer}"
+                self._verify(step), name=f"console telnet login {self.peer}"
             )
         elif step is not None:
             self._login_ended(step)
 
-    async def _verify(self, user: str, password: str) -> None:
+    def _known(self) -> None:
         with self._edge():
-            principal = await self._server.authenticate(user, password, self.peer)
+            self._advance_login()
+
+    async def _verify(self, attempt: Attempt) -> None:
+        with self._edge():
+            principal = await self._server.authenticator.password(
+                attempt.user,
+                attempt.password,
+                attempt.code,
+                transport=self._server.transport,
+                peer=self.peer,
+            )
             if principal is not None and self._codec.terminal_type_pending:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(TERMINAL_TYPE_SECONDS):
@@ -327,7 +390,7 @@ class TelnetConnection(asyncio.BufferedProtocol):
     def _accepted(self, principal: Principal) -> None:
         self._enter(_State.OPEN)
         self._cancel_login()
-        self._server.logged_in(self)
+        self._server.strangers.remove(self)
         self._kind = TerminalKind(
             name=self._codec.terminal_type or "",
             server_echo=self._codec.will_echo,
@@ -346,7 +409,7 @@ class TelnetConnection(asyncio.BufferedProtocol):
     def _login_timed_out(self) -> None:
         self._timer = None
         with self._edge():
-            self._publish_drop(f"no login within {limits.LOGIN_GRACE_SECONDS:g} seconds")
+            self._publish_drop(f"no login within {self._server.grace_seconds:g} seconds")
             self._send("\r\nlogin timed out\r\n")
             self.close()
 
@@ -367,6 +430,11 @@ class TelnetConnection(asyncio.BufferedProtocol):
             self._publish_drop(reason)
             self.abort()
 
+    def _close_transport(self) -> None:
+        # Once: at the second time asyncio's TLS forgets the connection, and cannot abort it then.
+        if not self._transport.is_closing():
+            self._transport.close()
+
     def _drop_if_dead(self) -> None:
         if self._output.unsent > limits.TERMINAL_BUFFER_BYTES:
             self.drop(f"{limits.TERMINAL_BUFFER_BYTES} bytes of output unread")
@@ -384,7 +452,7 @@ class TelnetConnection(asyncio.BufferedProtocol):
 
     def _publish_drop(self, reason: str) -> None:
         self._server.events.publish(
-            ConnectionDropped(transport="telnet", peer=self.peer, reason=reason)
+            ConnectionDropped(transport=self._server.transport, peer=str(self.peer), reason=reason)
         )
 
     def _send(self, text: str) -> None:
@@ -403,105 +471,6 @@ class TelnetConnection(asyncio.BufferedProtocol):
         except Exception:  # the edge "connection"
             logger.exception("%s: the telnet connection failed", self.peer)
             self.abort()
-
-
-class TelnetServer:
-    """A telnet listener and its connections. Made by `listen`; lives on the console's loop."""
-
-    def __init__(
-        self, *, banner: str, authenticate: Authenticate, admit: Admission, events: EventBus
-    ) -> None:
-        self.banner = banner
-        self.authenticate = authenticate
-        self.admit = admit
-        self.events = events
-        # Dicts, because they keep the order of arrival.
-        self._connections: dict[TelnetConnection, None] = {}
-        self._strangers: dict[TelnetConnection, None] = {}
-        self._empty = asyncio.Event()
-        self._empty.set()
-        self._server: asyncio.Server | None = None
-
-    @property
-    def connections(self) -> tuple[TelnetConnection, ...]:
-        """The connections that are not lost yet, oldest first, before login and after."""
-        return tuple(self._connections)
-
-    def close(self) -> None:
-        """Accept nothing more. The connections go on. Can be called twice."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-
-    async def wait_closed(self, seconds: float = limits.STOP_SECONDS) -> None:
-        """Wait until the last connection is gone; abort those that are left after ``seconds``.
-
-        Not asyncio's: from Python 3.12 on that waits for ever for a client that does not read.
-        """
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._empty.wait()
-        for connection in self.connections:
-            connection.abort()
-        # An aborted connection is lost in the loop's next turn, whatever its peer does.
-        await self._empty.wait()
-
-    async def start(self, sock: socket.socket, backlog: int) -> None:
-        """Accept connections; see `listen`."""
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: TelnetConnection(self), sock=sock, backlog=backlog
-        )
-
-    def connected(self, connection: TelnetConnection) -> None:
-        """Take a new connection in. May end the oldest of those that have not logged in."""
-        self._connections[connection] = None
-        self._strangers[connection] = None
-        self._empty.clear()
-        if len(self._strangers) > limits.UNAUTHENTICATED_CONNECTIONS:
-            oldest = next(iter(self._strangers))
-            del self._strangers[oldest]
-            oldest.drop(f"more than {limits.UNAUTHENTICATED_CONNECTIONS} connections before login")
-
-    def logged_in(self, connection: TelnetConnection) -> None:
-        """Count a connection no more among those that may be ended for a new one."""
-        self._strangers.pop(connection, None)
-
-    def lost(self, connection: TelnetConnection) -> None:
-        """Forget a connection."""
-        self._strangers.pop(connection, None)
-        self._connections.pop(connection, None)
-        if not self._connections:
-            self._empty.set()
-
-
-async def listen(
-    sock: socket.socket,
-    *,
-    banner: str,
-    authenticate: Authenticate,
-    admit: Admission,
-    events: EventBus,
-    backlog: int = 100,
-) -> TelnetServer:
-    """Accept telnet connections on a bound socket, which is the server's from now on.
-
-    Call on the loop that shall serve them.
-
-    Args:
-        sock: Bound to its address, listening or not.
-        banner: What a client is shown above the first prompt.
-        authenticate: Called with user name, password and the peer's address, as they were sent.
-            Returns the principal, or None for a wrong password. Cancelled if the peer leaves.
-        admit: Called once for each login, with the principal and the connection.
-        events: Where `ConnectionDropped` is published.
-        backlog: Connections that the kernel holds before they are accepted.
-
-    Raises:
-        OSError: If the socket cannot listen.
-    """
-    server = TelnetServer(banner=banner, authenticate=authenticate, admit=admit, events=events)
-    await server.start(sock, backlog)
-    return server
 
 
 def _tune(sock: socket.socket | None) -> None:

@@ -1,0 +1,1 @@
+"""The benchmark suite: what console costs beside what a user would pick instead."""

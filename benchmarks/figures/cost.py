@@ -1,0 +1,84 @@
+"""What it costs to have a console in a service that nobody has logged in to, or where all idle."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+from benchmarks.bench import Bench
+from benchmarks.figures.memory import use
+from benchmarks.measure import median, now, process_cpu
+from benchmarks.peers.common import SshPeer
+from benchmarks.processes import Server, make_key
+
+TITLE = "The cost of having it"
+CHART = "median"
+
+
+def _fresh(bench: Bench) -> Server:
+    directory = Path(tempfile.mkdtemp(prefix="cost-", dir=bench.directory))
+    return Server.host(
+        "console_host",
+        directory / "host",
+        public_key=make_key(directory / "id"),
+        keys=str(directory / "keys"),
+        history=str(directory / "history"),
+        later=True,
+    )
+
+
+async def run(bench: Bench) -> None:
+    """Measure, and hold to the targets."""
+    figure, rounds = bench.figure, bench.count(10, 3)
+    found: dict[str, list[float]] = {}
+    for _ in range(rounds):
+        bench.noise.sample()
+        server = _fresh(bench)
+        try:
+            plain = server.ask("memory")["rss"]
+            imported = server.ask("imported")["seconds"]
+            server.ask("make")
+            server.ask("heartbeat")
+            await asyncio.sleep(0.2)
+            started = server.ask("start")["seconds"]
+            gaps = server.ask("gaps")["gaps"]
+            await asyncio.sleep(0.5)
+            held = server.ask("memory")["rss"] - plain
+        finally:
+            server.close()
+        values = {
+            "import console (ms)": imported * 1000,
+            "start (ms)": started * 1000,
+            "host's largest gap at start (ms)": max(gaps) * 1000,
+            "RSS before anyone logs in (MB)": held / 2**20,
+        }
+        for name, value in values.items():
+            found.setdefault(name, []).append(value)
+    found["CPU of 10 idle sessions (% of a core)"] = [await _idle(bench)]
+    for name, values_all in found.items():
+        figure.add(name, median=median(values_all), largest=max(values_all), n=len(values_all))
+    for name, most in zip(found, (30, 50, 5, 12, 0.3), strict=True):
+        value = figure.value(name, "median") or 0.0
+        figure.target(f"{name}: at most {most}", f"{value:.2f}", met=value <= most)
+    figure.notes.append(
+        "start() as a service with a heartbeat awaits it, SSH and telnet on, in a fresh process."
+        " RSS is what the process has more than before `import console`,"
+        " which is timed with the name Console: the package itself is lazy."
+    )
+
+
+async def _idle(bench: Bench) -> float:
+    async with bench.server("console_ssh") as (peer, server):
+        assert isinstance(peer, SshPeer)
+        terminals = [await peer.connect(server) for _ in range(10)]
+        for terminal in terminals:
+            await use(peer, terminal)
+        await asyncio.sleep(2)
+        bench.say("idle sessions")
+        before, began = process_cpu(server.pid), now()
+        await asyncio.sleep(bench.count(30, 10))
+        share = (process_cpu(server.pid) - before) / (now() - began)
+        for terminal in terminals:
+            terminal.close()
+        return share * 100

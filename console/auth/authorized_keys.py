@@ -1,0 +1,194 @@
+"""Lines of ``authorized_keys`` files (sshd(8)): options, kind, key, comment.
+
+They are parsed here rather than by asyncssh, whose parser fails open: it ignores options that it
+does not know (``restrict``, ``expiry-time``, ``COMMAND=``), and one bad line drops the whole
+file. Here a line with an option that is not enforced is refused (see `key_options`), and no other
+line with it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from console.auth.key_options import QUOTED, name_of, parse_options
+from console.auth.public_keys import KINDS, WireError, decode_base64, fingerprint, key_problem
+from console.errors import CredentialError, InvalidKey
+from console.interfaces import AuthorizedKey
+from console.state import exposure, exposure_above, read_with_status
+from console.text import escape_line
+
+logger = logging.getLogger("console.auth")
+
+_LINE_CHARACTERS = 16 * 1024
+"""An RSA key of 16384 bits takes 2.8 KB; sshd's own limit is 16 KiB (SSH_MAX_PUBKEY_BYTES)."""
+
+_REFUSED_KIND = re.compile(r"ssh-dss|[a-z0-9-]{1,40}-cert-v0[01]@openssh\.com")
+_OPTIONS = re.compile(rf'((?:{QUOTED}|[^ \t"])+)[ \t]*')
+_BLANKS = re.compile("[ \t]+")
+
+Refused = Callable[[InvalidKey], None]
+
+
+def parse_authorized_key(line: str, place: str) -> AuthorizedKey | None:
+    """Read one line of an ``authorized_keys`` file.
+
+    Args:
+        line: Options, kind, base64 and comment. A control character in the comment is escaped.
+        place: The file and line number, for errors and for the key.
+
+    Returns:
+        The key; None for a blank line or a comment.
+
+    Raises:
+        InvalidKey: If the line has an option that is not enforced, or is not a well-formed key of
+            a kind let in.
+    """
+    fields = _fields(line, place)
+    if fields is None:
+        return None
+    options = parse_options(fields.options, place)
+    try:
+        blob = decode_base64(fields.base64)
+    except WireError as error:
+        raise InvalidKey(place, str(error)) from None
+    problem = key_problem(fields.kind, blob)
+    if problem:
+        raise InvalidKey(place, problem)
+    return AuthorizedKey(
+        fields.kind, blob, fingerprint(blob), fields.comment, place, options=options
+    )
+
+
+def clean_line(line: str, place: str) -> str:
+    """Return a line that `parse_authorized_key` takes as it is best kept in a file.
+
+    The options stay as they were written: sshd may read the file as well, and knows more of them.
+
+    Raises:
+        InvalidKey: If the line has no key on it, or cannot be split into its fields.
+    """
+    fields = _fields(line, place)
+    if fields is None:
+        raise InvalidKey(place, "there is no key on this line")
+    return " ".join(filter(None, (fields.options, fields.kind, fields.base64, fields.comment)))
+
+
+def read_authorized_keys(path: Path, *, refused: Refused | None = None) -> list[AuthorizedKey]:
+    """Read an ``authorized_keys`` file. A line that is refused harms no other.
+
+    Blocks. Safe to call from any thread.
+
+    Args:
+        path: The file; one that does not exist holds no keys.
+        refused: Called with the error of each refused line; None logs it.
+
+    Raises:
+        CredentialError: If the file cannot be read, or others can change it or its directory.
+    """
+    keys = []
+    data = read_trusted(path)
+    for number, line in enumerate(data.decode("utf-8", "surrogateescape").split("\n"), 1):
+        try:
+            key = parse_authorized_key(line, f"{path}:{number}")
+        except InvalidKey as error:
+            (refused or _log_refused)(error)
+        else:
+            if key is not None:
+                keys.append(key)
+    return keys
+
+
+def read_trusted(path: Path, *, limit_bytes: int = 1024 * 1024) -> bytes:
+    """Read a file that decides who gets in; empty if it does not exist.
+
+    Raises:
+        CredentialError: If it cannot be read, or others can change it, or put another file in its
+            place.
+    """
+    try:
+        if not os.path.lexists(path):  # a link to nothing is no missing file: it is an error
+            return b""
+        data, status = read_with_status(path, limit_bytes=limit_bytes)
+        open_to_others = exposure(path, status, secret=False) or exposure_above(path)
+    except OSError as error:
+        raise CredentialError(str(path), f"cannot be read: {error.strerror}") from error
+    if open_to_others:
+        raise CredentialError(str(path), f"nobody gets in by it, because it {open_to_others}")
+    return data
+
+
+def read_authorities(path: Path, *, refused: Refused | None = None) -> list[AuthorizedKey]:
+    """Read a file of keys that sign certificates for all users, as `read_authorized_keys` does.
+
+    Each line counts as if it had ``cert-authority``, and may have other options. Not
+    ``principals``: a certificate that names one of them would open every account.
+    """
+    authorities = []
+    for key in read_authorized_keys(path, refused=refused):
+        if key.options.principals:
+            problem = "the option 'principals' would open every account; name users instead"
+            (refused or _log_refused)(InvalidKey(key.place, problem))
+        else:
+            options = dataclasses.replace(key.options, authority=True)
+            authorities.append(dataclasses.replace(key, options=options))
+    return authorities
+
+
+def _log_refused(error: InvalidKey) -> None:
+    logger.warning("%s", error)
+
+
+# ---------------------------------------------------------------- fields
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Fields:
+    options: str
+    kind: str
+    base64: str
+    comment: str
+
+
+def _fields(line: str, place: str) -> _Fields | None:
+    """Split a line; None for a blank line or a comment."""
+    line = line.strip(" \t\r\n")
+    if not line or line.startswith("#"):
+        return None
+    if len(line) > _LINE_CHARACTERS:
+        raise InvalidKey(place, f"the line is longer than {_LINE_CHARACTERS} characters")
+    if line.startswith("-----"):
+        raise InvalidKey(place, "this is a PEM file; give the one line of the .pub file")
+    if "\n" in line or "\r" in line:
+        raise InvalidKey(place, "this is more than one line")
+    options, rest = "", line
+    if _BLANKS.split(line, 1)[0] not in KINDS:
+        first = _OPTIONS.match(line)
+        options, rest = (first[1], line[first.end() :]) if first else (line, "")
+        if _BLANKS.split(rest, 1)[0] not in KINDS:
+            raise InvalidKey(place, _why_not(options, rest))
+    fields = _BLANKS.split(rest, 2)
+    if len(fields) < 2:
+        raise InvalidKey(place, "the line ends after the key's kind")
+    # Cut after escaping, so that what we write ourselves is read back as the same.
+    comment = escape_line("".join(fields[2:]), _LINE_CHARACTERS)[:200].strip()
+    return _Fields(options, fields[0], fields[1], comment)
+
+
+def _why_not(options: str, rest: str) -> str:
+    """Say what is wrong with a line that has no kind of key where one belongs.
+
+    The line is quoted as little as possible: it may be a private key, or a password.
+    """
+    for word in (options, _BLANKS.split(rest, 1)[0]):
+        if _REFUSED_KIND.fullmatch(word):
+            return f"{word} keys do not let anybody in; use ssh-ed25519"
+    if '"' in rest[:1]:
+        return f"the option {name_of(options.rpartition(',')[2])!r} has a quote that is not closed"
+    if '"' in options or "," in options or "=" in options.rstrip("="):  # base64 may end in =
+        return f"no kind of key that is let in ({', '.join(KINDS)}) follows the options"
+    return f"the line does not begin with a kind of key that is let in ({', '.join(KINDS)})"

@@ -1,0 +1,207 @@
+"""The server's private keys: the host key, the next one, and the old one.
+
+Clients know a server by its host key, and warn loudly when it changes. So a key is changed in
+three steps. ``host_key_next`` is announced beside ``host_key`` (hostkeys-00@openssh.com), and
+clients that ask for it learn it (``UpdateHostKeys`` of ssh_config(5), on by default). `rotate`
+makes it the host key, which those clients know by then. The former one stays as ``host_key_old``,
+announced and not used, so that the step can be taken back, until it is forgotten.
+
+Importing this module does not import asyncssh (250 ms); the functions do. They block, and may be
+called from any thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from console.auth.public_keys import KINDS, key_problem
+from console.auth.ssh_keys import import_private_key, make_private_key
+from console.errors import KeyFileError
+from console.state import (
+    exposure,
+    locked,
+    make_private_directory,
+    read_with_status,
+    write_atomically,
+)
+
+if TYPE_CHECKING:
+    from console.auth.ssh_keys import SSHKey
+
+_LOCK_SECONDS = 10.0
+
+
+def next_path(path: Path) -> Path:
+    """Return where the key stands that will follow the host key at ``path``."""
+    return path.with_name(path.name + "_next")
+
+
+def old_path(path: Path) -> Path:
+    """Return where the key stands that the host key at ``path`` followed."""
+    return path.with_name(path.name + "_old")
+
+
+def load_host_keys(path: str | os.PathLike[str]) -> list[SSHKey]:
+    """Read the host key, and those that are announced beside it: the next and the old one.
+
+    Args:
+        path: The host key's file; the others stand beside it, if there are any.
+
+    Returns:
+        The host key first.
+
+    Raises:
+        KeyFileError: If one of them cannot be used.
+    """
+    current = Path(path)
+    keys = {(key := load_host_key(current)).public_data: key}
+    for other in (next_path(current), old_path(current)):
+        if os.path.lexists(other):
+            key = load_host_key(other)
+            keys.setdefault(key.public_data, key)
+    return list(keys.values())
+
+
+def load_host_key(path: str | os.PathLike[str]) -> SSHKey:
+    """Read one private key.
+
+    Args:
+        path: A file in OpenSSH, PKCS#1 or PKCS#8 form, without a passphrase.
+
+    Raises:
+        KeyFileError: If it is missing, unreadable, open to others, encrypted, weak or no key.
+    """
+    place, name = os.fspath(path), shlex.quote(os.fspath(path))
+    make_one = f"make one: ssh-keygen -t ed25519 -N '' -f {name}"
+    try:
+        data, status = read_with_status(path)
+    except FileNotFoundError as error:
+        raise KeyFileError(place, "there is no such file", make_one) from error
+    except PermissionError as error:
+        raise KeyFileError(
+            place,
+            "cannot be read by the service's user",
+            f"give it the file: chown {os.geteuid()} {name}",
+        ) from error
+    except OSError as error:
+        raise KeyFileError(
+            place, f"cannot be read: {error.strerror}", "name the file of a private key"
+        ) from error
+    open_to_others = exposure(path, status, secret=True)
+    if open_to_others:
+        raise KeyFileError(place, open_to_others.problem, open_to_others.remedy)
+    key = _import(data, place, name, make_one)
+    kind = key.get_algorithm()
+    if kind in KINDS and not kind.startswith("sk-"):
+        problem = key_problem(kind, key.public_data)
+    else:
+        problem = f"a host key of kind {kind} is not served"
+    if problem:
+        raise KeyFileError(place, problem, f"move it away and {make_one}")
+    return key
+
+
+def make_host_key(path: str | os.PathLike[str], kind: str = "ssh-ed25519") -> SSHKey:
+    """Make the server's private key unless the file exists, and load it.
+
+    The file is for its owner alone (0600), in a directory that is (0700). Of two processes that
+    make it at once, the first wins and both get its key.
+
+    Raises:
+        KeyFileError: If it cannot be made, or one that exists cannot be used.
+    """
+    file = Path(path)
+    try:
+        if not file.exists():
+            key = make_private_key(kind)
+            make_private_directory(file.parent, tighten=True)
+            write_atomically(file, key.export_private_key("openssh"), replace=False)
+    except FileExistsError:
+        pass  # another process made it since we looked: its key is the one to load
+    except OSError as error:
+        raise KeyFileError(
+            str(file), f"cannot be made: {error.strerror}", "choose a directory that we can write"
+        ) from error
+    return load_host_key(file)
+
+
+def make_next_host_key(path: Path) -> SSHKey:
+    """Make the key that will follow the host key, of the same kind, unless it is there already.
+
+    Of the same kind, because a client would choose between two kinds, and might at once choose
+    the one that it does not know.
+
+    Raises:
+        KeyFileError: If there is no host key, or a key cannot be used or made.
+    """
+    return make_host_key(next_path(path), load_host_key(path).get_algorithm())
+
+
+def rotate(path: Path) -> SSHKey:
+    """Make the next key the host key, and the host key the old one. Return the new host key.
+
+    A server that runs keeps its keys until it is started again.
+
+    Raises:
+        KeyFileError: If there is no next key, or a file cannot be used or written. The host key
+            is then the one before.
+    """
+    upcoming = next_path(path)
+    with _changing(path):
+        if not os.path.lexists(upcoming):
+            raise KeyFileError(
+                str(upcoming),
+                "there is no next key that clients could have learnt",
+                "make one: console key host next",
+            )
+        new, _ = load_host_key(upcoming), load_host_key(path)
+        # Killed between the two, the old key is there twice, and announced once.
+        write_atomically(old_path(path), path.read_bytes())
+        upcoming.replace(path)
+    return new
+
+
+def forget_old(path: Path) -> None:
+    """Remove the old key, so that clients forget it as well.
+
+    Raises:
+        KeyFileError: If there is none, or it cannot be removed.
+    """
+    with _changing(path):
+        try:
+            old_path(path).unlink()
+        except FileNotFoundError:
+            raise KeyFileError(
+                str(old_path(path)), "there is no old key", "nothing is to be done"
+            ) from None
+
+
+@contextlib.contextmanager
+def _changing(path: Path) -> Iterator[None]:
+    """Hold the lock of the keys' directory, and turn errors of the system into ours."""
+    try:
+        with locked(path.parent / ".lock", wait_seconds=_LOCK_SECONDS):
+            yield
+    except OSError as error:
+        raise KeyFileError(
+            str(path), f"cannot be written: {error.strerror}", "check the directory's permissions"
+        ) from error
+
+
+def _import(data: bytes, place: str, name: str, make_one: str) -> SSHKey:
+    try:
+        return import_private_key(data)
+    except ValueError as error:
+        # asyncssh has no class of its own for this; the wording is held by a test.
+        if "passphrase" in str(error).lower():
+            raise KeyFileError(
+                place,
+                "is encrypted, and a service has nobody to ask for the passphrase",
+                f"remove it: ssh-keygen -p -N '' -f {name}",
+            ) from error
+        raise KeyFileError(place, "is not a private key", make_one) from error

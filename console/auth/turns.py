@@ -1,0 +1,57 @@
+"""Turns: one guess at a time from each source, and a pause after it that nobody can skip."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+
+class Turn:
+    """Somebody's turn. ``free_at`` is when the next of the same source may begin, in loop time.
+
+    Set it as soon as the turn begins: whoever leaves early, by hanging up or by asking for
+    something else, leaves it behind for the next.
+    """
+
+    def __init__(self) -> None:
+        self.free_at = 0.0
+        self.lock = asyncio.Lock()
+        self.users = 0
+
+
+class Turns:
+    """The sources that are at it, or have to wait still. Lives on one loop."""
+
+    def __init__(self) -> None:
+        self._turns: dict[str, Turn] = {}
+
+    @contextlib.asynccontextmanager
+    async def of(self, source: str) -> AsyncIterator[Turn]:
+        """Wait until it is this source's turn; first come, first served."""
+        turn = self._turns.get(source)
+        if turn is None:
+            turn = self._turns[source] = Turn()
+        turn.users += 1
+        try:
+            async with turn.lock:
+                await sleep_until(turn.free_at)
+                yield turn
+        finally:
+            turn.users -= 1
+            if not turn.users:
+                asyncio.get_running_loop().call_at(turn.free_at, self._forget, source, turn)
+
+    def _forget(self, source: str, turn: Turn) -> None:
+        if not turn.users and self._turns.get(source) is turn:
+            if turn.free_at > asyncio.get_running_loop().time():
+                asyncio.get_running_loop().call_at(turn.free_at, self._forget, source, turn)
+            else:
+                del self._turns[source]
+
+
+async def sleep_until(moment: float) -> None:
+    """Sleep until a moment in loop time."""
+    seconds = moment - asyncio.get_running_loop().time()
+    if seconds > 0:
+        await asyncio.sleep(seconds)

@@ -1,0 +1,55 @@
+"""Bytes as ``hexdump -C`` shows them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from console.evaluation.shapes import is_shown_by
+
+_WIDE: Final = 16
+_NARROW: Final = 8
+
+_WIDE_COLUMNS: Final = 78
+"""What a line of 16 bytes takes."""
+
+
+def octets(value: Any, start: int, most: int) -> tuple[bytes, int] | None:
+    """Copy a piece of bytes, a bytearray or a memoryview.
+
+    A copy, because a bytearray that somebody looks into cannot be resized by the service.
+
+    Returns:
+        The piece and the length of the whole; None of other values.
+    """
+    piece = slice(start, start + most)
+    for kind in (bytes, bytearray):
+        if is_shown_by(value, kind):
+            return bytes(kind.__getitem__(value, piece)), kind.__len__(value)
+    return buffer_octets(value, start, most) if type(value) is memoryview else None
+
+
+def buffer_octets(value: Any, start: int, most: int) -> tuple[bytes, int] | None:
+    """Copy a piece of anything that has a buffer; None if it has none, or not in one piece."""
+    try:
+        with memoryview(value) as view, view.cast("B") as data:
+            return bytes(data[start : start + most]), len(data)
+    except (TypeError, ValueError):
+        return None
+
+
+def hex_lines(data: bytes, columns: int, start: int = 0) -> list[str]:
+    """Return the lines of a dump of bytes, of which the first is number ``start``."""
+    size = bytes_a_line(columns)
+    return [_line(start + at, data[at : at + size], size) for at in range(0, len(data), size)]
+
+
+def bytes_a_line(columns: int) -> int:
+    """Return how many bytes a line shows."""
+    return _WIDE if columns >= _WIDE_COLUMNS else _NARROW
+
+
+def _line(at: int, data: bytes, size: int) -> str:
+    halves = [data[:8].hex(" "), data[8:].hex(" ")]
+    digits = "  ".join(half.ljust(23) for half in halves[: size // 8])
+    text = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in data)
+    return f"{at:08x}  {digits}  |{text}|"

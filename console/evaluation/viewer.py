@@ -1,0 +1,161 @@
+"""What a viewer types: one of a few words. The wall between looking and evaluating.
+
+A viewer's text is matched against a grammar of ours and looked up in a dict; it never comes to
+``compile``, ``eval``, ``exec`` or ``getattr``, nor to an object of the service. No
+`SessionEvaluator` is made for a viewer, and their session has no namespace, so that there is
+nothing to escape to.
+
+::
+
+    command = name [ "(" [ integer ] ")" | integer ]      blanks are free
+    name    = letters a to z
+    integer = up to 20 digits 0 to 9                      a thread's ident takes 64 bits
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from console.evaluation.inspection import Inspection
+from console.evaluation.printer import clip
+from console.evaluation.worker import Worker
+from console.interfaces import Outcome, OutcomeKind
+from console.limits import RESULT_CHARACTERS
+
+logger = logging.getLogger("console.evaluation")
+
+_COMMAND = re.compile(r"([a-z]{1,20})(?:[ \t]*\([ \t]*([0-9]{1,20})?[ \t]*\)|[ \t]+([0-9]{1,20}))?")
+
+_LONGEST_CHARACTERS: Final = 80
+"""No command is longer, so nothing longer is even looked at."""
+
+_HELP = """\
+You may look at this service. These words work, alone or as calls: tasks, tasks()
+
+  tasks             the tasks of the service's event loop, and where each is suspended
+  threads           the threads of the process, and where each is now
+  stack             where the thread of the service's loop is now, even if it is stuck
+  stack(IDENT)      the same for another thread
+  who, whoami       the open sessions; yours
+  statements        what runs for all sessions, and what was left behind
+  patches           what has been changed in the service by hand, and by whom
+  uptime            the process: since when, memory, descriptors, versions
+  exit, Ctrl-D      leave; the service goes on"""
+
+_LEAVE: Final = ("exit", "quit")
+
+
+@dataclass(frozen=True, slots=True)
+class ViewerCommand:
+    """A command as it was typed: a word, and a number if there was one."""
+
+    name: str
+    number: int | None = None
+
+
+def parse(source: str) -> ViewerCommand | None:
+    """Read a command. None if the text is none; nothing of it is used then."""
+    text = source.strip(" \t\r\n") if len(source) <= _LONGEST_CHARACTERS else ""
+    match = _COMMAND.fullmatch(text)
+    if match is None:
+        return None
+    number = match[2] or match[3]
+    return ViewerCommand(match[1], None if number is None else int(number))
+
+
+class ViewerEvaluator:
+    """Answers a viewer's commands. Follows `console.interfaces.Evaluator`.
+
+    The answers are made on a thread of the session's own, so that a long one delays nobody.
+
+    Attributes:
+        commands: The words that are understood.
+    """
+
+    def __init__(
+        self, *, session: int, inspection: Inspection, result_characters: int = RESULT_CHARACTERS
+    ) -> None:
+        self._session = session
+        self._limit = result_characters
+        self._stack = inspection.stack
+        self._answers: dict[str, Callable[[], object]] = {
+            "help": lambda: _HELP,
+            "patches": lambda: repr(inspection.patches()),
+            "stack": inspection.stack,
+            "statements": lambda: inspection.statements() or "no statements",
+            "tasks": lambda: repr(inspection.tasks()),
+            "threads": lambda: repr(inspection.threads()),
+            "uptime": lambda: repr(inspection.uptime()),
+            "who": lambda: repr(inspection.who()),
+            "whoami": lambda: repr(inspection.whoami()),
+        }
+        self.commands: tuple[str, ...] = tuple(sorted((*self._answers, *_LEAVE)))
+        self._worker: Worker | None = None
+        self._pending: asyncio.Future[Outcome] | None = None
+
+    async def evaluate(self, source: str, *, secret: bool = False) -> Outcome:
+        """Answer a command; say what may be typed if it is none. See `Evaluator.evaluate`."""
+        command = parse(source)
+        if command is None or command.name not in self.commands:
+            return _refusal(f"you may type: {', '.join(self.commands)}")
+        if command.number is not None and command.name != "stack":
+            return _refusal(f"{command.name} takes no number")
+        if command.name in _LEAVE:
+            return Outcome(OutcomeKind.EXIT)
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[Outcome] = loop.create_future()
+        self._pending = answered
+
+        def work() -> None:
+            outcome = self._answer(command)
+            with contextlib.suppress(RuntimeError):  # the console has stopped meanwhile
+                loop.call_soon_threadsafe(_settle, answered, outcome)
+
+        if self._worker is None:
+            self._worker = Worker(f"console-session-{self._session}")
+        self._worker.submit(work)
+        return await answered
+
+    async def run_file(
+        self, source: str, file: str, *, private: bool, secret: bool = False
+    ) -> Outcome:
+        """Refuse it: a file holds Python. See `Evaluator.run_file`."""
+        return _refusal(f"{file}: is not run for a viewer")
+
+    def interrupt(self) -> bool:
+        """Give up waiting for the answer. See `Evaluator.interrupt`."""
+        if self._pending is None or self._pending.done():
+            return False
+        _settle(self._pending, Outcome(OutcomeKind.INTERRUPTED, "KeyboardInterrupt", status=130))
+        self.close()  # its thread ends with the answer; the next one gets another
+        return True
+
+    def close(self) -> None:
+        """Let the thread end. Can be called twice."""
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+
+    def _answer(self, command: ViewerCommand) -> Outcome:
+        try:
+            number = command.number
+            answer = self._answers[command.name]() if number is None else self._stack(number)
+        except Exception:  # the edge "statement": a fault of ours must not end the session
+            logger.exception("cannot answer %s", command.name)
+            return _refusal(f"{command.name} failed; the service's log says why")
+        return Outcome(OutcomeKind.VALUE, clip(str(answer), self._limit))
+
+
+def _refusal(text: str) -> Outcome:
+    return Outcome(OutcomeKind.EXCEPTION, text, status=1)
+
+
+def _settle(future: asyncio.Future[Outcome], outcome: Outcome) -> None:
+    if not future.done():
+        future.set_result(outcome)

@@ -1,0 +1,87 @@
+"""Rows of plain data that show as a table: what sessions print, and what their code can go over."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Generic, TypeVar, overload
+
+from console.text import escape_line
+
+Row = TypeVar("Row")
+
+_ROWS = 1000
+"""A longer table is no answer; it says how much is missing."""
+
+_CELL_CHARACTERS = 400
+
+
+class Listing(Sequence[Row], Generic[Row]):
+    """A sequence of rows whose repr is a table. Immutable; its rows hold no live object.
+
+    Args:
+        rows: The rows that are shown.
+        columns: By heading, how a row's cell reads. Cells are escaped and clipped here.
+        empty: What is said where there is no row.
+        total: How many rows there would be, if not all were looked at.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        columns: Mapping[str, Callable[[Row], object]],
+        empty: str,
+        total: int | None = None,
+    ) -> None:
+        self._rows = tuple(rows)
+        self._columns = dict(columns)
+        self._empty = empty
+        self.total = len(self._rows) if total is None else total
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
+        return self._rows[index]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._rows)
+
+    def __repr__(self) -> str:
+        if not self._rows:
+            return self._empty
+        shown = self._rows[:_ROWS]
+        table = [tuple(self._columns)]
+        table += [
+            tuple(escape_line(str(cell(row)), _CELL_CHARACTERS) for cell in self._columns.values())
+            for row in shown
+        ]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in table
+        ]
+        if self.total > len(shown):
+            lines.append(f"... and {self.total - len(shown)} more")
+        return "\n".join(lines)
+
+
+def duration(seconds: float) -> str:
+    """Say how long something took or has been, in the two largest units: ``3 d 4 h``."""
+    whole = max(0, int(seconds))
+    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+    for (name, size), (next_name, next_size) in itertools.pairwise(units):
+        if whole >= size:
+            rest = whole % size // next_size
+            return f"{whole // size} {name}" + (f" {rest} {next_name}" if rest else "")
+    return f"{whole} s"
+
+
+def moment(timestamp: float) -> str:
+    """Say when something was, in the server's own time zone."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(timestamp))

@@ -1,0 +1,67 @@
+"""What is told of a session: to ``who``, ``whoami`` and to whoever ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from console.introspect.listing import Listing, duration, moment
+from console.text import escape_line
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFacts:
+    """A session at one moment.
+
+    Attributes:
+        number: What ``kick(n)`` calls it.
+        role: What its user may do.
+        method: How its user proved who they are.
+        opened_at: When it began (time.time).
+        idle_seconds: Since something was typed.
+        statement: The name of the statement that runs; empty if none does.
+        source: The first line of that statement, as it was typed.
+    """
+
+    number: int
+    user: str
+    role: str
+    transport: str
+    peer: str
+    method: str
+    frontend: str
+    opened_at: float
+    idle_seconds: float
+    statement: str = ""
+    source: str = ""
+
+    def __repr__(self) -> str:
+        return (
+            f"{escape_line(self.user)} ({self.role}) over {self.transport}"
+            f" from {escape_line(self.peer)}, by {self.method},"
+            f" session {self.number} since {moment(self.opened_at)}"
+        )
+
+
+def list_sessions(rows: Sequence[SessionFacts], *, sources: bool) -> Listing[SessionFacts]:
+    """Make the table of ``who``.
+
+    Args:
+        rows: The open sessions.
+        sources: Whether to show what others have typed: it may hold a password, and is not for
+            those who may look only. They see the statement's name, as ``statements`` has it.
+    """
+    return Listing(
+        rows,
+        {
+            "SESSION": lambda row: row.number,
+            "USER": lambda row: row.user,
+            "ROLE": lambda row: row.role,
+            "FROM": lambda row: f"{row.transport} {row.peer}",
+            "FRONTEND": lambda row: row.frontend,
+            "SINCE": lambda row: moment(row.opened_at),
+            "IDLE": lambda row: duration(row.idle_seconds),
+            "RUNS": lambda row: (escape_line(row.source, 60) if sources else row.statement) or "-",
+        },
+        "no sessions",
+    )

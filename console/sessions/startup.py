@@ -1,0 +1,142 @@
+"""Files of statements that run before anybody types.
+
+A console has one, which runs once when it starts, in the namespace that all share. Each user may
+have one, which runs at each of the user's logins; what it binds is that session's own.
+
+Whoever can change such a file can do anything in the service: it is used only if nobody but the
+service's user can. Reading one takes less than a millisecond, so it is done on the console's loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tokenize
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+from console.errors import StartError
+from console.interfaces import Evaluator
+from console.sessions.history import file_name
+from console.state import exposure, exposure_above, read_with_status
+from console.text import escape_controls
+
+logger = logging.getLogger("console.startup")
+
+DIRECTORY: Final = "startup"
+"""Of the users' files, in the keys directory: ``NAME.py`` for each."""
+
+
+class StartupFileError(StartError):
+    """A startup file cannot be used."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(path, problem)
+        self.path = path
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"startup file {self.path}: {self.problem}"
+
+
+@dataclass(frozen=True, slots=True)
+class StartupFile:
+    """A startup file that has been read."""
+
+    path: Path
+    source: str
+
+
+def read_startup(path: Path) -> StartupFile:
+    """Read a startup file.
+
+    Raises:
+        StartupFileError: If it cannot be read, or others could have changed it.
+    """
+    try:
+        data, status = read_with_status(path)
+        problem = exposure(path, status, secret=False) or exposure_above(path)
+        if problem:
+            raise StartupFileError(path, f"is not used: it {problem}")
+        encoding, _ = tokenize.detect_encoding(BytesIO(data).readline)
+        return StartupFile(path, data.decode(encoding))
+    except OSError as error:
+        raise StartupFileError(path, f"cannot be read: {error.strerror}") from error
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise StartupFileError(path, f"cannot be read: {error}; save it as UTF-8") from error
+
+
+class ConsoleStartup:
+    """Runs the console's file, on its loop. Neither the service nor a login waits for it.
+
+    It could not be waited for: a file that awaits needs the service's loop, which may itself wait
+    for our start.
+
+    Attributes:
+        notice: What whoever logs in now is told of it; empty once all is well.
+    """
+
+    def __init__(self, file: StartupFile, evaluator: Evaluator) -> None:
+        self.notice = f"The startup file {file.path} is still running.\n"
+        self._file = file
+        self._evaluator = evaluator
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="console startup")
+
+    async def _run(self) -> None:
+        file = self._file
+        outcome = await self._evaluator.run_file(file.source, str(file.path), private=False)
+        self._evaluator.close()
+        self.notice = ""
+        if outcome.status:
+            self.notice = f"The startup file {file.path} has failed; see the log.\n"
+            text = "".join(f"\n  | {line}" for line in escape_controls(outcome.text).split("\n"))
+            logger.error("startup file %s has failed:%s", file.path, text)
+
+    def close(self) -> None:
+        """Stop it if it still runs."""
+        self._evaluator.close()
+        self._task.cancel()
+
+
+class UserStartup:
+    """The users' startup files.
+
+    Args:
+        keys: The keys directory, in which theirs is.
+        for_commands: Whether they run for commands and piped input too.
+    """
+
+    def __init__(self, keys: Path, *, for_commands: bool) -> None:
+        self._directory = keys / DIRECTORY
+        self.for_commands = for_commands
+
+    def for_user(self, name: str) -> StartupFile | None:
+        """Read a user's file; None if there is none.
+
+        Raises:
+            StartupFileError: If it cannot be used.
+        """
+        path = self._directory / f"{file_name(name)}.py"
+        try:
+            return read_startup(path)
+        except StartupFileError as error:
+            if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
+                return None
+            raise
+
+
+class LoggedOutput:
+    """An `OutputSink` for the console's startup file, which nobody looks at: lines to the log."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._line = ""
+
+    def write(self, text: str, *, error: bool = False) -> bool:
+        """Log what is a whole line by now."""
+        *lines, self._line = (self._line + text).split("\n")
+        for line in lines:
+            logger.warning("%s: %s", self._path, escape_controls(line))
+        return True

@@ -1,0 +1,240 @@
+"""One channel of an SSH connection: a shell or a command, as a `Terminal`."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import logging
+import weakref
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import asyncssh
+
+from console.events import ConnectionDropped, EventBus
+from console.interfaces import Admission, Principal, Size, TerminalKind, TerminalReceiver
+from console.limits import TERMINAL_BUFFER_BYTES
+from console.text import escape_line
+from console.transports.peers import clamp_size, terminal_name
+
+logger = logging.getLogger("console.ssh")
+
+_ENVIRONMENT = (
+    *("COLORTERM", "LANG", "NO_COLOR", "TERM_PROGRAM"),
+    *("CONSOLE_FORMAT", "CONSOLE_FRONTEND", "CONSOLE_TIMEOUT"),
+)
+
+
+class SshTerminal(asyncssh.SSHServerSession[bytes]):
+    """A session channel as a `Terminal`."""
+
+    def __init__(self, principal: Principal, admit: Admission, events: EventBus) -> None:
+        self._principal = principal
+        self._admit = admit
+        self._events = events
+        self._channel: asyncssh.SSHServerChannel[bytes] | None = None
+        self._receiver: TerminalReceiver | None = None
+        self._attached = False
+        # asyncssh's own decoder is strict and ends the connection at one bad byte.
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._waiting: list[Callable[[TerminalReceiver], None]] = []
+        self._size = Size()
+        self._kind = TerminalKind(interactive=False, server_echo=False)
+        self._command: str | None = None
+        self._reading_paused = False
+        self._held_by: set[str] = set()
+        self._ended = False
+
+    # ---- what the session sees (Terminal)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the channel is there, or is just being opened."""
+        return not self._ended
+
+    @property
+    def kind(self) -> TerminalKind:
+        return self._kind
+
+    @property
+    def size(self) -> Size:
+        return self._size
+
+    @property
+    def command(self) -> str | None:
+        return self._command
+
+    def attach(self, receiver: TerminalReceiver) -> None:
+        self._receiver = receiver
+        self._attached = True
+        waiting, self._waiting = self._waiting, []
+        for tell in waiting:
+            tell(receiver)
+
+    def write(self, data: bytes, *, error: bool = False) -> None:
+        channel = self._channel
+        if channel is None or self._ended:
+            return
+        # A terminal has one stream; only a pipe tells stdout from stderr.
+        # asyncssh raises once the client has closed its end; we are told of that next.
+        with contextlib.suppress(BrokenPipeError):
+            if error and not self._kind.interactive:
+                channel.write_stderr(data)
+            else:
+                channel.write(data)
+        if channel.get_write_buffer_size() > TERMINAL_BUFFER_BYTES:
+            self._events.publish(
+                ConnectionDropped(
+                    transport="ssh",
+                    peer=self._principal.peer,
+                    reason="does not read its output",
+                )
+            )
+            self.abort()
+
+    def pause_reading(self) -> None:
+        if self._channel is not None and not self._reading_paused:
+            self._reading_paused = True
+            self._channel.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self._channel is not None and self._reading_paused:
+            self._reading_paused = False
+            self._channel.resume_reading()
+
+    def close(self, status: int = 0) -> None:
+        if self._channel is not None and not self._ended:
+            self._ended = True
+            # An exit-status request, and the end once everything is sent (RFC 4254, 6.10).
+            self._channel.exit(status)
+
+    def abort(self) -> None:
+        self._ended = True
+        if self._channel is not None:
+            self._channel.abort()
+
+    # ---- what the client says (SSHServerSession)
+
+    def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
+        self._channel = chan
+
+    def pty_requested(self, term_type: str, term_size: Any, term_modes: Any) -> bool:
+        if not self._principal.pty:
+            return False
+        # Emacs, for one, shows what is typed by itself and wants LF: its terminal says so.
+        self._kind = TerminalKind(
+            name=terminal_name(term_type),
+            server_echo=bool(term_modes.get(asyncssh.PTY_ECHO, 1)),
+            carriage_return=bool(
+                term_modes.get(asyncssh.PTY_OPOST, 1) and term_modes.get(asyncssh.PTY_ONLCR, 1)
+            ),
+        )
+        self._size = clamp_size(rows=term_size[1], columns=term_size[0])
+        return True
+
+    def shell_requested(self) -> bool:
+        self._command = self._principal.command
+        return True
+
+    def exec_requested(self, command: str) -> bool:
+        forced = self._principal.command
+        self._command = command if forced is None else forced
+        return True
+
+    def subsystem_requested(self, subsystem: str) -> bool:
+        logger.info(
+            "%s: subsystem %s refused: a console has none",
+            self._principal.peer,
+            escape_line(subsystem),
+        )
+        return False
+
+    def session_started(self) -> None:
+        channel = self._channel
+        if channel is None:
+            return
+        self._kind = replace(self._kind, environment=tuple(_environment(channel)))
+        if not self._kind.interactive:
+            # A script must not run with other characters in it than its author wrote: what cannot
+            # be decoded stays recognisable (PEP 383).
+            self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        self._admit(self._principal, self)
+
+    def data_received(self, data: bytes, datatype: Any) -> None:
+        text = self._decoder.decode(data)
+        if text:
+            self._tell(lambda receiver: receiver.data_received(text))
+
+    def eof_received(self) -> bool:
+        self._tell(lambda receiver: receiver.eof_received())
+        return True  # output can still go: echo 'foo' | ssh host
+
+    def break_received(self, msec: int) -> bool:
+        self._tell(lambda receiver: receiver.interrupt_received())
+        return True
+
+    def signal_received(self, signal: str) -> None:
+        if signal in {"INT", "TERM", "HUP", "QUIT"}:
+            self._tell(lambda receiver: receiver.interrupt_received())
+
+    def terminal_size_changed(self, width: int, height: int, pixwidth: int, pixheight: int) -> None:
+        self._size = clamp_size(rows=height, columns=width)
+        self._tell(lambda receiver: receiver.resized())
+
+    def pause_writing(self) -> None:
+        self.hold_writing("channel")
+
+    def resume_writing(self) -> None:
+        self.release_writing("channel")
+
+    def hold_writing(self, reason: str) -> None:
+        """Hold output back until no reason is left to do so."""
+        if not self._held_by:
+            self._tell(lambda receiver: receiver.writing_paused())
+        self._held_by.add(reason)
+
+    def release_writing(self, reason: str) -> None:
+        """Take a reason to hold output back away."""
+        if reason in self._held_by:
+            self._held_by.remove(reason)
+            if not self._held_by:
+                self._tell(lambda receiver: receiver.writing_resumed())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._ended = True
+        self._channel = None
+        self._tell(lambda receiver: receiver.connection_lost())
+        self._receiver = None
+
+    def _tell(self, tell: Callable[[TerminalReceiver], None]) -> None:
+        if self._receiver is not None:
+            tell(self._receiver)
+        elif not self._attached:
+            self._waiting.append(tell)
+
+
+def take_any_command(channel: asyncssh.SSHServerChannel[bytes]) -> None:
+    """Let a command that is not UTF-8 through, with the bytes recognisable, to be told why.
+
+    asyncssh refuses its channel request without a word, and ssh says "exec request failed" then.
+    Requests are found by name on the channel, where this comes before the method of its class.
+    """
+    weakly = weakref.ref(channel)  # or each channel would live until it is found by the collector
+
+    def process(packet: Any) -> bool:
+        command = packet.get_string().decode("utf-8", "surrogateescape")
+        packet.check_end()
+        requested = weakly()
+        return requested is not None and requested._start_session(command=command)  # noqa: SLF001
+
+    channel._process_exec_request = process  # type: ignore[method-assign]  # noqa: SLF001
+
+
+def _environment(channel: asyncssh.SSHServerChannel[bytes]) -> Iterable[tuple[str, str]]:
+    """Return the few variables that describe the terminal."""
+    sent = channel.get_environment_bytes()
+    for name in _ENVIRONMENT:
+        value = sent.get(name.encode())
+        if value is not None:
+            yield name, escape_line(value[:64].decode("utf-8", "replace"), 64)

@@ -1,0 +1,206 @@
+"""The telnet listener: accepts connections, in plain text or within TLS, and knows them all."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import ssl
+from typing import cast
+
+from console import limits
+from console.events import ConnectionDropped, EventBus
+from console.interfaces import Admission
+from console.text import escape_line
+from console.transports.peers import peer_of
+from console.transports.strangers import Strangers
+from console.transports.telnet import Authenticator, TelnetConnection
+
+logger = logging.getLogger("console.telnet")
+
+
+class TelnetListener:
+    """A telnet listener and its connections. Lives on the console's loop.
+
+    Args:
+        transport: What it is called in events and logs: ``telnet`` or ``telnets``.
+        banner: What a client is shown above the first prompt.
+        authenticator: Who decides.
+        admit: Called once for each login, with the principal and the connection.
+        strangers: Where connections are counted before login.
+        events: Where `ConnectionDropped` is published.
+        grace_seconds: From connection to login.
+        tls: How to speak TLS; None for plain text.
+    """
+
+    def __init__(
+        self,
+        *,
+        transport: str,
+        banner: str,
+        authenticator: Authenticator,
+        admit: Admission,
+        strangers: Strangers,
+        events: EventBus,
+        grace_seconds: float,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.transport = transport
+        self.banner = banner
+        self.authenticator = authenticator
+        self.admit = admit
+        self.strangers = strangers
+        self.events = events
+        self.grace_seconds = grace_seconds
+        self._tls = tls
+        # A dict, because it keeps the order of arrival.
+        self._connections: dict[TelnetConnection | _Handshake, None] = {}
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._server: asyncio.Server | None = None
+
+    @property
+    def connections(self) -> tuple[TelnetConnection | _Handshake, ...]:
+        """The connections that are not lost yet, oldest first, before login and after."""
+        return tuple(self._connections)
+
+    async def listen(self, sock: socket.socket, backlog: int) -> None:
+        """Accept connections on a socket that is already bound.
+
+        Raises:
+            OSError: If the socket cannot listen.
+        """
+        self._server = await asyncio.get_running_loop().create_server(
+            self._protocol, sock=sock, backlog=backlog
+        )
+
+    def close(self) -> None:
+        """Accept nothing more. The connections go on. Can be called twice."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    async def wait_closed(self, seconds: float = limits.STOP_SECONDS) -> None:
+        """Wait until the last connection is gone; abort those that are left after ``seconds``.
+
+        Not asyncio's: from Python 3.12 on that waits for ever for a client that does not read.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._empty.wait()
+        for connection in self.connections:
+            connection.abort()
+        # An aborted connection is lost in the loop's next turn, whatever its peer does.
+        await self._empty.wait()
+
+    def connected(self, connection: TelnetConnection | _Handshake) -> None:
+        """Take a new connection in."""
+        self._connections[connection] = None
+        self._empty.clear()
+
+    def lost(self, connection: TelnetConnection | _Handshake) -> None:
+        """Forget a connection."""
+        self._connections.pop(connection, None)
+        if not self._connections:
+            self._empty.set()
+
+    def use_certificate(self, tls: ssl.SSLContext) -> None:
+        """Prove ourselves with another certificate from the next connection on."""
+        self._tls = tls
+
+    def _protocol(self) -> asyncio.BaseProtocol:
+        return TelnetConnection(self) if self._tls is None else _Handshake(self, self._tls)
+
+
+class _Handshake(asyncio.Protocol):
+    """A connection that has not agreed on its keys yet: a stranger like others.
+
+    Not asyncio's servers with TLS: they show us a connection only after the handshake, so that
+    those who never begin one would not be counted.
+    """
+
+    _transport: asyncio.Transport
+
+    def __init__(self, listener: TelnetListener, tls: ssl.SSLContext) -> None:
+        self._listener = listener
+        self._tls = tls
+        self._task: asyncio.Task[None] | None = None
+        self._early = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin the handshake."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._listener.connected(self)
+        self._listener.strangers.add(self, self._listener.transport, peer_of(transport))
+        self._task = asyncio.get_running_loop().create_task(
+            self._agree(), name="console telnets handshake"
+        )
+        # Not at the end of the task's own code: one that is cancelled at once never runs it.
+        self._task.add_done_callback(lambda _: self._forget())
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what comes with the end of the handshake."""
+        self._early += data
+
+    def abort(self) -> None:
+        """End it now."""
+        if self._task is not None:
+            self._task.cancel()
+        self._transport.abort()
+
+    def _forget(self) -> None:
+        self._listener.strangers.remove(self)
+        self._listener.lost(self)
+
+    async def _agree(self) -> None:
+        peer = peer_of(self._transport)
+        try:
+            within = await asyncio.get_running_loop().start_tls(
+                self._transport,
+                self,
+                self._tls,
+                server_side=True,
+                ssl_handshake_timeout=self._listener.grace_seconds,
+            )
+        except (OSError, TimeoutError) as error:  # SSLError is an OSError
+            reason = getattr(error, "reason", None) or str(error) or type(error).__name__
+            self._listener.events.publish(
+                ConnectionDropped(
+                    transport=self._listener.transport,
+                    peer=str(peer),
+                    reason=f"no TLS: {escape_line(str(reason))}",
+                )
+            )
+            self._transport.abort()
+            return
+        self._forget()
+        if within is None or within.is_closing():
+            return
+        connection = TelnetConnection(self._listener)
+        within.set_protocol(connection)
+        connection.connection_made(within)
+        early = memoryview(bytes(self._early))
+        while early:
+            buffer = connection.get_buffer(-1)
+            taken = early[: len(buffer)]
+            buffer[: len(taken)] = taken
+            connection.buffer_updated(len(taken))
+            early = early[len(taken) :]
+
+
+def tls_context(certificate: str, key: str | None) -> ssl.SSLContext:
+    """Make a server's TLS context: TLS 1.2 or newer, as OpenSSL's defaults have it.
+
+    Raises:
+        OSError: If a file cannot be read, or is not what it has to be.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(certificate, key, password=_no_passphrase)
+    return context
+
+
+def _no_passphrase() -> str:
+    # Else OpenSSL asks for it on the server's terminal.
+    raise ssl.SSLError("the key is encrypted, and a service has nobody to ask for the passphrase")

@@ -1,0 +1,362 @@
+"""Ways in beside plain ports: TLS, Unix sockets; strangers at the wrong door; keys read anew."""
+
+import contextlib
+import os
+import socket
+import ssl
+import stat
+import subprocess
+
+import pytest
+
+from clients import SSH_OPTIONS, need
+from console import Console, LoginSettings, TelnetSettings, TelnetsSettings
+from console.config import SshSettings
+from console.errors import ConfigurationError, ListenError
+from rawsession import Raw
+from servers import DEADLINE_SECONDS, clean_environment, make_key, wait_until
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Make consoles in this process; they are stopped after the test."""
+    made = []
+
+    def make(**options):
+        options = {
+            "credentials": {"boss": "sekrit"},
+            "keys": tmp_path / "keys",
+            "history": tmp_path / "history",
+            **options,
+        }
+        made.append(Console("doors", **options))
+        return made[-1]
+
+    yield make
+    for console in made:
+        console.stop()
+
+
+@pytest.fixture
+def private(tmp_path):
+    """A directory that only we can write."""
+    path = tmp_path / "private"
+    path.mkdir(mode=0o700)
+    return path
+
+
+def make_certificate(directory, name="server"):
+    """Make a self-signed certificate with openssl; return its file and that of its key."""
+    need("openssl")
+    certificate, key = directory / f"{name}.pem", directory / f"{name}.key"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=localhost"),
+            *("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-keyout", key),
+            *("-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-out", certificate),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    key.chmod(0o600)
+    return certificate, key
+
+
+def connect_tls(port, certificate, **options):
+    """Connect as a TLS client that trusts this certificate only."""
+    context = ssl.create_default_context(cafile=certificate)
+    for name, value in options.items():
+        setattr(context, name, value)
+    plain = socket.create_connection(("127.0.0.1", port), DEADLINE_SECONDS)
+    return context.wrap_socket(plain, server_hostname="localhost")
+
+
+class Wrapped(Raw):
+    """A line-by-line session on a socket that is already connected."""
+
+    def __init__(self, connected, user="boss", password="sekrit"):
+        self.socket = connected
+        self.received = b""
+        self.wait_for(b"username: ")
+        self.send(f"{user}\n")
+        self.wait_for(b"password: ")
+        self.send(f"{password}\n")
+        self.wait_for(b">>> ")
+
+
+# ---- TLS
+
+
+@pytest.fixture
+def tls(make, private):
+    """A console with telnet within TLS, and its certificate."""
+    certificate, key = make_certificate(private)
+    console = make(
+        namespace={"foo": 12},
+        telnets=TelnetsSettings(0, certificate=certificate, key=key),
+        login=LoginSettings(grace_seconds=2.0),
+    )
+    console.start()
+    return console, certificate
+
+
+def test_a_session_within_tls(tls):
+    """A TLS client that checks the certificate gets a prompt, and its output whole."""
+    console, certificate = tls
+    (listener,) = console.listeners
+    assert listener.transport == "telnets"
+    with contextlib.closing(Wrapped(connect_tls(listener.port, certificate))) as session:
+        assert session.socket.version() == "TLSv1.3"
+        assert session.run("foo").endswith("12\n")
+        assert len(session.run("'x' * 50_000")) > 50_000
+        session.send("exit()\n")
+        with contextlib.suppress(ssl.SSLError):  # an end without TLS's own, if it came to that
+            while session.socket.recv(65536):
+                pass
+
+
+def test_openssl_as_a_client(tls):
+    """`openssl s_client`, the client that is everywhere, logs in and reads a value."""
+    console, certificate = tls
+    (listener,) = console.listeners
+    client = subprocess.Popen(
+        [
+            *("openssl", "s_client", "-quiet", "-verify_return_error", "-CAfile", certificate),
+            *("-connect", f"127.0.0.1:{listener.port}"),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    with client:
+        client.stdin.write(b"boss\nsekrit\nfoo * 2\nexit()\n")
+        client.stdin.flush()
+        output = client.stdout.read()
+    assert b"24\r\n" in output
+
+
+def test_old_tls_is_refused(tls, caplog):
+    """A client that knows no more than TLS 1.1 is turned away."""
+    console, _ = tls
+    subprocess.run(
+        [
+            *("openssl", "s_client", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0"),
+            *("-connect", f"127.0.0.1:{console.listeners[0].port}"),
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    wait_until(lambda: "UNSUPPORTED_PROTOCOL" in caplog.text, "a line in the log")
+
+
+def test_who_begins_no_handshake_is_cut(tls, caplog):
+    """A client that says nothing, or no TLS, is ended with a line in the log."""
+    console, _ = tls
+    (listener,) = console.listeners
+    for said, reason in ((b"", "no TLS"), (b"GET / HTTP/1.0\r\n\r\n", "no TLS")):
+        caplog.clear()
+        with socket.create_connection(("127.0.0.1", listener.port), DEADLINE_SECONDS) as one:
+            one.sendall(said)
+            with contextlib.suppress(ConnectionError):
+                while one.recv(65536):
+                    pass
+        wait_until(lambda: len(caplog.messages) == 1, "a line in the log")
+        assert reason in caplog.messages[0]
+        assert "transport=telnets peer=127.0.0.1:" in caplog.messages[0]
+
+
+def test_silent_handshakes_are_strangers(make, private):
+    """Connections that never begin their handshake count like all others before login."""
+    certificate, key = make_certificate(private)
+    console = make(
+        telnets=TelnetsSettings(0, certificate=certificate, key=key),
+        login=LoginSettings(connections_per_source=4),
+    )
+    console.start()
+    port = console.listeners[0].port
+    with contextlib.ExitStack() as stack:
+        flood = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), DEADLINE_SECONDS))
+            for _ in range(8)
+        ]
+        for one in flood[:4]:
+            with contextlib.suppress(ConnectionError):
+                assert one.recv(1) == b""
+        with contextlib.closing(Wrapped(connect_tls(port, certificate))) as session:
+            assert session.run("1 + 1").endswith("2\n")
+
+
+def test_a_certificate_that_cannot_be_used(make, private):
+    """With a key that others can read, an encrypted or a wrong one the console does not start."""
+    certificate, key = make_certificate(private)
+    key.chmod(0o644)
+    with pytest.raises(ConfigurationError, match=r"telnets\.key"):
+        make(telnets=TelnetsSettings(0, certificate=certificate, key=key)).start()
+    key.chmod(0o600)
+    other, _ = make_certificate(private, "other")
+    with pytest.raises(ConfigurationError, match=r"telnets\.certificate"):
+        make(telnets=TelnetsSettings(0, certificate=other, key=key)).start()
+    encrypted = private / "encrypted.key"
+    subprocess.run(
+        ["openssl", "ec", "-aes128", "-passout", "pass:x", "-in", key, "-out", encrypted],
+        check=True,
+        capture_output=True,
+    )
+    encrypted.chmod(0o600)
+    with pytest.raises(ConfigurationError, match=r"passphrase"):
+        make(telnets=TelnetsSettings(0, certificate=certificate, key=encrypted)).start()
+    with pytest.raises(ConfigurationError, match=r"No such file"):
+        make(telnets=TelnetsSettings(0, certificate=private / "none.pem")).start()
+
+
+# ---- plain text
+
+
+def test_plain_text_stays_at_home():
+    """Telnet beyond loopback is refused unless a setting says in words that it is meant."""
+    with pytest.raises(ConfigurationError, match=r"telnets or ssh"):
+        TelnetSettings(0, "0.0.0.0")
+    TelnetSettings(0, "0.0.0.0", allow_plain_text=True)
+
+
+# ---- Unix sockets
+
+
+def test_a_unix_socket(make, private):
+    """Telnet on a Unix socket is for the service's user alone, and gone after the stop."""
+    path = private / "console.sock"
+    console = make(telnet=str(path), namespace={"foo": 12})
+    with console:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert str(console.listeners[0]) == f"telnet on {path}"
+        assert f"nc -U {path}" in console.describe()
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as plain:
+            plain.settimeout(DEADLINE_SECONDS)
+            plain.connect(str(path))
+            session = Wrapped(plain)
+            assert session.run("foo").endswith("12\n")
+    assert not path.exists()
+
+
+def test_ssh_through_a_unix_socket(make, private, tmp_path):
+    """OpenSSH's client comes in through a Unix socket, by key, and the log says who it was."""
+    need("ssh")
+    need("nc")
+    path = private / "ssh.sock"
+    key = make_key(private / "id")
+    console = make(ssh=str(path), namespace={"foo": 12}, credentials=None)
+    console.credentials.add("boss")
+    console.credentials.grant_key("boss", key.with_suffix(".pub").read_text())
+    with console:
+        done = subprocess.run(
+            [
+                *("ssh", *SSH_OPTIONS, "-i", key, "-o", f"ProxyCommand=nc -U {path}"),
+                *("boss@console", "foo"),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_SECONDS,
+            env=clean_environment(tmp_path),
+            check=False,
+        )
+        assert done.stdout == "12\n", done.stderr
+
+
+def test_a_stale_socket_is_replaced(make, private):
+    """The socket of a process that is gone is in nobody's way; one in use, or a file, is."""
+    path = private / "console.sock"
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as left:
+        left.bind(str(path))
+    console = make(telnet=TelnetSettings(socket=path))
+    with console:
+        with pytest.raises(ListenError, match="another process listens there"):
+            make(telnet=TelnetSettings(socket=path)).start()
+        assert path.exists()
+    path.write_text("precious")
+    with pytest.raises(ListenError, match="no socket"):
+        make(telnet=TelnetSettings(socket=path)).start()
+    assert path.read_text() == "precious"
+
+
+def test_a_socket_in_a_directory_of_others(make, tmp_path):
+    """Where others can replace the socket nothing listens."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    with pytest.raises(ListenError, match="shared"):
+        make(telnet=TelnetSettings(socket=shared / "console.sock")).start()
+    assert os.listdir(shared) == []
+
+
+def test_a_port_or_a_socket():
+    """Settings name one place to listen, not two and not none."""
+    for wrong in ({}, {"port": 0, "socket": "/x"}):
+        with pytest.raises(ConfigurationError, match="one of them"):
+            SshSettings(**wrong)
+
+
+# ---- the wrong door
+
+
+@pytest.mark.parametrize("transport", ["telnet", "ssh"])
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "an HTTP request"),
+        (b"POST / HTTP/1.1\r\n\r\nboss\r\nsekrit\r\nfoo = 1\r\n", "an HTTP request"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "an HTTP request"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "a TLS handshake"),
+    ],
+)
+def test_browsers_are_dropped(transport, said, reason, make, caplog):
+    """A browser at either port gets nothing of use, one line in the log, and is gone."""
+    namespace = {}
+    console = make(**{transport: 0}, namespace=namespace)
+    with console, socket.create_connection(("127.0.0.1", console.listeners[0].port), 20) as one:
+        for part in (said[:3], said[3:]):  # in two pieces, as a network may deliver it
+            one.sendall(part)
+        answer = b""
+        with contextlib.suppress(ConnectionError):
+            while data := one.recv(65536):
+                answer += data
+        assert b"HTTP" not in answer
+        wait_until(lambda: caplog.messages, "a line in the log")
+    assert [message for message in caplog.messages if "dropped" in message] == [
+        message for message in caplog.messages if f"reason={reason}, not" in message
+    ]
+    assert len(caplog.messages) == 1
+    assert namespace.keys() <= {"__builtins__"}
+
+
+IGNORE = (1004).to_bytes(4, "big") + b"\x06\x02" + (992).to_bytes(4, "big") + b"x" * 998
+
+
+@pytest.mark.parametrize(
+    ("transport", "said"),
+    [("telnet", b"x" * 100_000), ("ssh", b"SSH-2.0-x\r\n" + IGNORE * 100)],
+)
+def test_bytes_before_login_are_bounded(transport, said, make, caplog):
+    """Who sends more than 64 KiB without logging in is dropped, on either port."""
+    console = make(**{transport: 0})
+    with console, socket.create_connection(("127.0.0.1", console.listeners[0].port), 20) as one:
+        with contextlib.suppress(ConnectionError):
+            one.sendall(said)
+            while one.recv(65536):
+                pass
+        wait_until(lambda: caplog.messages, "a line in the log")
+    assert len(caplog.messages) == 1
+    assert "reason=more than 65536 bytes before login" in caplog.messages[0]
+
+
+@pytest.mark.parametrize("transport", ["telnet", "ssh"])
+def test_silence_is_cut(transport, make, caplog):
+    """Who says nothing is ended when the time for a login is over, with one line in the log."""
+    console = make(**{transport: 0}, login=LoginSettings(grace_seconds=0.3))
+    with console, socket.create_connection(("127.0.0.1", console.listeners[0].port), 20) as one:
+        with contextlib.suppress(ConnectionError):
+            while one.recv(65536):
+                pass
+        wait_until(lambda: caplog.messages, "a line in the log")
+    assert len(caplog.messages) == 1
+    assert "reason=no login within 0.3 seconds" in caplog.messages[0]
