@@ -10,6 +10,7 @@ import pytest
 
 from clients import run_once
 from console.interfaces import Preferences
+from console.sessions.history import HistoryStore
 from console.sessions.preferences import PreferenceStore
 
 
@@ -180,3 +181,21 @@ def test_a_command_over_ssh(fresh_host):
     assert done.stdout == b"'dark'\n"
     done = run_once("ssh", fresh_host, "theme()", key=fresh_host.key_file)
     assert done.stdout == b"'dark'\n"
+
+
+def test_preferences_history_and_startup_file(fresh_host, login):
+    """A startup file may choose, and what is chosen is kept beside a history that is whole."""
+    startup = fresh_host.keys / "startup" / "boss.py"
+    startup.parent.mkdir(mode=0o700)
+    startup.write_text("editing('vi')\nmode('loop')\n")
+    startup.chmod(0o600)
+    client = login("nc", fresh_host)
+    assert client.run("editing(), mode()") == ["('vi', 'loop')"]
+    client.run("theme('dark')")
+    startup.unlink()
+    client = login("nc", fresh_host)
+    assert client.run("editing(), theme(), mode()") == ["('vi', 'dark', 'thread')"]
+    names = sorted(path.name for path in fresh_host.history.iterdir())
+    assert names == [".boss.toml", "boss"]
+    history = HistoryStore(fresh_host.history).for_user("boss").entries()
+    assert list(history)[:2] == ["editing(), mode()", "theme('dark')"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import dataclasses
 import functools
+import json
 import linecache
 import textwrap
 from collections.abc import Callable
@@ -272,7 +273,21 @@ def test_questions(source, call):
 
 @pytest.mark.parametrize(
     "source",
-    ["x = 'what?'", "# why?", "x", "f()?", "x?\ny?", "x???", "'a'?", "x.?", "1?", "x?y", "x[y]?"],
+    [
+        "x = 'what?'",
+        "# why?",
+        "x",
+        "f()?",
+        "x?\ny?",
+        "x???",
+        "'a'?",
+        "x.?",
+        "1?",
+        "x?y",
+        "x[y]?",
+        "?\nx",
+        "x\n?",
+    ],
 )
 def test_no_questions(source):
     """Everything else with a question mark is left to Python."""
@@ -303,6 +318,35 @@ def test_question_as_a_command(host):
     assert done.returncode == 1
     assert done.stdout == b""
     assert b"NameError: name 'nowhere' is not defined" in done.stderr
+
+
+@pytest.mark.parametrize("options", ["", " ", "%loop ", "%timeout 9 ", " %timeout 9 %thread "])
+def test_question_behind_options(options, host):
+    """A question may have options and a secret's space in front of it, as any statement."""
+    done = run_once("ssh", host, "--", f"{options}guarded.harmless?", key=host.key_file)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(b"Signature: harmless()")
+
+
+def test_question_answered_with_json(host, login):
+    """The answer is in the document, as a command and at a prompt, where no page is waited for."""
+    done = run_once("ssh", host, "%json guarded.harmless??", key=host.key_file)
+    assert "def harmless(self):" in json.loads(done.stdout)["output"]
+    client = login("ssh", host)
+    assert '"output": "Signature: harmless()' in "".join(client.run("%json guarded.harmless?"))
+    client.run("import textwrap")
+    client.line("%json textwrap.TextWrapper??")  # longer than the screen
+    client.wait_for("duration_seconds")
+    client.expect_prompt()
+    assert client.run("6 * 7") == ["42"]
+
+
+def test_question_that_begins_like_a_command_line(host):
+    """A question about a name that a shell has too is none of the shell's."""
+    for question in ("who?", "who ?", "? who"):
+        done = run_once("ssh", host, question, key=host.key_file)
+        assert done.returncode == 0, done.stderr
+        assert b"List the open sessions" in done.stdout, question
 
 
 def test_question_about_what_was_typed(host, login):

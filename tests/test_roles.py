@@ -87,6 +87,10 @@ ATTACKS = (
     "input()",
     "!true",
     "?canary",
+    "canary?",
+    "canary??",
+    "tasks?",
+    "?",
     # nearly commands
     "tasks(canary)",
     "tasks().canary",
@@ -388,6 +392,12 @@ def test_a_viewer_at_an_editor(untouched, service):
             client.wait_until(lambda t=typed: client.cursor_line == f">>> {t}!", f"{typed}!")
             client.type("\x03")
             client.expect_prompt()
+        # Nor does F1 explain it, which would look it up.
+        client.type("print(\x1bOP")
+        client.wait_for("These words are understood: exit, help")
+        assert "builtin" not in client.text
+        client.type("\x03")
+        client.expect_prompt()
         client.type("upti\t")
         client.wait_until(lambda: client.cursor_line == ">>> uptime", "uptime")
         client.type("\r")
