@@ -456,7 +456,7 @@ class ServerSettings:
         default_words="`console/keys` in the user's data directory",
     )
     history: Path | str | None = _setting(  # noqa: RUF009 - as above
-        "Directory of what users have typed.",
+        "Directory of what users have typed and of what they prefer.",
         default=None,
         default_words="`console/history` in the user's state directory",
     )

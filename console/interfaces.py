@@ -14,11 +14,13 @@ Threads: everything here lives on the console's own loop, except where a docstri
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 __all__ = [
+    "EDITING",
+    "THEMES",
     "Admission",
     "AuthorizedKey",
     "Certificate",
@@ -35,8 +37,10 @@ __all__ = [
     "OutcomeKind",
     "OutputSink",
     "Peer",
+    "Preferences",
     "Principal",
     "Role",
+    "SessionChoices",
     "Size",
     "Terminal",
     "TerminalKind",
@@ -209,6 +213,38 @@ class Principal:
     role: Role = Role.OPERATOR
     command: str | None = None
     pty: bool = True
+
+
+EDITING = ("emacs", "vi")
+"""How the keys of the editor work."""
+
+THEMES = ("terminal", "dark", "light", "plain")
+"""Colours of the editor: the terminal's own sixteen, for a dark or a light ground, or none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What a user has chosen for their sessions; ``mode`` is empty if they leave it to us."""
+
+    editing: str = "emacs"
+    theme: str = "terminal"
+    mode: str = ""
+
+
+class SessionChoices(Protocol):
+    """The preferences that hold in one session. Safe to use from any thread."""
+
+    now: Preferences
+
+    def choose(self, name: str, value: str, *, keep: bool = True) -> str:
+        """Change one for this session, and for later ones of the user unless told not to.
+
+        Returns:
+            Why it holds for this session only; empty if nothing is wrong.
+
+        Raises:
+            ValueError: If there is no such choice.
+        """
 
 
 # ---------------------------------------------------------------- where: terminals
@@ -462,8 +498,12 @@ class FrontendHost(Protocol):
     def namespace(self) -> dict[str, Any]:
         """The live names, for completion. Never written."""
 
-    def names(self) -> Iterable[str]:
-        """Return the names that the session adds to the builtins, for completion."""
+    @property
+    def preferences(self) -> Preferences:
+        """What the user prefers, as it is now: looked at before each prompt."""
+
+    def names(self) -> Mapping[str, Any]:
+        """Return what the session adds to the builtins, by name; for completion."""
 
     @property
     def commands(self) -> Sequence[str]:

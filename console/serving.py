@@ -42,8 +42,10 @@ from console.interfaces import (
     Evaluator,
     InputSource,
     OutputSink,
+    Preferences,
     Principal,
     Role,
+    SessionChoices,
 )
 from console.listening import Door, Listener, Shared, Transport, bind
 from console.namespace import Namespace
@@ -51,6 +53,7 @@ from console.patches import PatchJournal
 from console.sessions.admission import refusal
 from console.sessions.history import HistoryStore
 from console.sessions.manager import SessionManager
+from console.sessions.preferences import PreferenceStore, SessionPreferences
 from console.sessions.session import Session
 from console.sessions.startup import (
     ConsoleStartup,
@@ -147,6 +150,7 @@ class Server:
         manager = SessionManager(
             namespace=plan.namespace,
             history=history,
+            preferences=PreferenceStore(plan.history),
             startup=UserStartup(plan.keys, for_commands=plan.sessions.startup_for_commands),
             events=self._events,
             make_frontend=functools.partial(choose_frontend, default=plan.evaluation.frontend),
@@ -241,7 +245,9 @@ class Server:
         names = session.private_names
         who = f"{principal.user} over {principal.transport} from {principal.peer}"
         evaluator = self._evaluator(number, names, session.output, session.input)
-        names.update(self._names(evaluator, inspection, who, principal.role))
+        names.update(self._names(evaluator, inspection, session.choices, who, principal.role))
+        if session.preferences.mode:
+            evaluator.set_mode(session.preferences.mode)
         names.update(admin_names(principal, number, manager.kick, self.reload))
         return evaluator
 
@@ -250,7 +256,9 @@ class Server:
         names: dict[str, Any] = {}
         evaluator = self._evaluator(0, names, LoggedOutput(file.path), None)
         inspection = self._inspection(0, manager, sources=True)
-        names.update(self._names(evaluator, inspection, f"startup file {file.path}", Role.OPERATOR))
+        choices = SessionPreferences(Preferences(), lambda *_: "the console's file is no user's")
+        who = f"startup file {file.path}"
+        names.update(self._names(evaluator, inspection, choices, who, Role.OPERATOR))
         return ConsoleStartup(file, evaluator)
 
     def _inspection(self, session: int, manager: SessionManager, *, sources: bool) -> Inspection:
@@ -280,9 +288,22 @@ class Server:
         )
 
     def _names(
-        self, evaluator: SessionEvaluator, inspection: Inspection, who: str, role: Role
+        self,
+        evaluator: SessionEvaluator,
+        inspection: Inspection,
+        choices: SessionChoices,
+        who: str,
+        role: Role,
     ) -> dict[str, Any]:
-        own = private_names(evaluator, self.host, self._statements, self.journal, who, role=role)
+        own = private_names(
+            evaluator,
+            self.host,
+            self._statements,
+            self.journal,
+            choices=choices,
+            who=who,
+            role=role,
+        )
         return own | inspection_names(inspection)
 
     def _schedule(self, seconds: float, call: Callable[[], None]) -> None:

@@ -28,6 +28,7 @@ SSH_OPTIONS = (
     *("-o", "GlobalKnownHostsFile=/dev/null"),
     *("-o", "IdentityAgent=none"),
     *("-o", "LogLevel=ERROR"),
+    *("-o", "SendEnv=COLORTERM NO_COLOR"),
 )
 
 PROMPT = ">>>"
@@ -80,7 +81,7 @@ def run_once(way, host, *arguments, input=b"", key=None, user="boss", timeout=DE
 class Client:
     """A client program at a terminal of its own."""
 
-    def __init__(self, line, directory, *, rows=ROWS, columns=COLUMNS):
+    def __init__(self, line, directory, *, rows=ROWS, columns=COLUMNS, env=None):
         need(line[0])
         self.screen_state = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen_state)
@@ -93,7 +94,7 @@ class Client:
                 line[0],
                 list(line[1:]),
                 dimensions=(rows, columns),
-                env=clean_environment(directory),
+                env={**clean_environment(directory), **(env or {})},
                 timeout=DEADLINE_SECONDS,
             )
         self._child.delaybeforesend = None

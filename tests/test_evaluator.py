@@ -24,9 +24,10 @@ from console.evaluation.hooks import hooks
 from console.evaluation.host import HostLoop
 from console.evaluation.leftover import Statements
 from console.evaluation.names import private_names
-from console.interfaces import OutcomeKind
+from console.interfaces import OutcomeKind, Preferences
 from console.namespace import Namespace
 from console.patches import PatchJournal
+from console.sessions.preferences import SessionPreferences
 from servers import wait_until
 
 PACKAGE = str(Path(console.__file__).parent)
@@ -86,8 +87,16 @@ class Session:
             statements=self.statements,
         )
         journal = PatchJournal(lambda seconds, call: None, logging.getLogger("test").warning)
+        self.choices = SessionPreferences(Preferences(), lambda name, value: "")
         self.names.update(
-            private_names(self.evaluator, self.host, self.statements, journal, "boss")
+            private_names(
+                self.evaluator,
+                self.host,
+                self.statements,
+                journal,
+                choices=self.choices,
+                who="boss",
+            )
         )
 
     async def run(self, source, mode=""):

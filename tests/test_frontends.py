@@ -13,14 +13,15 @@ import pyte
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prompt_toolkit.application import get_app_or_none
+from prompt_toolkit.application import Application, get_app_or_none
 from prompt_toolkit.filters import Filter
+from ptpython.python_input import PythonInput
 
 from console.frontends.choice import choose_frontend, frontend_name
 from console.frontends.fullscreen import FullscreenFrontend
 from console.frontends.line import LineFrontend
 from console.frontends.once import OnceFrontend
-from console.interfaces import Outcome, OutcomeKind, Size, TerminalKind
+from console.interfaces import Outcome, OutcomeKind, Preferences, Size, TerminalKind
 
 CAPABLE = TerminalKind("xterm-256color")
 DUMB = TerminalKind("dumb")
@@ -83,10 +84,11 @@ class FakeHost:
         self.terminal = FakeTerminal(kind, command)
         self.history = FakeHistory(*history)
         self.namespace = namespace or {}
+        self.preferences = Preferences()
         self.commands = commands
 
     def names(self):
-        return ("exit", "help")
+        return {"exit": sys.exit, "help": help}
 
 
 def run(test):
@@ -949,6 +951,23 @@ def test_finished_editors_are_let_go():
         while [one for one in applications if one() is not None]:
             await turns()
             gc.collect()
+
+    run(test)
+
+
+def test_editors_share_what_knows_no_session():
+    """Editors have the same key bindings and colours; those of the libraries are not changed."""
+
+    async def test():
+        async with editing() as (one, terminal_of_one, _), editing() as (two, terminal_of_two, _):
+            await typed(one, terminal_of_one, "x")
+            await typed(two, terminal_of_two, "y")
+            first, second = one._editor._python, two._editor._python
+            assert first.app._default_bindings is second.app._default_bindings
+            assert first._current_style is second._current_style
+            assert first._lexer is not None
+            assert len(PythonInput().code_styles) > 10
+            assert Application()._default_bindings is not first.app._default_bindings
 
     run(test)
 

@@ -22,6 +22,7 @@ from console.interfaces import OutcomeKind, Principal, Role, TerminalKind
 from console.sessions.admission import refusal
 from console.sessions.history import HistoryStore
 from console.sessions.manager import SessionManager
+from console.sessions.preferences import PreferenceStore
 from console.sessions.startup import UserStartup
 from rawclients import Telnet, line_login
 from servers import Host, make_key, wait_until
@@ -86,6 +87,10 @@ ATTACKS = (
     "input()",
     "!true",
     "?canary",
+    "canary?",
+    "canary??",
+    "tasks?",
+    "?",
     # nearly commands
     "tasks(canary)",
     "tasks().canary",
@@ -265,6 +270,7 @@ def test_a_viewer_has_no_names(role, tmp_path):
         manager = SessionManager(
             namespace=names,
             history=HistoryStore(tmp_path),
+            preferences=PreferenceStore(tmp_path),
             startup=UserStartup(tmp_path, for_commands=False),
             events=EventBus(),
             make_frontend=look,
@@ -386,6 +392,12 @@ def test_a_viewer_at_an_editor(untouched, service):
             client.wait_until(lambda t=typed: client.cursor_line == f">>> {t}!", f"{typed}!")
             client.type("\x03")
             client.expect_prompt()
+        # Nor does F1 explain it, which would look it up.
+        client.type("print(\x1bOP")
+        client.wait_for("These words are understood: exit, help")
+        assert "builtin" not in client.text
+        client.type("\x03")
+        client.expect_prompt()
         client.type("upti\t")
         client.wait_until(lambda: client.cursor_line == ">>> uptime", "uptime")
         client.type("\r")

@@ -59,6 +59,13 @@ def write(path, text, mode=0o600):
 # ---------------------------------------------------------------- the console's
 
 
+def test_the_consoles_file_chooses_for_nobody(start, tmp_path, connect_raw):
+    """What it prefers is no user's preference, which the log says."""
+    host = start(startup=str(write(tmp_path / "startup.py", "theme('dark')\nmode('loop')\n")))
+    host.wait_for_stderr(r"this holds for this session only: the console's file is no user's\n")
+    assert connect_raw(host).run("theme(), mode()").strip() == "('terminal', 'thread')"
+
+
 def test_the_consoles_file_runs_once_in_the_namespace(start, tmp_path, connect_raw):
     """Its names are there in each session, and in the service; what it prints is in the log."""
     text = "import os\nruns = globals().get('runs', 0) + 1\nprint('started', runs)\nruns\n"
@@ -153,7 +160,7 @@ def test_a_users_file_runs_at_each_login(fresh_host, connect_raw):
     ("text", "shown"),
     [
         ("print('hello')\n1 / 0\n", "ZeroDivisionError: division by zero"),
-        ("print('hello'); exit()", "exit() has"),
+        ("print('hello'); exit()", "ended"),
         ("print('hello')\n(", "SyntaxError: '(' was never closed"),
         ("print('hello'); input('name? ')", "EOFError"),
     ],

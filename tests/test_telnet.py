@@ -335,7 +335,7 @@ def test_login_of_a_telnet_client():
         client.send(bytes([IAC, SB, NAWS, 0, 120, 0, 40, IAC, SE]))
         await client.expect("username: ")
         await client.expect(bytes([IAC, SB, TTYPE, 1, IAC, SE]))
-        asked = b"\0COLORTERM\0CONSOLE_FRONTEND\0LANG\0TERM_PROGRAM"
+        asked = b"\0COLORTERM\0CONSOLE_FRONTEND\0LANG\0NO_COLOR\0TERM_PROGRAM"
         await client.expect(bytes([IAC, SB, NEW_ENVIRON, 1]) + asked + bytes([IAC, SE]))
         client.send(bytes([IAC, SB, TTYPE, 0]) + b"XTERM-256color\x1b!" + bytes([IAC, SE]))
         values = b"\0COLORTERM\1truecolor\0LANG\1C\x1b[2J\0USER\1root\3LOGNAME\1root"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import inspect
 import linecache
+import re
 import textwrap
 import threading
 from collections import OrderedDict
@@ -19,6 +20,8 @@ from typing import Any, Final
 
 from console.evaluation.loop_bound import needs_loop
 from console.evaluation.options import OptionError, split_options
+from console.introspect.describe import PATH
+from console.introspect.parsing import parse
 
 _FUTURE_MASK: Final = 0x1FF0000
 """The bits that ``from __future__`` sets in ``co_flags`` (CPython: PyCF_MASK)."""
@@ -28,10 +31,7 @@ _FUTURE_MASK: Final = 0x1FF0000
 _DONT_IMPLY_DEDENT: Final = 0x200
 _ALLOW_INCOMPLETE_INPUT: Final = 0x4000
 _INCOMPLETE_FLAGS: Final = (
-    _DONT_IMPLY_DEDENT
-    | _ALLOW_INCOMPLETE_INPUT
-    | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    | ast.PyCF_ONLY_AST
+    _DONT_IMPLY_DEDENT | _ALLOW_INCOMPLETE_INPUT | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 )
 
 
@@ -102,6 +102,26 @@ def split_mode(source: str) -> tuple[str, str]:
     return options.mode, rest
 
 
+QUESTION_NAME: Final = "__look__"
+"""The session's own name that a question calls."""
+
+_QUESTION = re.compile(rf"\s*(?:(\?\??)[ \t]*({PATH})?|({PATH})[ \t]*(\?\??))\s*")
+
+
+def answer_question(source: str) -> str:
+    """Turn ``name?``, ``name??``, ``?name`` or ``?``, which are no Python, into a call.
+
+    Everything else is returned as it is.
+    """
+    if "?" not in source or len(source) > 1000:
+        return source
+    match = _QUESTION.fullmatch(source)
+    if match is None:
+        return source
+    marks, path = match[1] or match[4], match[2] or match[3] or ""
+    return f"{QUESTION_NAME}({path!r}, {marks == '??'})"
+
+
 def compile_statement(
     source: str, filename: str, namespace: Mapping[str, Any], future_flags: int = 0
 ) -> Statement:
@@ -117,6 +137,7 @@ def compile_statement(
         SyntaxError: And what else ``compile`` raises: ValueError (a null byte), OverflowError,
             MemoryError, RecursionError.
     """
+    source = answer_question(source)
     try:
         return _compile_apart(source, filename, namespace, future_flags)
     except RecursionError:
@@ -141,7 +162,7 @@ def _compile_apart(
     source: str, filename: str, namespace: Mapping[str, Any], future_flags: int
 ) -> Statement:
     flags = future_flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    tree = compile(source, filename, "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True)
+    tree = parse(source, filename, flags)
     calls_loop = needs_loop(tree, namespace)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
     body = expression = None
@@ -161,7 +182,7 @@ def is_complete(source: str) -> bool:
     """
     source = _unindented(split_mode(source)[1])
     try:
-        tree = compile(source + "\n", "<input>", "exec", _INCOMPLETE_FLAGS, dont_inherit=True)
+        tree = parse(source + "\n", "<input>", _INCOMPLETE_FLAGS)
     except SyntaxError as error:
         return "incomplete input" not in str(error.msg)
     except (ValueError, OverflowError, MemoryError, RecursionError):

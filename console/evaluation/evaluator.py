@@ -87,6 +87,16 @@ class SessionEvaluator:
         self._future_flags = 0
         self._closed = False
 
+    @property
+    def namespace(self) -> dict[str, Any]:
+        """The live names."""
+        return self._surroundings.namespace
+
+    @property
+    def names(self) -> MutableMapping[str, Any]:
+        """The session's own names."""
+        return self._surroundings.names
+
     async def evaluate(self, source: str, *, secret: bool = False) -> Outcome:
         """Run a statement and return what came of it. See `Evaluator.evaluate`."""
         self._count += 1

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import pydoc
 import threading
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 from console.evaluation import debugger
+from console.evaluation.choosing import choice_commands
+from console.evaluation.compiler import QUESTION_NAME
 from console.evaluation.evaluator import SessionEvaluator
 from console.evaluation.host import HostLoop
 from console.evaluation.interrupts import GuardedCoroutine
 from console.evaluation.leftover import Statements
 from console.evaluation.pager import page_text
 from console.evaluation.results import Results
-from console.interfaces import InputSource, Role
+from console.interfaces import InputSource, Role, SessionChoices
+from console.introspect.describe import describe, find
 from console.introspect.stacks import describe_thread
 from console.patches import Patch, PatchJournal
 from console.scope import current_scope
+from console.text import escape_controls
 
 # Not in typeshed, though documented by name in pydoc's own source.
 _PLAIN_TEXT = pydoc.plaintext  # type: ignore[attr-defined]
@@ -34,7 +39,8 @@ This is a Python prompt in the running process. What you change here changes the
   %timeout 5 stmt   gives the statement up after 5 seconds; %json stmt answers with JSON
   %loop, %thread    where your statements run from now on; mode() tells
   Ctrl-C            drops the line, or stops the statement and gives the prompt back
-  Tab               completes, without running any code of the service
+  Tab, F1           completes; tells signature and documentation of what the cursor is at
+  name?, name??     the same and more, or its source; like Tab without running any of its code
   _                 the last value, your own
   patch(o, 'a', v)  sets o.a (or o[a] of a dict) and remembers what was there; minutes=5 undoes
                     it by itself unless you keep(n); patches() lists, revert(n) or revert() undo
@@ -48,6 +54,10 @@ This is a Python prompt in the running process. What you change here changes the
   who(), whoami()   the open sessions; yours; uptime() tells of the process
   a leading space   keeps a statement out of the history and the log, as a secret
   help(object)      what Python knows about an object
+  editing('vi')     keys of the editor, or 'emacs'; kept for your next sessions
+  theme('light')    colours of the editor: 'terminal', 'dark', 'light' or 'plain'; kept as well
+  mode('loop', keep=True)
+                    chooses for your next sessions too where statements run
   exit(), Ctrl-D    leave; the service goes on
 """
 
@@ -104,7 +114,7 @@ class Command:
     """A function of the console whose repr says how to use it."""
 
     def __init__(self, function: Callable[..., Any], usage: str) -> None:
-        self._function = function
+        self._function = self.__wrapped__ = function  # by which a question finds it
         self._usage = usage
         self.__doc__ = function.__doc__
 
@@ -113,6 +123,21 @@ class Command:
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         return self._function(*arguments, **keywords)
+
+
+class _Look:
+    """Tells what is known of an object: what ``name?`` and ``name??`` call."""
+
+    def __init__(self, evaluator: SessionEvaluator, help_: Help) -> None:
+        self._evaluator = evaluator
+        self._help = help_
+
+    def __call__(self, path: str, source: bool) -> None:
+        if not path:
+            self._help()
+            return
+        scopes = (self._evaluator.namespace, self._evaluator.names, vars(builtins))
+        page_text(escape_controls(describe(find(path, scopes), source=source)))
 
 
 def _result_names(results: Results) -> dict[str, Any]:
@@ -162,8 +187,9 @@ def private_names(
     host: HostLoop,
     statements: Statements,
     journal: PatchJournal,
-    who: str,
     *,
+    choices: SessionChoices,
+    who: str,
     role: Role = Role.OPERATOR,
 ) -> dict[str, Any]:
     """Make a session's own names; ``who`` stands in the journal of patches."""
@@ -171,12 +197,6 @@ def private_names(
     def patch(owner: Any, name: Any, new: Any, *, minutes: float | None = None) -> Patch:
         """Set an attribute, or an item of a dict or list, so that it can be undone."""
         return journal.patch(owner, name, new, minutes=minutes, who=who)
-
-    def mode(name: str | None = None) -> str:
-        """Tell where statements run, ``thread`` or ``loop``; or choose it."""
-        if name is not None:
-            evaluator.set_mode(name)
-        return evaluator.mode
 
     def pm() -> None:
         """Open a debugger where the session's last exception was raised."""
@@ -196,12 +216,12 @@ def private_names(
         """Print the statements that run, and those that were left behind."""
         print(statements.describe())  # noqa: T201 - the session's stdout
 
-    leave = Exit()
+    leave, help_ = Exit(), Help(role)
     return {
         **_result_names(evaluator.results),
+        QUESTION_NAME: _Look(evaluator, help_),
         "exit": leave,
-        "help": Help(role),
-        "mode": Command(mode, "mode() tells where statements run, mode('loop') chooses"),
+        "help": help_,
         "keep": Command(journal.keep, "keep(n) lets a patch with a time limit stay"),
         "patch": Command(
             patch, "patch(obj, 'name', value, minutes=None) changes what can be undone"
@@ -212,4 +232,8 @@ def private_names(
         "revert": Command(journal.revert, "revert(n) undoes a patch, revert() all, newest first"),
         "stack": Command(stack, "stack() shows where the thread of the service's loop is now"),
         "statements": Command(list_statements, "statements() lists what runs for all sessions"),
+        **{
+            name: Command(function, usage)
+            for name, (function, usage) in choice_commands(evaluator, choices).items()
+        },
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from console.evaluation.document import CapturedOutput
 from console.evaluation.pretty import columns_of
 from console.interfaces import InputSource
 from console.scope import current_scope
@@ -32,7 +33,9 @@ def page_lines(lines: list[str]) -> None:
     source = None if scope is None else scope.source
     # A thread that runs a loop must not wait for a key.
     waits = asyncio._get_running_loop() is None  # noqa: SLF001 - the cheap way to ask
-    if source is None or not waits or not source.page_rows:
+    # Nobody would see what is asked where output is kept for JSON.
+    captured = scope is not None and isinstance(scope.sink, CapturedOutput)
+    if source is None or captured or not waits or not source.page_rows:
         print("\n".join(lines))  # noqa: T201 - the session's stdout
     else:
         _Pager(lines, source).run()

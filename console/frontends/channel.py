@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
@@ -20,10 +22,15 @@ from prompt_toolkit.keys import Keys
 from prompt_toolkit.output.color_depth import ColorDepth
 from prompt_toolkit.output.vt100 import Vt100_Output
 
+from console.frontends.pastes import BEGIN, END, Pastes
 from console.frontends.rendering import terminal_bytes
 from console.interfaces import Terminal, TerminalKind
 
-_PASTE_BEGIN, _PASTE_END = "\x1b[200~", "\x1b[201~"
+_TURN_KEYS = 128
+"""Handled in one turn of the loop, which the other sessions wait for: 5 to 10 ms."""
+
+_TURN_CHARACTERS = 4096
+"""Looked at in one turn: they may all be of one paste, and make one key."""
 
 
 class ChannelInput(Input):
@@ -31,10 +38,11 @@ class ChannelInput(Input):
 
     _numbers = itertools.count(1)
 
-    def __init__(self) -> None:
+    def __init__(self, bell: Callable[[], None]) -> None:
         self._keys: list[KeyPress] = []
         self._parser = Vt100Parser(self._keys.append)
-        self._text: list[str] = []
+        self._text: deque[str] = deque()
+        self._pastes = Pastes(self._take, bell)
         self._ready: Callable[[], None] | None = None
         self._ended = False
         self._hash = f"console-{next(self._numbers)}"
@@ -43,21 +51,28 @@ class ChannelInput(Input):
 
     def feed(self, text: str) -> None:
         """Take typed text."""
+        self._pastes.feed(text)
+
+    def _take(self, text: str) -> None:
         self._text.append(text)
         if self._ready is not None:
             self._ready()
 
     def end(self) -> None:
         """End the input after what it has."""
+        self._pastes.flush()
         self._ended = True
         if self._ready is not None:
             self._ready()
 
     def take_typeahead(self) -> str:
         """Give back what no statement has used, as it was typed."""
+        self._pastes.flush()
         keys = get_typeahead(self)  # also removes its entry from a table that only grows
+        keys += self._keys
+        self._keys.clear()
         typed = "".join(
-            f"{_PASTE_BEGIN}{key.data}{_PASTE_END}" if key.key is Keys.BracketedPaste else key.data
+            f"{BEGIN}{key.data}{END}" if key.key is Keys.BracketedPaste else key.data
             for key in keys
         )
         typed += "".join(self._text)
@@ -75,21 +90,28 @@ class ChannelInput(Input):
         return self._hash
 
     def read_keys(self) -> list[KeyPress]:
-        """Return the keys that have arrived."""
-        text = "".join(self._text)
-        self._text.clear()
-        if text:
+        """Return keys that have arrived; the next ones in another turn, if they are many."""
+        room = _TURN_CHARACTERS
+        while self._text and room > 0 and len(self._keys) < _TURN_KEYS:
+            text = self._text.popleft()
+            if len(text) > room:
+                self._text.appendleft(text[room:])
+                text = text[:room]
+            room -= len(text)
             self._parser.feed(text)
         return self._take_keys()
 
     def flush_keys(self) -> list[KeyPress]:
         """Return keys that were held back as the possible beginning of a sequence (Escape)."""
-        self._parser.flush()
+        if not self._text:
+            self._parser.flush()
         return self._take_keys()
 
     def _take_keys(self) -> list[KeyPress]:
-        keys = self._keys[:]
-        self._keys.clear()  # in place: the parser holds its append method
+        keys = self._keys[:_TURN_KEYS]
+        del self._keys[:_TURN_KEYS]  # in place: the parser holds its append method
+        if self._keys or self._text:
+            asyncio.get_running_loop().call_soon(self._call_ready)
         return keys
 
     @property
@@ -109,7 +131,7 @@ class ChannelInput(Input):
     def attach(self, input_ready_callback: Callable[[], None]) -> Iterator[None]:
         """Call back whenever there is something to read."""
         previous, self._ready = self._ready, input_ready_callback
-        if self._text or self._ended:
+        if self._text or self._keys or self._ended:
             asyncio.get_running_loop().call_soon(self._call_ready)
         try:
             yield
@@ -131,6 +153,7 @@ class ChannelInput(Input):
 
     def close(self) -> None:
         """Forget everything."""
+        self._pastes.flush()
         self._ended = True
         self._text.clear()
         self._keys.clear()
@@ -180,12 +203,24 @@ def make_output(terminal: Terminal) -> Vt100_Output:
 def color_depth(kind: TerminalKind) -> ColorDepth:
     """How many colours a terminal shows, by its name and what it says of itself."""
     environment = dict(kind.environment)
-    if environment.get("NO_COLOR") or kind.name.startswith(("vt1", "vt2")):
+    name = kind.name
+    # https://no-color.org: whatever it is set to, if not empty.
+    if environment.get("NO_COLOR") or _MONOCHROME.search(name):
         return ColorDepth.DEPTH_1_BIT
-    if environment.get("COLORTERM", "").lower() in {"truecolor", "24bit"}:
+    says_true = environment.get("COLORTERM", "").lower() in {"truecolor", "24bit"}
+    if says_true or _TRUE_COLOR.search(name):
         return ColorDepth.DEPTH_24_BIT
-    if kind.name.endswith("-direct"):
-        return ColorDepth.DEPTH_24_BIT
-    if "256" in kind.name or kind.name.startswith(("xterm", "screen", "tmux")):
+    if "256" in name:
         return ColorDepth.DEPTH_8_BIT
+    if "color" in name:  # xterm-color, xterm-16color
+        return ColorDepth.DEPTH_4_BIT
+    if name.startswith(("xterm", "screen", "tmux")):
+        return ColorDepth.DEPTH_8_BIT  # as all of them do today, whatever terminfo says
     return ColorDepth.DEPTH_4_BIT
+
+
+_MONOCHROME = re.compile(r"^(vt[1-4]\d\d|vt50|hp|wy|tvi|adm|ansi-m)|-(m|mono|nc)$")
+"""Terminals of glass and phosphor, and the names by which terminfo says that there is no colour."""
+
+# Few clients send COLORTERM (ssh needs SendEnv), but these terminals have names of their own.
+_TRUE_COLOR = re.compile(r"-direct\d*$|kitty|alacritty|^foot|wezterm|ghostty|^contour|^iterm2")

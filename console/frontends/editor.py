@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
 
 from prompt_toolkit.application import create_app_session
-from prompt_toolkit.completion import WordCompleter
+from prompt_toolkit.completion import DummyCompleter, WordCompleter
+from prompt_toolkit.cursor_shapes import (
+    CursorShape,
+    DynamicCursorShapeConfig,
+    ModalCursorShapeConfig,
+    SimpleCursorShapeConfig,
+)
 from prompt_toolkit.document import Document
-from prompt_toolkit.filters import Filter
+from prompt_toolkit.filters import Condition, Filter
 from prompt_toolkit.history import History
-from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.key_binding import merge_key_bindings
+from prompt_toolkit.layout.controls import BufferControl
+from prompt_toolkit.layout.layout import Layout
+from prompt_toolkit.lexers import SimpleLexer
+from prompt_toolkit.output.color_depth import ColorDepth
+from prompt_toolkit.styles import BaseStyle, DynamicStyle
 from prompt_toolkit.validation import DummyValidator, ValidationError, Validator
+from ptpython.layout import CompletionVisualisation
 from ptpython.python_input import PythonInput
 
-from console.evaluation.compiler import normalise, split_mode
+from console.evaluation.compiler import answer_question, normalise, split_mode
 from console.frontends.channel import ChannelInput, color_depth, make_output
 from console.frontends.completion import StaticCompleter
-from console.interfaces import FrontendHost, HistoryLog
+from console.frontends.display import BoundedLexer, LongLine, SpecialCharacters
+from console.frontends.explanation import Explanation
+from console.frontends.keys import LONG_CHARACTERS, console_keys, python_keys
+from console.frontends.sharing import SharedApplication, initialise_python_input
+from console.frontends.themes import style_of
+from console.interfaces import FrontendHost, HistoryLog, Preferences
+from console.introspect.parsing import parse
 from console.scope import muted
+
+_ESCAPE_SECONDS = 0.1
+"""After Escape alone, for vi. The bytes of one key come together, or nearly."""
 
 _HISTORY_ENTRIES = 1000
 """As many as the arrow keys reach: they are laid out anew for each prompt."""
@@ -31,7 +51,8 @@ class Editor:
     """Reads one statement at a time. Lives on the console's loop."""
 
     def __init__(self, host: FrontendHost) -> None:
-        self._input = ChannelInput()
+        self._host = host
+        self._input = ChannelInput(lambda: host.terminal.write(b"\a"))
         self._output = make_output(host.terminal)
         with create_app_session(input=self._input, output=self._output):
             self._python = _ConsoleInput(host, self._input, self._output)
@@ -51,6 +72,7 @@ class Editor:
         """
         if self._closed:
             raise EOFError
+        self._python.prefer(self._host.preferences)
         # Without a session of its own, get_app() would return another session's application,
         # and keys typed here would appear there.
         with create_app_session(input=self._input, output=self._output):
@@ -118,25 +140,37 @@ class _ConsoleInput(PythonInput):
     """PythonInput, less what would reach into the server or into the host's values."""
 
     def __init__(self, host: FrontendHost, input: ChannelInput, output: Any) -> None:  # noqa: A002
-        super().__init__(
+        self._kind = host.terminal.kind
+        self._applied = Preferences()
+        self._explanation = Explanation(host)
+        initialise_python_input(
+            self,
             get_globals=dict,  # the lexer and the menus need none of the host's values
             input=input,
             output=output,
-            color_depth=color_depth(host.terminal.kind),
+            color_depth=color_depth(self._kind),
+            # What a viewer types is no Python: nothing of it is lexed, parsed or looked up.
+            _lexer=SimpleLexer() if host.commands else BoundedLexer(),
+            _completer=DummyCompleter(),  # the buffer gets ours; ptpython's takes 1 ms to make
             _validator=DummyValidator() if host.commands else _StatementValidator(),
-            extra_key_bindings=_key_bindings(),
+            _extra_toolbars=[self._explanation.container],
         )
-        self.history = self.default_buffer.history = _SharedHistory(host.history)
+        buffer = self.default_buffer
+        self.history = buffer.history = _SharedHistory(host.history)
         if host.commands:
-            self.default_buffer.completer = WordCompleter(list(host.commands), sentence=True)
+            buffer.completer = WordCompleter(list(host.commands), sentence=True)
             self.accept_input_on_enter = 1  # a command has one line
         else:
-            self.default_buffer.completer = StaticCompleter(host.namespace, host.names)
+            buffer.completer = StaticCompleter(host.namespace, host.names)
+        buffer.auto_suggest = None  # a task for each key, to do nothing
         # jedi looks signatures up while one types, in threads, by evaluating.
-        self.default_buffer.on_text_changed -= self._on_input_timeout
+        buffer.on_text_changed -= self._on_input_timeout
+        buffer.on_text_changed += self._explanation.hide
         self.show_status_bar = False
         self.show_meta_enter_message = False
         self.complete_while_typing = False
+        self.completion_visualisation = CompletionVisualisation.POP_UP
+        self.enable_history_search = True  # the arrow keys find what begins like what is typed
         self.confirm_exit = False
         # Ctrl-Z would stop the server's process group, an editor would open on its screen.
         self.enable_system_bindings = False
@@ -144,14 +178,66 @@ class _ConsoleInput(PythonInput):
         self.insert_blank_line_after_output = False
         self.highlight_matching_parenthesis = True
         self.vi_keep_last_used_mode = True
+        self.all_cursor_shape_configs = {
+            "emacs": SimpleCursorShapeConfig(CursorShape._NEVER_CHANGE),  # noqa: SLF001 - its only name
+            "vi": ModalCursorShapeConfig(),
+        }
+        self.cursor_shape_config = "emacs"
         # Otherwise breakpoint() anywhere in the host would open in this operator's prompt.
         self.app._enable_breakpointhook = contextlib.nullcontext  # type: ignore[method-assign, assignment]  # noqa: SLF001
         # We tell it of each resize: it need not ask twice a second.
         self.app.terminal_size_polling_interval = None
+        self.app.ttimeoutlen = _ESCAPE_SECONDS
+        self.prefer(host.preferences)
+
+    def prefer(self, preferences: Preferences) -> None:
+        """Be as the user wants it; what a key has changed since stays, if the user did not."""
+        before, self._applied = self._applied, preferences
+        if preferences.editing != before.editing:
+            self.vi_mode = preferences.editing == "vi"
+        if preferences.theme != before.theme:
+            self._current_style = style_of(preferences.theme)
+            plain = preferences.theme == "plain"
+            self.color_depth = ColorDepth.DEPTH_1_BIT if plain else color_depth(self._kind)
+        self.cursor_shape_config = "vi" if self.vi_mode else "emacs"
+
+    def explain(self) -> None:
+        """Show or hide what is known of what the cursor is at."""
+        self._explanation.toggle(self.default_buffer.document)
+
+    def on_reset(self) -> None:
+        """Begin a new statement."""
+        super().on_reset()
+        self._explanation.hide()
+
+    def _generate_style(self) -> BaseStyle:
+        return style_of(self._applied.theme)
 
     def _create_options(self) -> list[Any]:
         """No menu of options: it costs a third of a session's memory."""
         return []
+
+    def _create_application(self, input: Any, output: Any) -> SharedApplication:  # noqa: A002
+        layout: Layout = self.ptpython_layout.layout
+        control = layout.current_control
+        if isinstance(control, BufferControl) and control.input_processors is not None:
+            control.input_processors[:0] = [LongLine(), SpecialCharacters()]
+        application: SharedApplication = SharedApplication(
+            layout=layout,
+            key_bindings=merge_key_bindings([python_keys(self), console_keys(self.explain)]),
+            color_depth=lambda: self.color_depth,
+            paste_mode=Condition(lambda: self.paste_mode),
+            style=DynamicStyle(lambda: self._current_style),
+            include_default_pygments_style=False,
+            enable_page_navigation_bindings=False,
+            reverse_vi_search_direction=True,
+            cursor=DynamicCursorShapeConfig(
+                lambda: self.all_cursor_shape_configs[self.cursor_shape_config]
+            ),
+            input=input,
+            output=output,
+        )
+        return application
 
 
 class _StatementValidator(Validator):
@@ -161,12 +247,17 @@ class _StatementValidator(Validator):
     """
 
     def validate(self, document: Document) -> None:
-        """Raise a ValidationError where the text cannot be compiled."""
+        """Raise a ValidationError where the text cannot be compiled.
+
+        A long one is not tried: that is done on the session's own thread, when it runs.
+        """
+        if len(document.text) > LONG_CHARACTERS:
+            return
         _, source = split_mode(document.text)
         try:
             # Only parsed, and muted: warnings are said when the statement runs.
             with muted():
-                ast.parse(normalise(source), "<input>")
+                parse(answer_question(normalise(source)))
         except SyntaxError as error:
             within = Document(source).translate_row_col_to_index(
                 (error.lineno or 1) - 1, (error.offset or 1) - 1
@@ -175,23 +266,6 @@ class _StatementValidator(Validator):
             raise ValidationError(index, f"Syntax Error: {error.msg}") from None
         except (ValueError, OverflowError, MemoryError, RecursionError) as error:
             raise ValidationError(0, f"Error: {error}") from None
-
-
-def _key_bindings() -> KeyBindings:
-    """Ctrl-] leaves, as with telnet's own escape; keys of menus that are not here do nothing."""
-    bindings = KeyBindings()
-
-    # Eager: emacs mode has "c-], any key", and would wait a second for that key.
-    @bindings.add("c-]", eager=True)
-    def leave(event: KeyPressEvent) -> None:
-        event.app.exit(exception=EOFError)
-
-    @bindings.add("f2")
-    @bindings.add("f3")
-    def nothing(event: KeyPressEvent) -> None:
-        """The option menu and the history application of ptpython."""
-
-    return bindings
 
 
 class _SharedHistory(History):

@@ -14,11 +14,11 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from console.evaluation.compiler import answer_question
+from console.introspect.parsing import parse
 from console.text import escape_line
 
 __all__ = ["shell_idiom"]
-
-_FLAGS: Final = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 
 _SOURCE_CHARACTERS: Final = 10_000
 """What is longer is not looked at: nobody types it, and parsing it would take its time."""
@@ -71,7 +71,7 @@ def shell_idiom(source: str, is_defined: Callable[[str], bool]) -> str:
     if not word:
         return ""
     try:
-        tree = compile(source, "<command>", "exec", _FLAGS, dont_inherit=True)
+        tree = parse(answer_question(source), "<command>", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     except SyntaxError:
         return _shown(source)
     except (ValueError, OverflowError, MemoryError, RecursionError):

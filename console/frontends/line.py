@@ -22,6 +22,8 @@ _NEXT_PROMPT = "... "
 _LONG_LINES = 64
 """A statement of more lines was pasted, not typed."""
 
+_LINES_IN_A_TURN = 64
+
 _COMPOUND = re.compile(
     r"\s*(?:%\w+\s+(?:[\d.]+s?\s+)?)*(@|(async|class|def|for|if|match|try|while|with)\b(?!\s*[=.(,\[]))"
 )
@@ -54,7 +56,11 @@ class LineFrontend:
         self._lines.clear()
         self._size = 0
         self._show_prompt(_FIRST_PROMPT)
+        count = 0
         while not self._closed:
+            count += 1
+            if count % _LINES_IN_A_TURN == 0:
+                await asyncio.sleep(0)  # a paste of thousands of lines must not hold the others
             event = self._discipline.next()
             self._echo()
             if event is None:
@@ -124,12 +130,12 @@ class LineFrontend:
         if self._size > STATEMENT_CHARACTERS:
             self._drop_lines(f"this statement is longer than {STATEMENT_CHARACTERS} characters")
             return False
-        source = "\n".join(self._lines)
         if not self._is_python:  # each line is a command, and nothing is compiled
-            return self._keep(source)
+            return self._keep(line)
         if not self._may_be_complete(line):
             self._show_prompt(_NEXT_PROMPT)
             return False
+        source = "\n".join(self._lines)
         with muted():  # what the parser warns of is said when the statement runs
             complete = is_complete(source)
         if not complete:

@@ -73,9 +73,7 @@ class HistoryStore:
         history = self._histories.get(name)
         if history is None:
             if self._directory is None:
-                import platformdirs  # noqa: PLC0415 - 12 ms that a named directory saves
-
-                self._directory = platformdirs.user_state_path("console") / "history"
+                self._directory = history_directory()
             history = UserHistory(self._directory / file_name(name), self._warn, self._secrets)
             self._histories[name] = history
         history.refresh()
@@ -219,6 +217,13 @@ class UserHistory:
                     self._version = _version(after)  # else somebody else's entry is to be read
                 return True
         return False
+
+
+def history_directory() -> Path:
+    """Return where the histories are if nothing else was said."""
+    import platformdirs  # noqa: PLC0415 - 12 ms that a named directory saves
+
+    return platformdirs.user_state_path("console") / "history"
 
 
 def file_name(user: str) -> str:

@@ -14,6 +14,7 @@ from console.interfaces import Evaluator, Frontend, FrontendHost, Principal, Rol
 from console.introspect.sessions import SessionFacts
 from console.sessions.admission import refusal
 from console.sessions.history import HistoryStore
+from console.sessions.preferences import PreferenceStore
 from console.sessions.session import Session, SessionState
 from console.sessions.startup import UserStartup
 from console.text import escape_line
@@ -39,6 +40,7 @@ class SessionManager:
         *,
         namespace: dict[str, Any],
         history: HistoryStore,
+        preferences: PreferenceStore,
         startup: UserStartup,
         events: EventBus,
         make_frontend: MakeFrontend,
@@ -51,6 +53,7 @@ class SessionManager:
         self._settings = settings
         self._namespace = namespace
         self._history = history
+        self._preferences = preferences
         self._startup = startup
         self._events = events
         self._make_frontend = make_frontend
@@ -89,6 +92,7 @@ class SessionManager:
                 # What is not there cannot be reached: a viewer's session has no names at all.
                 namespace={} if principal.role is Role.VIEWER else self._namespace,
                 history=self._history.for_user(principal.user),
+                choices=self._preferences.for_session(principal.user),
                 events=self._events,
                 greeting=self._greeting(principal),
                 startup=self._startup,

@@ -10,7 +10,7 @@ import asyncio
 import enum
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -28,7 +28,9 @@ from console.interfaces import (
     HistoryLog,
     Outcome,
     OutcomeKind,
+    Preferences,
     Principal,
+    SessionChoices,
     Terminal,
 )
 from console.introspect.sessions import SessionFacts
@@ -69,6 +71,7 @@ class Session:
         terminal: Terminal,
         namespace: dict[str, Any],
         history: HistoryLog,
+        choices: SessionChoices,
         events: EventBus,
         greeting: str,
         startup: UserStartup,
@@ -79,6 +82,7 @@ class Session:
         self.terminal = terminal
         self.namespace = namespace
         self.history = history
+        self.choices = choices
         self.opened_at = time.time()
         self.private_names: dict[str, Any] = {}
         self.commands: tuple[str, ...] = ()
@@ -112,14 +116,19 @@ class Session:
         return self._state
 
     @property
+    def preferences(self) -> Preferences:
+        """What the user prefers."""
+        return self.choices.now
+
+    @property
     def _has_person(self) -> bool:
         """Whether somebody sits there, as far as one can tell: no command, no piped input."""
         terminal = self.terminal
         return terminal.kind.interactive and terminal.command is None and not self._eof
 
-    def names(self) -> Iterable[str]:
-        """Return the names that the session adds to the builtins."""
-        return tuple(self.private_names)
+    def names(self) -> Mapping[str, Any]:
+        """Return what the session adds to the builtins, by name."""
+        return self.private_names.copy()
 
     def facts(self) -> SessionFacts:
         """Tell of the session as it is now. Safe to call from any thread."""

@@ -53,7 +53,7 @@ from console.transports.peers import clamp_size, terminal_name
 
 __all__ = ["Codec", "Decoder", "Output", "Signal"]
 
-ENVIRONMENT: Final = ("COLORTERM", "CONSOLE_FRONTEND", "LANG", "TERM_PROGRAM")
+ENVIRONMENT: Final = ("COLORTERM", "CONSOLE_FRONTEND", "LANG", "NO_COLOR", "TERM_PROGRAM")
 """All that is asked of the client's environment. Never USER: who somebody is, is proved by the
 login alone (CVE-2026-24061: a telnetd that believed USER let everybody in as root)."""
 

@@ -1,0 +1,91 @@
+"""What F1 shows below the prompt: signature and documentation of what the cursor is at."""
+
+from __future__ import annotations
+
+import builtins
+import re
+from collections.abc import Iterable
+
+from prompt_toolkit.document import Document
+from prompt_toolkit.filters import Condition, is_done
+from prompt_toolkit.layout.containers import ConditionalContainer, Window
+from prompt_toolkit.layout.controls import FormattedTextControl
+from prompt_toolkit.layout.dimension import Dimension
+
+from console.interfaces import FrontendHost
+from console.introspect.describe import (
+    PATH,
+    documentation_of,
+    find,
+    kind_of,
+)
+from console.introspect.signature import signature_of
+from console.text import escape_controls
+
+_LOOK_BACK_CHARACTERS = 512
+_ROWS = 12
+_LINES = 100
+
+_PATH_BEFORE = re.compile(rf"{PATH}$")
+_WORD = re.compile(r"\w*")
+
+
+class Explanation:
+    """The text, and the part of the screen that it is shown on."""
+
+    def __init__(self, host: FrontendHost) -> None:
+        self._host = host
+        self._text = ""
+        self.container = ConditionalContainer(
+            Window(
+                FormattedTextControl(lambda: self._text),
+                style="class:explanation",
+                height=Dimension(max=_ROWS),
+                wrap_lines=True,
+                dont_extend_height=True,
+            ),
+            filter=Condition(lambda: bool(self._text)) & ~is_done,
+        )
+
+    def hide(self, _sender: object = None) -> None:
+        """Show nothing."""
+        self._text = ""
+
+    def toggle(self, document: Document) -> None:
+        """Show what is known of what the cursor is at, or hide what is shown."""
+        self._text = "" if self._text else self._explain(document)
+
+    def _explain(self, document: Document) -> str:
+        if self._host.commands:  # nothing that is typed there is looked up
+            return f"These words are understood: {', '.join(self._host.commands)}"
+        scopes = (self._host.namespace, self._host.names(), vars(builtins))
+        for path in paths_at(document):
+            try:
+                subject = find(path, scopes)
+            except (NameError, AttributeError, LookupError):
+                continue
+            signature = signature_of(subject.value, bound=subject.bound) or ""
+            head = f"{path}{signature}  {kind_of(subject.value, bound=subject.bound)}"
+            lines = documentation_of(subject.value).splitlines()[:_LINES]
+            return escape_controls("\n".join([head, *lines]))
+        return "Nothing is known of what the cursor is at without running code."
+
+
+def paths_at(document: Document) -> Iterable[str]:
+    """Yield what can be asked about at the cursor: the name there, then the call around it."""
+    line = document.current_line_before_cursor[-_LOOK_BACK_CHARACTERS:]
+    rest = _WORD.match(document.current_line_after_cursor)
+    whole = line + (rest.group() if rest else "")
+    match = _PATH_BEFORE.search(whole)
+    if match:
+        yield match.group()
+    depth = 0
+    for at in range(len(line) - 1, -1, -1):
+        if line[at] in ")]}":
+            depth += 1
+        elif line[at] in "([{":
+            depth -= 1
+            match = _PATH_BEFORE.search(line[:at]) if depth < 0 and line[at] == "(" else None
+            if match:
+                yield match.group()
+            depth = max(depth, 0)

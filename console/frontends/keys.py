@@ -1,0 +1,57 @@
+"""The keys that are ours, on top of ptpython's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from prompt_toolkit.document import Document
+from prompt_toolkit.filters import has_completions
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from ptpython.key_bindings import load_python_bindings
+from ptpython.utils import document_is_multiline_python
+
+from console.frontends.sharing import with_names
+
+LONG_CHARACTERS = 16 * 1024
+"""A longer text was pasted: to look at all of it at each Enter would hold the other sessions."""
+
+
+def console_keys(explain: Callable[[], None]) -> KeyBindings:
+    """Return our keys: Ctrl-] leaves, as with telnet's own escape; F1 explains.
+
+    Args:
+        explain: Shows what is known of what the cursor is at, or hides it again.
+    """
+    bindings = KeyBindings()
+
+    # Eager: emacs mode has "c-], any key", and would wait a second for that key.
+    @bindings.add("c-]", eager=True)
+    def leave(event: KeyPressEvent) -> None:
+        event.app.exit(exception=EOFError)
+
+    @bindings.add("f1")
+    @bindings.add("s-tab", filter=~has_completions)
+    def show(_event: KeyPressEvent) -> None:
+        explain()
+
+    @bindings.add("f2")
+    @bindings.add("f3")
+    def nothing(event: KeyPressEvent) -> None:
+        """The option menu and the history application of ptpython."""
+
+    return bindings
+
+
+def _is_multiline(document: Document) -> bool:
+    """Whether Enter begins a new line. ptpython looks for open brackets, in the whole text."""
+    text = document.text
+    if len(text) <= LONG_CHARACTERS:
+        return document_is_multiline_python(document)
+    return "\n" in text or text.endswith((":", "\\", "(", "[", "{", ","))
+
+
+python_keys: Callable[[Any], KeyBindings] = with_names(
+    load_python_bindings, document_is_multiline_python=_is_multiline
+)
+"""ptpython's own keys, for a PythonInput."""

@@ -1,0 +1,132 @@
+"""What each user prefers: editing mode, theme, where statements run.
+
+A small TOML file a user, beside the history: ``.NAME.toml`` for the history ``NAME`` (a history's
+name never begins with a dot). It is replaced as a whole, and read again before that, so that
+sessions and processes change different things without undoing each other's. A session takes the
+preferences as they are when it begins: what one changes, another that is open does not see.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+import tomllib
+from collections.abc import Callable
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Final
+
+from console.config import MODES
+from console.interfaces import EDITING, THEMES, Preferences
+from console.sessions.history import file_name, history_directory
+from console.state import exposure, make_private_directory, read_with_status, write_atomically
+from console.text import escape_line
+
+logger = logging.getLogger("console.preferences")
+
+CHOICES: Final = {"editing": EDITING, "theme": THEMES, "mode": MODES}
+
+_FILE_BYTES: Final = 16 * 1024
+
+
+class PreferenceStore:
+    """The preferences of all users.
+
+    Args:
+        directory: Where the histories are; None for the system user's state directory.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
+        self._directory = None if directory is None else Path(directory)
+        self._lock = threading.Lock()
+
+    def for_session(self, user: str) -> SessionPreferences:
+        """Return a user's preferences for a session that begins. A bad file is logged."""
+        if self._directory is None:
+            self._directory = history_directory()
+        file = _File(self._directory / f".{file_name(user)}.toml", self._lock)
+        now, problem = file.read()
+        if problem:
+            logger.warning("%s", problem)
+        return SessionPreferences(now, file.keep)
+
+
+class SessionPreferences:
+    """The preferences of one session; follows `console.interfaces.SessionChoices`."""
+
+    def __init__(self, now: Preferences, keep: Callable[[str, str], str]) -> None:
+        self.now = now
+        self._keep = keep
+
+    def choose(self, name: str, value: str, *, keep: bool = True) -> str:
+        """See `SessionChoices.choose`. Safe to call from any thread."""
+        allowed = CHOICES[name]
+        if value not in allowed:
+            raise ValueError(f"no {name} {value!r}; there are {', '.join(map(repr, allowed))}")
+        self.now = replace(self.now, **{name: value})
+        if not keep:
+            return ""
+        if asyncio._get_running_loop() is None:  # noqa: SLF001 - the cheap way to ask
+            return self._keep(name, value)
+        # A disk may take its time, and the service's loop must not wait for it.
+        threading.Thread(
+            target=_keep_and_log, args=(self._keep, name, value), name="console-preferences"
+        ).start()
+        return ""
+
+
+def _keep_and_log(keep: Callable[[str, str], str], name: str, value: str) -> None:
+    problem = keep(name, value)
+    if problem:
+        logger.warning("%s", problem)
+
+
+class _File:
+    """One user's file. The lock is the store's: nobody changes preferences often."""
+
+    def __init__(self, path: Path, lock: threading.Lock) -> None:
+        self._path = path
+        self._lock = lock
+
+    def read(self) -> tuple[Preferences, str]:
+        """Return what is kept, and what is wrong with the file, empty if nothing is."""
+        try:
+            data, status = read_with_status(self._path, limit_bytes=_FILE_BYTES)
+            exposed = exposure(self._path, status, secret=True)
+            if exposed:
+                return Preferences(), f"preferences {self._path}: not used: {exposed}"
+            found = tomllib.loads(data.decode())
+        except FileNotFoundError:
+            return Preferences(), ""
+        except OSError as error:
+            return Preferences(), f"preferences {self._path}: cannot be read: {error.strerror}"
+        except ValueError as error:  # no TOML, or no UTF-8
+            return Preferences(), f"preferences {self._path}: {error}; mend or remove it"
+        known, problem = {}, ""
+        for name, value in found.items():
+            if name in CHOICES and value in CHOICES[name]:
+                known[name] = value
+            else:
+                what = escape_line(f"{name} = {value!r}")
+                problem = f"preferences {self._path}: {what} is not known, and ignored"
+        return Preferences(**known), problem
+
+    def keep(self, name: str, value: str) -> str:
+        """Change one preference on the disk. Returns what was wrong, empty if it is kept."""
+        with self._lock:
+            now, problem = self.read()
+            if "not used" in problem or "cannot be read" in problem:
+                return problem
+            kept = asdict(replace(now, **{name: value}))
+            lines = [f'{one.name} = "{kept[one.name]}"\n' for one in fields(now) if kept[one.name]]
+            try:
+                make_private_directory(self._path.parent)
+                write_atomically(self._path, "".join(lines).encode())
+            except OSError as error:
+                return (
+                    f"preferences {self._path}: cannot be written: {error.strerror};"
+                    f" make {self._path.parent} writable for the service's user"
+                )
+        return ""
