@@ -9,7 +9,7 @@ ends when its stdin does, or after its lifetime.
 
 It may have more, for services under attack: ``heartbeat``, the seconds between two looks at the
 loop's lag; ``users`` and their passwords; ``log_level``, for a service that logs to stderr itself;
-``login_grace``, in seconds.
+``login_grace``, in seconds, and ``login`` for the other `LoginSettings`.
 """
 
 import asyncio
@@ -110,7 +110,7 @@ def make_console():
         namespace=names,
         credentials=make_credentials(),
         sessions=SessionSettings(**spec.get("sessions", {})),
-        login=LoginSettings(grace_seconds=spec.get("login_grace", 30.0)),
+        login=LoginSettings(grace_seconds=spec.get("login_grace", 30.0), **spec.get("login", {})),
         telnet=0,
         ssh=0,
         keys=spec["keys"],
