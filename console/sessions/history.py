@@ -65,10 +65,8 @@ class HistoryStore:
         history = self._histories.get(name)
         if history is None:
             if self._directory is None:
-                import platformdirs  # noqa: PLC0415 - 12 ms that a named directory saves
-
-                self._directory = platformdirs.user_state_path("console") / "history"
-            history = UserHistory(self._directory / _file_name(name), self._warn)
+                self._directory = history_directory()
+            history = UserHistory(self._directory / user_file_name(name), self._warn)
             self._histories[name] = history
         history.refresh()
         return history
@@ -183,7 +181,14 @@ class UserHistory:
                 return
 
 
-def _file_name(user: str) -> str:
+def history_directory() -> Path:
+    """Return where the histories are if nothing else was said."""
+    import platformdirs  # noqa: PLC0415 - 12 ms that a named directory saves
+
+    return platformdirs.user_state_path("console") / "history"
+
+
+def user_file_name(user: str) -> str:
     """Make a file name of a user's: as it is if harmless, else with percent escapes."""
     name = quote(user, safe="@+", errors="surrogatepass")
     if name.startswith("."):

@@ -14,7 +14,7 @@ from console.interfaces import Evaluator, Frontend, FrontendHost, Principal, Rol
 from console.introspect.sessions import SessionFacts
 from console.sessions.admission import refusal
 from console.sessions.history import HistoryStore
-from console.sessions.session import Session, SessionState
+from console.sessions.session import Greet, Session, SessionState
 from console.text import escape_line
 
 logger = logging.getLogger("console.sessions")
@@ -41,7 +41,7 @@ class SessionManager:
         events: EventBus,
         make_frontend: MakeFrontend,
         make_evaluator: MakeEvaluator,
-        greeting: Callable[[Principal], str],
+        greeting: Greet,
         pending_output_characters: int,
         settings: SessionSettings,
     ) -> None:
@@ -87,7 +87,7 @@ class SessionManager:
                 namespace={} if principal.role is Role.VIEWER else self._namespace,
                 history=self._history.for_user(principal.user),
                 events=self._events,
-                greeting=self._greeting(principal),
+                greeting=self._greeting,
                 pending_output_characters=self._pending_output_characters,
             )
             evaluator = self._make_evaluator(session)

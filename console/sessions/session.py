@@ -10,7 +10,7 @@ import asyncio
 import enum
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -55,6 +55,10 @@ class SessionState(enum.Enum):
     CLOSED = "closed"
 
 
+Greet = Callable[["Session"], Awaitable[str]]
+"""Returns what somebody sees first in a session, soon."""
+
+
 class Session:
     """See the module's docstring. Lives on the console's loop; follows `TerminalReceiver`."""
 
@@ -67,7 +71,7 @@ class Session:
         namespace: dict[str, Any],
         history: HistoryLog,
         events: EventBus,
-        greeting: str,
+        greeting: Greet,
         pending_output_characters: int,
     ) -> None:
         self.number = number
@@ -201,8 +205,10 @@ class Session:
             on_closed(self)
 
     async def _converse(self, frontend: Frontend, evaluator: Evaluator) -> None:
-        if self._greeting and self.terminal.kind.interactive and self.terminal.command is None:
-            frontend.write(self._greeting)
+        if self.terminal.kind.interactive and self.terminal.command is None:
+            greeting = await self._greeting(self)
+            if self._state is SessionState.OPEN:
+                frontend.write(greeting)
         count = 0
         while self._state is SessionState.OPEN:
             source = await self._read(frontend)
