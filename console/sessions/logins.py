@@ -117,7 +117,7 @@ class LoginBook:
             return None
         except OSError as error:
             self._warn(f"last login {path}: cannot be read: {error.strerror}")
-        except ValueError:
+        except (ValueError, RecursionError):
             self._warn(f"last login {path}: is none; remove it")
         return None
 
