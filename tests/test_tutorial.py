@@ -83,7 +83,8 @@ console 0.1.0
 username: boss
 password: ******
 on myhost, process 4783, up 1 s
-you are boss (operator), last login today 01:24 by telnet from 127.0.0.1
+you are boss (admin), last login today 01:24 by telnet from 127.0.0.1
+1 patch applied: patches() tells which
 Type help() for help, exit() or Ctrl-D to leave.
 >>> foo
 12
