@@ -75,7 +75,7 @@ class Console:
             user who runs the service (``console --help`` names it).
         history: The directory of the users' histories. None for the user's state directory.
         notice: Lines for everybody who has logged in to a shell, above the first prompt; or what
-            returns them, called on the console's thread at each login.
+            returns them at each login, on the console's thread: it must neither wait nor raise.
         login: What strangers and wrong passwords cost; None for the defaults of `LoginSettings`.
         evaluation: How statements run; None for the defaults of `EvaluationSettings`.
         sessions: How many there may be; None for the defaults of `SessionSettings`.
