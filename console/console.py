@@ -14,7 +14,7 @@ import enum
 import logging
 import selectors
 import threading
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -74,7 +74,8 @@ class Console:
         keys: The keys directory: host key, users, authorized keys. None for a directory of the
             user who runs the service (``console --help`` names it).
         history: The directory of the users' histories. None for the user's state directory.
-        notice: Lines for everybody who has logged in to a shell, below the banner.
+        notice: Lines for everybody who has logged in to a shell, above the first prompt; or what
+            returns them at each login, on the console's thread: it must neither wait nor raise.
         login: What strangers and wrong passwords cost; None for the defaults of `LoginSettings`.
         evaluation: How statements run; None for the defaults of `EvaluationSettings`.
         sessions: How many there may be, and what they begin with; None for the defaults of
@@ -99,7 +100,7 @@ class Console:
         keys: Path | str | None = None,
         history: Path | str | None = None,
         # Words
-        notice: str = "",
+        notice: str | Callable[[], str] = "",
         # Strangers
         login: LoginSettings | None = None,
         # Statements
@@ -335,7 +336,7 @@ class Console:
             history=self._history,
             evaluation=self._evaluation,
             sessions=self._sessions,
-            notice=lambda: self.notice,
+            notice=lambda: self.notice() if callable(self.notice) else self.notice,
             forked=self._died_in_fork,
         )
 

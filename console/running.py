@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
 import logging
 import signal
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -158,7 +159,7 @@ class Run:
             self._name,
             namespace=shell.namespace,
             credentials=shell,
-            notice=_default_password_notice(shell),
+            notice=functools.partial(_default_password_notice, shell),
             **named,
             **self._settings,
         )

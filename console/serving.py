@@ -34,6 +34,7 @@ from console.evaluation.host import HostLoop
 from console.evaluation.inspection import Inspection
 from console.evaluation.leftover import Statements
 from console.evaluation.names import private_names
+from console.evaluation.pulse import Pulse
 from console.evaluation.viewer import ViewerEvaluator
 from console.events import EventBus
 from console.frontends.choice import choose_frontend
@@ -43,15 +44,17 @@ from console.interfaces import (
     InputSource,
     OutputSink,
     Preferences,
-    Principal,
     Role,
     SessionChoices,
 )
+from console.introspect.process import process_started_at
 from console.listening import Door, Listener, Shared, Transport, bind
 from console.namespace import Namespace
 from console.patches import PatchJournal
 from console.sessions.admission import refusal
+from console.sessions.greeting import Greeted, greeting
 from console.sessions.history import HistoryStore
+from console.sessions.logins import LoginBook
 from console.sessions.manager import SessionManager
 from console.sessions.preferences import PreferenceStore, SessionPreferences
 from console.sessions.session import Session
@@ -71,8 +74,6 @@ _END_SESSIONS_SECONDS = 1.0
 
 _TURNS = 3
 """Turns of the loop in which an accepted connection is made, or a closed one is lost."""
-
-_HINT = "Type help() for help, exit() or Ctrl-D to leave.\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +111,9 @@ class Server:
         self._events = EventBus()
         self._events.subscribe(log_event)
         self._events.subscribe(mirror_exception)
+        self._logins = LoginBook(plan.history)
+        self._events.subscribe(self._logins.on_event)
+        self._pulse = Pulse(host)
         self._closing = contextlib.AsyncExitStack()
         self._doors: list[Door] = []
         self.listeners: tuple[Listener, ...] = ()
@@ -147,6 +151,7 @@ class Server:
         self._closing.callback(authenticator.close)
         history = HistoryStore(plan.history, plan.sessions.secrets)
         self._closing.callback(history.close)
+        self._closing.callback(self._logins.close)
         manager = SessionManager(
             namespace=plan.namespace,
             history=history,
@@ -155,7 +160,7 @@ class Server:
             events=self._events,
             make_frontend=functools.partial(choose_frontend, default=plan.evaluation.frontend),
             make_evaluator=lambda session: self._make_evaluator(session, manager),
-            greeting=self._greeting,
+            greeting=lambda session: self._greeting(session, manager),
             pending_output_characters=plan.evaluation.pending_output_characters,
             settings=plan.sessions,
         )
@@ -324,13 +329,25 @@ class Server:
     def _banner(self) -> str:
         return f"{self._plan.name}\nconsole {__version__}\n"
 
-    def _greeting(self, principal: Principal) -> str:
-        # Over telnet the banner has been shown before the login.
-        banner = "" if principal.transport == "telnet" else self._banner()
-        notice = self._plan.notice()
-        notice += "\n" if notice and not notice.endswith("\n") else ""
+    async def _greeting(self, session: Session, manager: SessionManager) -> str:
         startup = "" if self._startup is None else self._startup.notice
-        return banner + notice + startup + _HINT
+        now, started_at = time.time(), process_started_at()
+        return greeting(
+            Greeted(
+                principal=session.principal,
+                name=self._plan.name,
+                version=__version__,
+                host=socket.gethostname(),
+                process=os.getpid(),
+                up_seconds=None if started_at is None else now - started_at,
+                last=self._logins.opened(session.principal, now),
+                others=[one.principal.user for one in manager.sessions if one is not session],
+                patches=len(self.journal.glance()),
+                silent_seconds=await self._pulse.silent_seconds(),
+                notice=self._plan.notice() + startup,
+                now=now,
+            )
+        )
 
     def died_in_fork(self) -> None:
         """Let go of every descriptor: in a forked child, on the only thread there is.

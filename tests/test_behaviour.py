@@ -46,9 +46,12 @@ def number_of_session(client):
 
 
 def test_banner(client):
-    """The name of the service and the version of the console stand above the first prompt."""
-    assert "tested service" in client.screen()
-    assert f"console {__version__}" in client.screen()
+    """The service, the console's version and the user stand above the first prompt, once."""
+    lines = client.screen()
+    (name,) = [line for line in lines if line.startswith("tested service")]
+    (version,) = [line for line in lines if f"console {__version__}" in line]
+    assert (name == version) is (client.way not in {"telnet", "nc"})
+    assert sum(line.startswith("you are boss (") for line in lines) == 1
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -196,6 +196,6 @@ def test_preferences_history_and_startup_file(fresh_host, login):
     client = login("nc", fresh_host)
     assert client.run("editing(), theme(), mode()") == ["('vi', 'dark', 'thread')"]
     names = sorted(path.name for path in fresh_host.history.iterdir())
-    assert names == [".boss.toml", "boss"]
+    assert names == [".boss.login", ".boss.toml", "boss"]
     history = HistoryStore(fresh_host.history).for_user("boss").entries()
     assert list(history)[:2] == ["editing(), mode()", "theme('dark')"]

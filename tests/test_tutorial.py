@@ -44,11 +44,15 @@ VARIABLE = (
     (r"\b[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}\b", "CTIME"),
     (r"\b127\.0\.0\.1:\d+", "PEER"),
     (r"undoes itself in [45]\.\d min", "undoes itself in N min"),
+    (r"\bon \S+, process \d+, up .*", "on HOST, process N, up TIME"),
+    (r"\blast login \w+ \d\d:\d\d by", "last login DAY by"),
 )
 # The system may try ::1 for localhost first, where nothing of ours listens; releases of ssh differ
-# in the line on names; our editor takes the empty line that ends a block away again.
+# in the line on names; our editor takes the empty line that ends a block away again; on a busy
+# machine the service's loop may answer late.
 OPTIONAL = re.compile(
     r"Trying ::1\.\.\.|telnet: .*::1.*|This key is not known by any other names?\.?|\.\.\."
+    r"|WARNING: the service's loop has been blocked .*"
 )
 
 PATCH = (
@@ -78,6 +82,9 @@ demo
 console 0.1.0
 username: boss
 password: ******
+on myhost, process 4783, up 1 s
+you are boss (admin), last login today 01:24 by telnet from 127.0.0.1
+1 patch applied: patches() tells which
 Type help() for help, exit() or Ctrl-D to leave.
 >>> foo
 12

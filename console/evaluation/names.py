@@ -29,7 +29,8 @@ from console.text import escape_controls
 _PLAIN_TEXT = pydoc.plaintext  # type: ignore[attr-defined]
 
 _HELP = """\
-This is a Python prompt in the running process. What you change here changes the service.
+This is a Python prompt in the running process. help(object) is Python's own help.
+What you change here changes the service.
 
   statement         runs in a thread of your session: time.sleep(9) stops nobody else
   await something   runs the whole cell on the service's event loop; so does one that itself

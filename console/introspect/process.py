@@ -52,7 +52,7 @@ def process_facts(console_started_at: float) -> ProcessFacts:
     """Look at the process. Reads /proc, if there is one; safe to call from any thread."""
     return ProcessFacts(
         pid=os.getpid(),
-        started_at=_started_at(),
+        started_at=process_started_at(),
         console_started_at=console_started_at,
         rss_bytes=_rss_bytes(),
         descriptors=_descriptors(),
@@ -62,9 +62,9 @@ def process_facts(console_started_at: float) -> ProcessFacts:
     )
 
 
-def _started_at() -> float | None:
-    """Field 22 of proc(5)'s stat, in ticks since the boot."""
-    try:
+def process_started_at() -> float | None:
+    """Tell when the process began (time.time); None if the system does not."""
+    try:  # field 22 of proc(5)'s stat, in ticks since the boot
         # The name of the program, in parentheses, may hold blanks and parentheses itself.
         fields = (_PROC / "stat").read_text("ascii", "replace").rpartition(")")[2].split()
         up_seconds = float(Path("/proc/uptime").read_text("ascii").split()[0])

@@ -15,7 +15,7 @@ from console.introspect.sessions import SessionFacts
 from console.sessions.admission import refusal
 from console.sessions.history import HistoryStore
 from console.sessions.preferences import PreferenceStore
-from console.sessions.session import Session, SessionState
+from console.sessions.session import Greet, Session, SessionState
 from console.sessions.startup import UserStartup
 from console.text import escape_line
 
@@ -45,7 +45,7 @@ class SessionManager:
         events: EventBus,
         make_frontend: MakeFrontend,
         make_evaluator: MakeEvaluator,
-        greeting: Callable[[Principal], str],
+        greeting: Greet,
         pending_output_characters: int,
         settings: SessionSettings,
     ) -> None:
@@ -94,7 +94,7 @@ class SessionManager:
                 history=self._history.for_user(principal.user),
                 choices=self._preferences.for_session(principal.user),
                 events=self._events,
-                greeting=self._greeting(principal),
+                greeting=self._greeting,
                 startup=self._startup,
                 pending_output_characters=self._pending_output_characters,
             )

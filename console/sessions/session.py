@@ -60,6 +60,10 @@ class SessionState(enum.Enum):
     CLOSED = "closed"
 
 
+Greet = Callable[["Session"], Awaitable[str]]
+"""Returns what somebody sees first in a session, soon."""
+
+
 class Session:
     """See the module's docstring. Lives on the console's loop; follows `TerminalReceiver`."""
 
@@ -73,7 +77,7 @@ class Session:
         history: HistoryLog,
         choices: SessionChoices,
         events: EventBus,
-        greeting: str,
+        greeting: Greet,
         startup: UserStartup,
         pending_output_characters: int,
     ) -> None:
@@ -221,8 +225,10 @@ class Session:
             on_closed(self)
 
     async def _converse(self, frontend: Frontend, evaluator: Evaluator) -> None:
-        if self._greeting and self.terminal.kind.interactive and self.terminal.command is None:
-            frontend.write(self._greeting)
+        if self.terminal.kind.interactive and self.terminal.command is None:
+            greeting = await self._greeting(self)
+            if self._state is SessionState.OPEN:
+                frontend.write(greeting)
         # Where only commands are understood, nothing is run that is Python.
         if not self.commands and (self._has_person or self._startup.for_commands):
             await self._run_startup(frontend, evaluator)

@@ -1,0 +1,171 @@
+"""Who came in last by which name, and who was turned away since: kept beside the histories.
+
+A small file a user: ``.NAME.login`` for the history ``NAME`` (a history's name never begins with
+a dot). It is replaced as a whole at each login to a prompt. What runs as a command, from cron or
+by a fleet tool, is no login here, as lastlog(8) has it: an operator would never see their own.
+
+Failed logins are counted in memory, for names by which somebody has come in before, and written
+when the console stops, so that guessing writes nothing, and guessing names keeps nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from threading import Lock, Thread
+from typing import Final
+
+from console.events import Event, LoginFailed
+from console.interfaces import Principal
+from console.sessions.greeting import LastLogin
+from console.sessions.history import file_name, history_directory
+from console.state import exposure, make_private_directory, read_with_status, write_atomically
+
+logger = logging.getLogger("console.logins")
+
+_FILE_BYTES: Final = 4096
+
+_PEER_CHARACTERS: Final = 100
+
+_LATEST: Final = 253402300799.0
+"""The end of the year 9999, beyond which there are no dates."""
+
+_CLOSE_SECONDS: Final = 0.3
+
+
+class LoginBook:
+    """The last login of each user. Lives on the console's loop, and writes beside it.
+
+    Args:
+        directory: Where the histories are; None for the system user's state directory.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
+        self._directory = None if directory is None else Path(directory)
+        self._known: dict[str, LastLogin] = {}
+        self._unwritten: set[str] = set()
+        self._writing: list[Thread] = []
+        self._lock = Lock()
+        self._warned = False
+
+    def opened(self, principal: Principal, now: float) -> LastLogin | None:
+        """Note a login to a prompt.
+
+        Returns:
+            The one before it; None if none is known.
+        """
+        user = principal.user
+        last = self._last(user)
+        self._known[user] = LastLogin(now, principal.transport, principal.peer[:_PEER_CHARACTERS])
+        self._write_soon(user)
+        return last
+
+    def on_event(self, event: Event) -> None:
+        """Count a failed login, if somebody has come in by that name before."""
+        if not isinstance(event, LoginFailed):
+            return
+        last = self._known.get(event.user) or self._read(event.user)
+        if last is None:
+            return
+        self._known[event.user] = replace(
+            last,
+            failures=last.failures + 1,
+            failed_at=time.time(),
+            failed_from=event.peer[:_PEER_CHARACTERS],
+        )
+        self._unwritten.add(event.user)
+
+    def close(self) -> None:
+        """Write what is not on the disk yet. A disk that hangs holds nobody up for long."""
+        for user in tuple(self._unwritten):
+            self._write_soon(user)
+        deadline = time.monotonic() + _CLOSE_SECONDS
+        for thread in self._writing:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _last(self, user: str) -> LastLogin | None:
+        ours, kept = self._known.get(user), self._read(user)
+        if ours is None or kept is None or kept.at <= ours.at:
+            return ours or kept
+        if ours.failed_at <= kept.failed_at:
+            return kept
+        # Another process has seen a later login; what failed here it does not know of.
+        return replace(
+            kept, failures=ours.failures, failed_at=ours.failed_at, failed_from=ours.failed_from
+        )
+
+    def _path(self, user: str) -> Path:
+        if self._directory is None:
+            self._directory = history_directory()
+        return self._directory / f".{file_name(user)}.login"
+
+    def _read(self, user: str) -> LastLogin | None:
+        path = self._path(user)
+        try:
+            data, status = read_with_status(path, limit_bytes=_FILE_BYTES)
+            exposed = exposure(path, status, secret=True)
+            if exposed:
+                self._warn(f"last login {path}: not used: {exposed}")
+                return None
+            return _parsed(data)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._warn(f"last login {path}: cannot be read: {error.strerror}")
+        except (ValueError, RecursionError):
+            self._warn(f"last login {path}: is none; remove it")
+        return None
+
+    def _write_soon(self, user: str) -> None:
+        # Not on this loop, as a write that lasts waits for the disk; and not in the loop's pool,
+        # whose threads the process would wait for at its end.
+        self._unwritten.discard(user)
+        path = self._path(user)
+        thread = Thread(
+            target=self._write, args=(path, user), name="console-last-login", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError as error:
+            self._warn(f"last login {path}: cannot be written: {error}")
+        else:
+            self._writing = [*(one for one in self._writing if one.is_alive()), thread]
+
+    def _write(self, path: Path, user: str) -> None:
+        with self._lock:  # the newest, whoever comes first
+            data = json.dumps(asdict(self._known[user])).encode()
+            try:
+                make_private_directory(path.parent)
+                write_atomically(path, data)
+            except OSError as error:
+                self._warn(
+                    f"last login {path}: cannot be written: {error.strerror};"
+                    f" make {path.parent} writable for the service's user"
+                )
+
+    def _warn(self, problem: str) -> None:
+        """Log once: whatever keeps one file from being used mostly keeps all."""
+        if not self._warned:
+            self._warned = True
+            logger.warning("%s", problem)
+
+
+def _parsed(data: bytes) -> LastLogin:
+    """Read what a file holds.
+
+    Raises:
+        ValueError: If it is not what we write.
+    """
+    found = json.loads(data)
+    with contextlib.suppress(TypeError):  # no dict, or of other names
+        login = LastLogin(**found)
+        kinds = {"failures": int, "transport": str, "peer": str, "failed_from": str}
+        right = all(type(getattr(login, name)) is kind for name, kind in kinds.items())
+        if right and 0 <= login.at <= _LATEST and 0 <= login.failed_at <= _LATEST:
+            return login
+    raise ValueError
