@@ -482,7 +482,7 @@ def test_what_a_viewer_sees(service, enter):
     who = viewer.run("who")
     assert re.search(r"oscar +operator +telnet 127.0.0.1:\d+ +line .* \d+\.3$", who, re.MULTILINE)
     patches = viewer.run("patches")
-    assert re.search(r"<dict>\['a'\] +oscar over telnet", patches)
+    assert re.search(r"<dict>\[\.\.\.\] +oscar over telnet", patches)
     stack = viewer.run("stack")
     assert stack.startswith("thread 'MainThread':\n")
     ident = re.search(r"^MainThread +(\d+)", viewer.run("threads"), re.MULTILINE)[1]

@@ -219,7 +219,9 @@ def test_secret_statements_are_in_no_log(keys, tmp_path, private_key, log, capfd
                 timeout=DEADLINE_SECONDS,
             )
             assert done.returncode == status, (statement, done)
-        cached = [name for name in linecache.cache if name.startswith("<console-")]
+        # Those of restored functions are of other tests in this process.
+        ours = [name for name in linecache.cache if name.startswith("<console-")]
+        cached = [name for name in ours if not name.endswith(" saved>")]
         assert cached == []
     text = "\n".join(log.texts)
     assert text.count("(not shown, as its statement is a secret)") >= 5

@@ -107,8 +107,10 @@ class StaticCompleter(Completer):
             name: (value, False)
             # A subclass of dict may have methods of its own.
             for name, value in list(dict.items(self._namespace))
-            if type(name) is str and name != "__builtins__"
+            if type(name) is str
         }
+        # Python puts it into whatever code has run in: the builtins too, in some processes.
+        entries.pop("__builtins__", None)
         return entries
 
     def _resolve(self, path: list[str]) -> Any:
