@@ -17,9 +17,9 @@ from console.auth.authenticator import Authenticator
 from console.auth.public_keys import fingerprint
 from console.config import ListenSettings, LoginSettings, SshSettings, TelnetsSettings
 from console.errors import ConfigurationError, ListenError
-from console.events import EventBus
 from console.interfaces import Admission, Principal
 from console.state import exposure, exposure_above
+from console.transports.drops import Drops
 from console.transports.strangers import Strangers
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Shared:
     authenticator: Authenticator
     strangers: Strangers
     admit: Admission
-    events: EventBus
+    drops: Drops
     login: LoginSettings
     banner: str
     keys: Path
@@ -153,7 +153,7 @@ class Door:
             read_offer=read_offer,
             admit=shared.admit,
             strangers=shared.strangers,
-            events=shared.events,
+            drops=shared.drops,
             grace_seconds=shared.login.grace_seconds,
             too_many=shared.too_many,
         )
@@ -174,7 +174,7 @@ class Door:
             authenticator=shared.authenticator,
             admit=shared.admit,
             strangers=shared.strangers,
-            events=shared.events,
+            drops=shared.drops,
             grace_seconds=shared.login.grace_seconds,
             tls=tls,
         )

@@ -65,6 +65,7 @@ from console.sessions.startup import (
     UserStartup,
     read_startup,
 )
+from console.transports.drops import Drops
 from console.transports.strangers import Strangers
 
 logger = logging.getLogger("console")
@@ -164,18 +165,18 @@ class Server:
             pending_output_characters=plan.evaluation.pending_output_characters,
             settings=plan.sessions,
         )
+        drops = Drops(self._events, source_of, loop.call_later)
         shared = Shared(
             authenticator=authenticator,
             strangers=Strangers(
-                events=self._events,
+                drops=drops,
                 source_of=source_of,
                 most=plan.login.connections,
                 most_per_source=plan.login.connections_per_source,
                 is_welcome=authenticator.is_welcome,
-                later=loop.call_later,
             ),
             admit=manager.admit,
-            events=self._events,
+            drops=drops,
             login=plan.login,
             banner=self._banner(),
             keys=plan.keys,

@@ -20,6 +20,7 @@ from console import limits
 from console.events import ConnectionDropped, EventBus
 from console.interfaces import Peer, Principal, Size, TerminalKind
 from console.transports import telnet, telnet_codec
+from console.transports.drops import Drops
 from console.transports.strangers import Strangers
 from console.transports.telnet_listener import TelnetListener
 
@@ -233,20 +234,20 @@ async def a_site(host="127.0.0.1", **overrides):
         (host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET
     )
     site.address = sock.getsockname()[:2]
+    drops = Drops(bus, lambda peer: peer.host, no_later)
     site.server = TelnetListener(
         transport="telnet",
         banner="demo 1.0",
         authenticator=Authenticator(overrides.get("authenticate", site.authenticate)),
         admit=overrides.get("admit", site.admit),
         strangers=Strangers(
-            events=bus,
+            drops=drops,
             source_of=lambda peer: peer.host,
             most=overrides.get("strangers", 64),
             most_per_source=16,
             is_welcome=lambda _: False,
-            later=no_later,
         ),
-        events=bus,
+        drops=drops,
         grace_seconds=overrides.get("grace_seconds", 30.0),
     )
     await site.server.listen(sock, 100)
@@ -779,7 +780,7 @@ def test_the_oldest_stranger_makes_room():
         await boss.expect("<foo\n>")
         await clients[-1].login()
         await until(lambda: len(site.sessions) == 2)
-        assert site.drops == ["more than 3 connections before login in all"]  # told of once
+        assert site.drops == ["more than 3 connections before login in all"] * 2
 
     run(scenario, strangers=3)
 

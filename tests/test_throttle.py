@@ -17,6 +17,7 @@ from console.auth.turns import Turns
 from console.config import LoginSettings
 from console.events import ConnectionDropped, EventBus
 from console.interfaces import Peer
+from console.transports.drops import SUMMARY_SECONDS, TOLD_EACH, Drops
 from console.transports.strangers import Strangers
 
 HERE = Peer("192.0.2.1", 4711)
@@ -230,6 +231,36 @@ def test_who_leaves_leaves_the_pause_behind():
     asyncio.run(main())
 
 
+def test_who_leaves_while_waiting_is_forgotten():
+    """Thousands who come and go while a source serves its delay leave nothing to remember."""
+
+    async def main():
+        turns = Turns()
+
+        async def wait():
+            async with turns.of("here"):
+                await asyncio.Event().wait()
+
+        async with turns.of("here") as turn:
+            for _ in range(100):
+                task = asyncio.create_task(wait())
+                await asyncio.sleep(0)
+                task.cancel()
+                await asyncio.wait([task])
+            assert turn.waiting == []
+            # The last to come is next, also if it leaves at the moment in which its turn comes.
+            tasks = [asyncio.create_task(wait()) for _ in range(2)]
+            await asyncio.sleep(0)
+        tasks[1].cancel()
+        await asyncio.wait([tasks[1]])
+        assert turn.busy
+        tasks[0].cancel()
+        await asyncio.wait([tasks[0]])
+        assert not turn.busy
+
+    asyncio.run(main())
+
+
 def test_another_source_does_not_wait():
     """While one source serves its delay, another one has its turn."""
 
@@ -278,13 +309,13 @@ def crowd():
     events = []
     bus = EventBus()
     bus.subscribe(events.append)
+    drops = Drops(bus, source_of, lambda _, call: strangers_later.append(call))
     strangers = Strangers(
-        events=bus,
+        drops=drops,
         source_of=source_of,
         most=6,
         most_per_source=3,
         is_welcome=lambda peer: peer.host == "192.0.2.99",
-        later=lambda _, call: strangers_later.append(call),
     )
     strangers_later.clear()
 
@@ -304,38 +335,10 @@ def test_the_oldest_of_a_source_makes_room(crowd):
     assert [one.aborted for one in mine] == [True, True, False, False, False]
     assert not other.aborted
     assert len(strangers) == 4
-    assert events == [
-        ConnectionDropped(
-            transport="ssh", peer="192.0.2.1:5", reason="more than 3 connections before login"
-        )
-    ]
-
-
-def test_a_flood_is_told_of_by_a_number(crowd):
-    """Of one source the first connection that is ended is told of, and later on how many more."""
-    _, come, events = crowd
-    for _ in range(1003):
-        come("192.0.2.1")
-    assert len(events) == 1
-    (summary,) = strangers_later
-    strangers_later.clear()
-    summary()
-    assert events[1].reason == "999 more connections of 192.0.2.1 ended before login, in 60 s"
-    come("192.0.2.1")
-    assert len(events) == 3  # and so on, from the beginning
-
-
-def test_a_flood_from_everywhere_is_told_of_in_few_lines(crowd):
-    """Thousands of sources are not remembered one by one, and not told of one by one."""
-    strangers, come, events = crowd
-    for number in range(5000):
-        come(f"10.0.{number // 256}.{number % 256}")
-    assert len(strangers) == 6
-    assert len(events) <= 257
-    for summary in strangers_later:
-        summary()
-    assert strangers._more == {}
-    assert "more connections ended before login" in events[-1].reason
+    told = ConnectionDropped(
+        transport="ssh", peer="192.0.2.1:5", reason="more than 3 connections before login"
+    )
+    assert events == [told, told]
 
 
 def test_the_crowded_source_makes_room(crowd):
@@ -375,3 +378,55 @@ def test_who_has_logged_in_is_not_counted(crowd):
         strangers.remove(one)
     assert len(strangers) == 0
     assert events == []
+
+
+# ---- what is told of those that are ended
+
+
+@pytest.fixture
+def telling():
+    """Make what tells of ended connections: a function, the events, and what waits for its time."""
+    events, waiting = [], []
+    bus = EventBus()
+    bus.subscribe(events.append)
+    drops = Drops(bus, source_of, lambda seconds, call: waiting.append((seconds, call)))
+
+    def tell(host, times):
+        for _ in range(times):
+            drops.tell("ssh", Peer(host, 5), "an HTTP request, not SSH")
+
+    return tell, events, waiting
+
+
+def test_a_flood_is_told_of_by_a_number(telling):
+    """Of one source a few ended connections are told of, and a minute later how many more."""
+    tell, events, waiting = telling
+    tell("192.0.2.1", TOLD_EACH + 993)
+    assert len(events) == TOLD_EACH
+    ((seconds, summary),) = waiting
+    assert seconds == SUMMARY_SECONDS
+    waiting.clear()
+    summary()
+    assert events[-1].reason == "993 more connections of 192.0.2.1 ended, in 60 s"
+    tell("192.0.2.1", 1)  # and so on, from the beginning
+    assert len(events) == TOLD_EACH + 2
+
+
+def test_few_are_told_of_without_a_number(telling):
+    """Where there were no more, nothing is told at the end of the minute."""
+    tell, events, waiting = telling
+    tell("192.0.2.1", TOLD_EACH)
+    waiting[0][1]()
+    assert len(events) == TOLD_EACH
+
+
+def test_a_flood_from_everywhere_is_told_of_in_few_lines(telling):
+    """Thousands of sources are neither remembered nor told of one by one."""
+    tell, events, waiting = telling
+    for number in range(5000):
+        tell(f"10.0.{number // 256}.{number % 256}", 1)
+    assert len(events) == len(waiting) - 1 + TOLD_EACH == 256 + TOLD_EACH
+    for _, summary in waiting:
+        summary()
+    (number,) = [event.reason for event in events if "more connections" in event.reason]
+    assert number == f"{5000 - 256 - TOLD_EACH} more connections of other sources ended, in 60 s"

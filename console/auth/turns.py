@@ -31,7 +31,9 @@ class Turn:
             try:
                 await mine
             except asyncio.CancelledError:
-                if mine.done() and not mine.cancelled():  # it had just become ours
+                if mine in self.waiting:
+                    self.waiting.remove(mine)
+                elif not mine.cancelled():  # it had just become ours
                     self.give()
                 raise
         self.busy = True

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import socket
 import weakref
@@ -20,7 +21,6 @@ from asyncssh.logging import SSHLogger
 from asyncssh.packet import String
 
 from console._version import __version__
-from console.events import ConnectionDropped, EventBus
 from console.interfaces import (
     Admission,
     OfferedKey,
@@ -34,6 +34,7 @@ from console.limits import (
     UNAUTHENTICATED_BYTES,
 )
 from console.text import escape_line
+from console.transports.drops import Drops
 from console.transports.peers import (
     may_become_wrong,
     peer_of,
@@ -59,9 +60,9 @@ CIPHERS = (
 )
 MACS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com")
 
-_KEEPALIVE_SECONDS = 60.0
-CODE_PROMPT = "Code (Enter if you have none): "
+CODE_PROMPT: Final = "Code (Enter if you have none): "
 
+_KEEPALIVE_SECONDS = 60.0
 
 _GUESSES_ENDED = "too many tries"
 
@@ -112,7 +113,7 @@ class SshListener:
         read_offer: Parses what a client offers as its public key.
         admit: Called with each principal and terminal.
         strangers: Where connections are counted before login.
-        events: Where `ConnectionDropped` is published.
+        drops: Who tells of connections that were ended.
         grace_seconds: From connection to login.
         too_many: Tells why a user may not have one more connection than so many, of so many in
             all; empty if they may.
@@ -125,7 +126,7 @@ class SshListener:
         read_offer: ReadOffer,
         admit: Admission,
         strangers: Strangers,
-        events: EventBus,
+        drops: Drops,
         grace_seconds: float,
         too_many: Callable[[Principal, Sequence[Principal]], str],
     ) -> None:
@@ -134,7 +135,7 @@ class SshListener:
         self.read_offer = read_offer
         self.admit = admit
         self.strangers = strangers
-        self.events = events
+        self.drops = drops
         self.grace_seconds = grace_seconds
         self.connections: set[Connection] = set()
         self._options: asyncssh.SSHServerConnectionOptions | None = None
@@ -185,9 +186,9 @@ class SshListener:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), seconds)
 
-    def drop(self, peer: str, reason: str) -> None:
+    def drop(self, peer: Peer, reason: str) -> None:
         """Tell that a connection is ended for breaking a rule."""
-        self.events.publish(ConnectionDropped(transport="ssh", peer=peer, reason=reason))
+        self.drops.tell("ssh", peer, reason)
 
     def lost(self, connection: Connection) -> None:
         """Forget a connection that has ended."""
@@ -290,7 +291,7 @@ class Connection(asyncssh.SSHServerConnection):
 
     def drop(self, reason: str) -> None:
         """End the connection for breaking a rule."""
-        self._listener.drop(str(self.peer), reason)
+        self._listener.drop(self.peer, reason)
         self.abort()
 
     async def validate_public_key(
@@ -349,7 +350,7 @@ class _Login(asyncssh.SSHServer):
         if self.principal is None:
             if isinstance(exc, asyncssh.ConnectionLost) and "timeout" in str(exc):
                 self._listener.drop(
-                    str(self._peer), f"no login within {self._listener.grace_seconds:g} seconds"
+                    self._peer, f"no login within {self._listener.grace_seconds:g} seconds"
                 )
             if self._key_refusal is not None and not self._tries:
                 user, reason = self._key_refusal
@@ -467,7 +468,7 @@ class _Login(asyncssh.SSHServer):
         if self._connection is None:
             return
         if reason is not None:
-            self._listener.drop(str(self._peer), reason)
+            self._listener.drop(self._peer, reason)
         self._connection.disconnect(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, words)
 
     def auth_completed(self) -> None:
@@ -544,7 +545,7 @@ class _Login(asyncssh.SSHServer):
         terminal = SshTerminal(
             principal,
             self._listener.admit,
-            self._listener.events,
+            functools.partial(self._listener.drop, self._peer),
             self._connection,
             self._begin_to_idle,
         )

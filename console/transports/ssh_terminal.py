@@ -12,7 +12,6 @@ from typing import Any
 
 import asyncssh
 
-from console.events import ConnectionDropped, EventBus
 from console.interfaces import Admission, Principal, Size, TerminalKind, TerminalReceiver
 from console.limits import TERMINAL_BUFFER_BYTES
 from console.text import escape_line
@@ -41,7 +40,7 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
         self,
         principal: Principal,
         admit: Admission,
-        events: EventBus,
+        drop: Callable[[str], None],
         connection: asyncssh.SSHServerConnection,
         on_closed: Callable[[], None],
     ) -> None:
@@ -49,7 +48,7 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
         self._connection = connection
         self._on_closed = on_closed
         self._admit = admit
-        self._events = events
+        self._drop = drop
         self._channel: asyncssh.SSHServerChannel[bytes] | None = None
         self._receiver: TerminalReceiver | None = None
         self._attached = False
@@ -101,13 +100,7 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
             else:
                 channel.write(data)
         if channel.get_write_buffer_size() > TERMINAL_BUFFER_BYTES:
-            self._events.publish(
-                ConnectionDropped(
-                    transport="ssh",
-                    peer=self._principal.peer,
-                    reason="does not read its output",
-                )
-            )
+            self._drop("does not read its output")
             self.abort()
 
     def pause_reading(self) -> None:

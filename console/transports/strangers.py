@@ -4,24 +4,15 @@ One list for all listeners of a console. When there are too many, one that is th
 rather than the one that comes: a flood would else keep everybody out (sshd's MaxStartups, at 100).
 It is the oldest of the source that has most, so that a flood from one place ends its own; where
 sources have as many, one from where somebody has come in before is spared.
-
-A flood is told of once for each source, and then by a number each minute: it is no way to fill the
-log.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Protocol
 
-from console.events import ConnectionDropped, EventBus
 from console.interfaces import Peer
-
-SUMMARY_SECONDS: Final = 60.0
-"""How long the connections of a source are counted before their number is told."""
-
-_SOURCES_TOLD = 256
-"""Sources that are told of one by one; those beyond share one number."""
+from console.transports.drops import Drops
 
 
 class Stranger(Protocol):
@@ -35,28 +26,24 @@ class Strangers:
     """The connections before login. Lives on the console's loop.
 
     Args:
-        events: Where `ConnectionDropped` is published.
+        drops: Who tells of those that have to go.
         source_of: Names what the limit per source counts by.
         most: Connections in all.
         most_per_source: Connections of one source.
         is_welcome: Whether somebody has come in from there before.
-        later: Calls something after so many seconds: the loop's ``call_later``.
     """
 
     def __init__(
         self,
         *,
-        events: EventBus,
+        drops: Drops,
         source_of: Callable[[Peer], str],
         most: int,
         most_per_source: int,
         is_welcome: Callable[[Peer], bool],
-        later: Callable[[float, Callable[[], None]], object],
     ) -> None:
-        self._events = events
+        self._drops = drops
         self._is_welcome = is_welcome
-        self._later = later
-        self._more: dict[str, int] = {}
         self._source_of = source_of
         self._most = most
         self._most_per_source = most_per_source
@@ -97,25 +84,5 @@ class Strangers:
     def _end_oldest(self, source: str, reason: str) -> None:
         oldest, (transport, peer) = next(iter(self._sources[source].items()))
         self.remove(oldest)
-        self._tell(source, transport, peer, reason)
+        self._drops.tell(transport, peer, reason)
         oldest.abort()
-
-    def _tell(self, source: str, transport: str, peer: Peer, reason: str) -> None:
-        if source not in self._more and len(self._more) >= _SOURCES_TOLD:
-            source = ""
-        if source in self._more:
-            self._more[source] += 1
-            return
-
-        def tell_more() -> None:
-            more = self._more.pop(source)
-            if more:
-                whose = f"{more} more connections {f'of {source} ' if source else ''}ended"
-                self._publish(transport, peer, f"{whose} before login, in {SUMMARY_SECONDS:g} s")
-
-        self._more[source] = 0
-        self._later(SUMMARY_SECONDS, tell_more)
-        self._publish(transport, peer, reason)
-
-    def _publish(self, transport: str, peer: Peer, reason: str) -> None:
-        self._events.publish(ConnectionDropped(transport=transport, peer=str(peer), reason=reason))

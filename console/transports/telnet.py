@@ -23,8 +23,8 @@ from collections.abc import Iterator
 from typing import Final, Protocol, cast
 
 from console import limits
-from console.events import ConnectionDropped, EventBus
 from console.interfaces import Admission, Peer, Principal, Size, TerminalKind, TerminalReceiver
+from console.transports.drops import Drops
 from console.transports.login import Attempt, Ended, LoginDialogue
 from console.transports.peers import may_become_wrong, peer_of, wrong_protocol
 from console.transports.strangers import Strangers
@@ -68,7 +68,7 @@ class Owner(Protocol):
     authenticator: Authenticator
     admit: Admission
     strangers: Strangers
-    events: EventBus
+    drops: Drops
     grace_seconds: float
 
     def connected(self, connection: TelnetConnection) -> None:
@@ -461,9 +461,7 @@ class TelnetConnection(asyncio.BufferedProtocol):
             self.abort()
 
     def _publish_drop(self, reason: str) -> None:
-        self._server.events.publish(
-            ConnectionDropped(transport=self._server.transport, peer=str(self.peer), reason=reason)
-        )
+        self._server.drops.tell(self._server.transport, self.peer, reason)
 
     def _send(self, text: str) -> None:
         self.write(text.encode("utf-8", "replace"))

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Final, cast
 
 from console import limits
-from console.events import ConnectionDropped, EventBus
 from console.interfaces import Admission
 from console.text import escape_line
+from console.transports.drops import Drops
 from console.transports.peers import peer_of
 from console.transports.strangers import Strangers
 from console.transports.telnet import Authenticator, TelnetConnection
@@ -30,7 +30,7 @@ class TelnetListener:
         authenticator: Who decides.
         admit: Called once for each login, with the principal and the connection.
         strangers: Where connections are counted before login.
-        events: Where `ConnectionDropped` is published.
+        drops: Who tells of connections that were ended.
         grace_seconds: From connection to login.
         tls: How to speak TLS; None for plain text.
     """
@@ -43,7 +43,7 @@ class TelnetListener:
         authenticator: Authenticator,
         admit: Admission,
         strangers: Strangers,
-        events: EventBus,
+        drops: Drops,
         grace_seconds: float,
         tls: ssl.SSLContext | None = None,
     ) -> None:
@@ -52,7 +52,7 @@ class TelnetListener:
         self.authenticator = authenticator
         self.admit = admit
         self.strangers = strangers
-        self.events = events
+        self.drops = drops
         self.grace_seconds = grace_seconds
         self._tls = tls
         # A dict, because it keeps the order of arrival.
@@ -212,13 +212,7 @@ class _Handshake(asyncio.Protocol):
         return False
 
     def _drop(self, reason: str) -> None:
-        self._listener.events.publish(
-            ConnectionDropped(
-                transport=self._listener.transport,
-                peer=str(peer_of(self._transport)),
-                reason=reason,
-            )
-        )
+        self._listener.drops.tell(self._listener.transport, peer_of(self._transport), reason)
         self.abort()
 
     def _count(self) -> None:
