@@ -6,6 +6,8 @@ import threading
 import pytest
 
 from clients import Session
+from console import Console
+from rawsession import Raw
 from servers import Host, wait_until
 
 # The ways in, and the kinds of service behind them. Each way and each kind occurs; all their
@@ -101,6 +103,40 @@ def login(connect):
         return connect(way, host, **options).login()
 
     return login
+
+
+@pytest.fixture
+def raw():
+    """Connect sockets that act as nc."""
+    opened = []
+
+    def connect(host):
+        opened.append(Raw(host.telnet_port))
+        return opened[-1]
+
+    yield connect
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Make consoles in this process; they are stopped after the test."""
+    made = []
+
+    def make(**options):
+        options = {
+            "credentials": {"boss": "sekrit"},
+            "keys": tmp_path / "keys",
+            "history": tmp_path / "history",
+            **options,
+        }
+        made.append(Console("made", **options))
+        return made[-1]
+
+    yield make
+    for console in made:
+        console.stop()
 
 
 @pytest.fixture(params=PLACES + LOOP_PLACES, ids="-".join)

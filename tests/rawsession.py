@@ -8,8 +8,12 @@ from servers import DEADLINE_SECONDS
 class Raw:
     """A line-by-line session, as nc has it, that is logged in."""
 
-    def __init__(self, port, user="boss", password="sekrit"):
-        self.socket = socket.create_connection(("127.0.0.1", port), DEADLINE_SECONDS)
+    def __init__(self, where, user="boss", password="sekrit"):
+        """Log in, at a port or by a socket that is connected."""
+        connected = isinstance(where, socket.socket)
+        self.socket = (
+            where if connected else socket.create_connection(("127.0.0.1", where), DEADLINE_SECONDS)
+        )
         self.received = b""
         self.wait_for(b"username: ")
         self.send(f"{user}\n")

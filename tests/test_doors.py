@@ -12,7 +12,6 @@ import pytest
 
 from clients import SSH_OPTIONS, need
 from console import (
-    Console,
     LoginSettings,
     MemoryCredentials,
     Role,
@@ -26,26 +25,6 @@ from console.transports.ssh import Connection
 from rawsession import Raw
 from rawssh import CHANNEL_REQUEST, Gone, RawSsh, boolean, string, uint32
 from servers import DEADLINE_SECONDS, clean_environment, make_key, wait_until
-
-
-@pytest.fixture
-def make(tmp_path):
-    """Make consoles in this process; they are stopped after the test."""
-    made = []
-
-    def make(**options):
-        options = {
-            "credentials": {"boss": "sekrit"},
-            "keys": tmp_path / "keys",
-            "history": tmp_path / "history",
-            **options,
-        }
-        made.append(Console("doors", **options))
-        return made[-1]
-
-    yield make
-    for console in made:
-        console.stop()
 
 
 @pytest.fixture
@@ -82,19 +61,6 @@ def connect_tls(port, certificate, **options):
     return context.wrap_socket(plain, server_hostname="localhost")
 
 
-class Wrapped(Raw):
-    """A line-by-line session on a socket that is already connected."""
-
-    def __init__(self, connected, user="boss", password="sekrit"):
-        self.socket = connected
-        self.received = b""
-        self.wait_for(b"username: ")
-        self.send(f"{user}\n")
-        self.wait_for(b"password: ")
-        self.send(f"{password}\n")
-        self.wait_for(b">>> ")
-
-
 # ---- TLS
 
 
@@ -116,7 +82,7 @@ def test_a_session_within_tls(tls):
     console, certificate = tls
     (listener,) = console.listeners
     assert listener.transport == "telnets"
-    with contextlib.closing(Wrapped(connect_tls(listener.port, certificate))) as session:
+    with contextlib.closing(Raw(connect_tls(listener.port, certificate))) as session:
         assert session.socket.version() == "TLSv1.3"
         assert session.run("foo").endswith("12\n")
         session.run("pretty(False)")
@@ -195,7 +161,7 @@ def test_silent_handshakes_are_strangers(make, private):
         for one in flood[:4]:
             with contextlib.suppress(ConnectionError):
                 assert one.recv(1) == b""
-        with contextlib.closing(Wrapped(connect_tls(port, certificate))) as session:
+        with contextlib.closing(Raw(connect_tls(port, certificate))) as session:
             assert session.run("1 + 1").endswith("2\n")
 
 
@@ -246,7 +212,7 @@ def test_a_unix_socket(make, private):
         with contextlib.closing(socket.socket(socket.AF_UNIX)) as plain:
             plain.settimeout(DEADLINE_SECONDS)
             plain.connect(str(path))
-            session = Wrapped(plain)
+            session = Raw(plain)
             assert session.run("foo").endswith("12\n")
     assert not path.exists()
 

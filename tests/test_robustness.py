@@ -13,44 +13,8 @@ import time
 import pytest
 
 from clients import run_once
-from console import Console
 from rawsession import Raw
 from servers import DEADLINE_SECONDS, wait_until
-
-
-@pytest.fixture
-def raw():
-    """Connect sockets that act as nc."""
-    opened = []
-
-    def connect(host):
-        opened.append(Raw(host.telnet_port))
-        return opened[-1]
-
-    yield connect
-    for one in opened:
-        one.close()
-
-
-@pytest.fixture
-def make(tmp_path):
-    """Make consoles in this process; they are stopped after the test."""
-    made = []
-
-    def make(**options):
-        options = {
-            "credentials": {"boss": "sekrit"},
-            "keys": tmp_path / "keys",
-            "history": tmp_path / "history",
-            **options,
-        }
-        made.append(Console("robust", **options))
-        return made[-1]
-
-    yield make
-    for console in made:
-        console.stop()
-
 
 # ---- peers
 

@@ -35,20 +35,6 @@ def session(request, get_host, login):
     return client
 
 
-@pytest.fixture
-def raw():
-    """Connect sockets that act as nc."""
-    opened = []
-
-    def connect(host):
-        opened.append(Raw(host.telnet_port))
-        return opened[-1]
-
-    yield connect
-    for one in opened:
-        one.close()
-
-
 # ---- modes
 
 
