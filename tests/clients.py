@@ -33,6 +33,9 @@ SSH_OPTIONS = (
 
 PROMPT = ">>>"
 
+# Reads of up to 64 KiB before a client looks at its screen again.
+READS = 8
+
 
 def need(program):
     """Skip the test without this program; fail it where the clients are required."""
@@ -155,8 +158,10 @@ class Client:
         return self._child.exitstatus
 
     def _read(self, seconds):
-        """Take what has arrived, waiting for the first byte."""
-        while not self.ended:
+        """Take what has arrived, waiting for the first byte; some of it, if it never ends."""
+        for _ in range(READS):
+            if self.ended:
+                return
             try:
                 data = self._child.read_nonblocking(65536, timeout=seconds)
             except pexpect.TIMEOUT:

@@ -11,11 +11,19 @@ import weakref
 
 import pytest
 
+from console.evaluation.interrupts import AsyncExceptionGuard
 from console.sessions.output import SessionOutput
 from servers import wait_until
 
 CHUNK = 64 * 1024
 LIMIT = 1024
+
+
+class Token:
+    """Stands for a statement."""
+
+    busy_since = None
+    given_up = False
 
 
 class Client:
@@ -180,6 +188,31 @@ def test_the_bound_holds_for_one_large_text():
         assert len(client.text) == 10 * CHUNK
 
     run(test, LIMIT)
+
+
+def test_an_interrupted_writer_leaves_it_whole():
+    """However often Ctrl-C ends whoever prints, what is printed next arrives, and is all."""
+
+    def flood(output):
+        while True:
+            output.write("flood\n")
+
+    async def test(client, output):
+        guard = AsyncExceptionGuard()
+        for number in range(60):
+            token = Token()
+            thread = threading.Thread(target=guard.run, args=(token, flood, output))
+            thread.start()
+            while thread.is_alive():
+                guard.interrupt(token)
+                await asyncio.sleep(0.001)
+            output.write(f"after {number}\n")
+            await output.drained()
+            assert client.text.endswith(f"after {number}\n")
+            assert output._size == 0
+            client.got.clear()
+
+    run(test)
 
 
 def count_of_dropped(text):

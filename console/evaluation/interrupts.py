@@ -29,8 +29,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Generator
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any, Final, Protocol
+
+from console.uninterrupted import is_uninterrupted, uninterrupted
 
 
 class ConsoleInterrupt(KeyboardInterrupt):
@@ -60,8 +62,27 @@ _DELICATE_MODULES: Final = frozenset(
 )
 """An exception out of nowhere in these leaves locks held, or is swallowed as unraisable."""
 
-_DELICATE_TRIES: Final = 3
-"""After so many vetoes we do raise: the statement may really be waiting in ``Event.wait``."""
+_LOCKING_NAMES: Final = frozenset(
+    {
+        "__enter__",
+        "__exit__",
+        "_acquireLock",
+        "_acquire_restore",
+        "_releaseLock",
+        "_release_save",
+        "acquire",
+        "release",
+    }
+)
+"""Their functions that take a lock, or give it back: out of them, the lock is held for ever."""
+
+_DELICATE_SECONDS: Final = 0.12
+"""After vetoes for so long we do raise: the statement may really be waiting in ``Event.wait``."""
+
+_LOOKS: Final = 8
+"""How often a thread is looked at, after vetoes, before the asker has to ask again."""
+
+_LOOK_SECONDS: Final = 0.0002
 
 _RESEND_SECONDS: Final = 0.25
 """An exception that was set is pending for that long before it is set again."""
@@ -113,9 +134,39 @@ class Guard(Protocol):
         """
 
 
-def _is_delicate(frame: FrameType) -> bool:
-    module = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-    return module in _DELICATE_MODULES
+class _Vetoes:
+    """Decides whether an interrupt may be raised in the frame that a thread was found in."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._blocked_in: FrameType | None = None
+
+    @uninterrupted
+    def clear(self) -> None:
+        """Forget what was seen: another statement, or the interrupt has been raised."""
+        self._since = self._blocked_in = None
+
+    @uninterrupted
+    def veto(self, frame: FrameType, *, wakes: bool) -> bool:
+        """Whether not to raise there.
+
+        Args:
+            frame: The innermost frame of the thread.
+            wakes: Whether the interrupt ends a blocked call, so that it takes no lock any more.
+        """
+        if is_uninterrupted(frame.f_code):
+            return True
+        module = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if module not in _DELICATE_MODULES:
+            return False
+        locking = frame.f_code.co_name in _LOCKING_NAMES
+        # A thread found in the very same call for so long is blocked there: it has no lock yet.
+        if self._since is None or (locking and self._blocked_in is not frame):
+            self._since = time.monotonic()
+            self._blocked_in = frame
+        if locking and not wakes:
+            return True
+        return time.monotonic() - self._since < _DELICATE_SECONDS
 
 
 def is_stray(error: BaseException | None) -> bool:
@@ -132,7 +183,7 @@ class SignalGuard:
     def __init__(self) -> None:
         self._current: object | None = None
         self._requested: object | None = None
-        self._vetoes = 0
+        self._vetoes = _Vetoes()
         self._previous: Any = None
         self._users = 0
 
@@ -148,6 +199,7 @@ class SignalGuard:
         if self._users == 0 and signal.getsignal(SIGNAL) == self._handle:
             signal.signal(SIGNAL, self._previous or signal.SIG_DFL)
 
+    @uninterrupted
     def run(self, token: object, function: Callable[..., Any], *arguments: Any) -> Step:
         """Call a function. See `Guard.run`."""
         step = Step()
@@ -159,20 +211,20 @@ class SignalGuard:
         finally:
             self._current = None
             self._requested = None
+            self._vetoes.clear()
         return step
 
     def interrupt(self, token: object) -> bool:
         """Send the signal. See `Guard.interrupt`."""
         if self._current is not token:
             return False
-        if self._requested is not token:
-            self._vetoes = 0
-            self._requested = token
+        self._requested = token
         main = threading.main_thread().ident
         if main is not None:
             signal.pthread_kill(main, SIGNAL)
         return True
 
+    @uninterrupted
     def _handle(self, number: int, frame: FrameType | None) -> None:
         token = self._current
         if token is None or token is not self._requested:
@@ -180,20 +232,11 @@ class SignalGuard:
             if callable(self._previous):
                 self._previous(number, frame)
             return
-        if self._vetoed(frame):
+        if frame is not None and self._vetoes.veto(frame, wakes=True):
             return
         self._requested = None
+        self._vetoes.clear()
         raise ConsoleInterrupt
-
-    def _vetoed(self, frame: FrameType | None) -> bool:
-        if frame is None:
-            return False
-        if frame.f_code in _OWN_CODE:
-            return True
-        if _is_delicate(frame) and self._vetoes < _DELICATE_TRIES:
-            self._vetoes += 1
-            return True
-        return False
 
 
 main_guard: Final = SignalGuard()
@@ -208,7 +251,7 @@ class AsyncExceptionGuard:
         self._current: object | None = None
         self._thread = 0
         self._sent_at: float | None = None
-        self._vetoes = 0
+        self._vetoes = _Vetoes()
 
     def run(self, token: object, function: Callable[..., Any], *arguments: Any) -> Step:
         """Call a function. See `Guard.run`."""
@@ -231,7 +274,7 @@ class AsyncExceptionGuard:
                 with self._lock:
                     # Nobody sends any more.
                     sent, self._sent_at = self._sent_at, None
-                    self._vetoes = 0
+                    self._vetoes.clear()
                 if sent is not None:
                     _absorb(self._thread)
                 break
@@ -245,20 +288,31 @@ class AsyncExceptionGuard:
         return step
 
     def interrupt(self, token: object) -> bool:
-        """Set the exception. See `Guard.interrupt`."""
-        with self._lock:
-            if self._current is not token:
-                return False
-            # We hold the interpreter, so that the thread is stopped where this says.
-            frame = sys._current_frames().get(self._thread)  # noqa: SLF001 - documented
-            if frame is not None and _is_delicate(frame) and self._vetoes < _DELICATE_TRIES:
-                self._vetoes += 1
-                return True
-            now = time.monotonic()
-            if self._sent_at is None or now - self._sent_at >= _RESEND_SECONDS:
-                self._sent_at = now
-                _set_exception(self._thread, ConsoleInterrupt)
-            return True
+        """Set the exception. See `Guard.interrupt`.
+
+        Takes up to some 2 ms: a thread that prints all the time is mostly in code of ours.
+        """
+        for _ in range(_LOOKS):
+            with self._lock:
+                if self._current is not token:
+                    return False
+                if self._send():
+                    return True
+            time.sleep(_LOOK_SECONDS)
+        return True
+
+    def _send(self) -> bool:
+        """Set the exception, unless there is a veto."""
+        # We hold the interpreter, so that the thread is stopped where this says. Out of a call that
+        # blocks the exception is raised when that has ended, for a lock's: when it has been taken.
+        frame = sys._current_frames().get(self._thread)  # noqa: SLF001 - documented
+        if frame is not None and self._vetoes.veto(frame, wakes=False):
+            return False
+        now = time.monotonic()
+        if self._sent_at is None or now - self._sent_at >= _RESEND_SECONDS:
+            self._sent_at = now
+            _set_exception(self._thread, ConsoleInterrupt)
+        return True
 
 
 def _absorb(thread: int) -> None:
@@ -291,10 +345,12 @@ class GuardedCoroutine(collections.abc.Coroutine[Any, Any, Step]):
         self._guard = guard
         self._token = token
 
+    @uninterrupted
     def send(self, value: Any) -> Any:
         """Run the next step."""
         return self._drive(self._coroutine.send, value)
 
+    @uninterrupted
     def throw(self, kind: Any, value: Any = None, traceback: Any = None) -> Any:
         """Run the next step with an exception; this is how a task is cancelled."""
         error = kind if value is None else value
@@ -346,6 +402,7 @@ class GuardedCoroutine(collections.abc.Coroutine[Any, Any, Step]):
         """The user's code."""
         return self._coroutine.cr_code  # type: ignore[attr-defined]
 
+    @uninterrupted
     def _drive(self, method: Callable[[Any], Any], argument: Any) -> Any:
         while True:
             self._token.busy_since = time.monotonic()
@@ -370,20 +427,6 @@ class GuardedCoroutine(collections.abc.Coroutine[Any, Any, Step]):
             failed.error = error
             raise StopIteration(failed)
 
+    @uninterrupted
     def _is_suspended(self) -> bool:
         return self.cr_frame is not None and not self.cr_running
-
-
-_OWN_CODE: Final[frozenset[CodeType]] = frozenset(
-    function.__code__
-    for function in (
-        SignalGuard.run,
-        SignalGuard._handle,  # noqa: SLF001 - ours
-        SignalGuard._vetoed,  # noqa: SLF001 - ours
-        _is_delicate,
-        GuardedCoroutine.send,
-        GuardedCoroutine.throw,
-        GuardedCoroutine._drive,  # noqa: SLF001 - ours
-        GuardedCoroutine._is_suspended,  # noqa: SLF001 - ours
-    )
-)

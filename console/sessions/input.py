@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
-import threading
 from collections import deque
 from collections.abc import Callable
 
 from console.interfaces import Terminal
 from console.line_discipline import EndOfFile, Line, LineDiscipline
+from console.uninterrupted import Latch
 
 _WAIT_SECONDS = 0.05
 
@@ -39,7 +39,7 @@ class _Request:
         self.secret = secret
         self.answer: str | None = None
         self.dropped = False
-        self.answered = threading.Event()
+        self.answered = Latch()
 
 
 class SessionInput:
@@ -132,7 +132,7 @@ class SessionInput:
             self._show()
         for request in self._requests:
             request.dropped = True
-            request.answered.set()
+            request.answered.open()
         self._requests.clear()
 
     def close(self) -> None:
@@ -143,7 +143,7 @@ class SessionInput:
         self._echo = _nowhere
         self._terminal = None
         for request in self._requests:
-            request.answered.set()
+            request.answered.open()
         self._requests.clear()
 
     def _begin(self, request: _Request) -> None:
@@ -169,7 +169,7 @@ class SessionInput:
             else:
                 continue
             self._requests.popleft()
-            request.answered.set()
+            request.answered.open()
         return self._discipline.take_pending()
 
     def _answer_from_pipe(self) -> str:
@@ -184,7 +184,7 @@ class SessionInput:
             end = end or len(data)
             request = self._requests.popleft()
             request.answer, data = data[:end], data[end:]
-            request.answered.set()
+            request.answered.open()
         return data
 
     def _show(self) -> None:

@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable
 
 from console.limits import PENDING_OUTPUT_CHARACTERS
+from console.uninterrupted import Latch, uninterrupted
 
 _CHUNK_CHARACTERS = 64 * 1024
 """Handed on in one turn of the loop, so that one flood leaves turns to other sessions."""
@@ -48,8 +49,10 @@ class SessionOutput:
         self._thread = threading.get_ident()
         self._deliver = deliver
         self._limit = limit_characters
-        # Re-entrant: a finaliser that prints may run while this thread holds it.
-        self._changed = threading.Condition(threading.RLock())
+        # Re-entrant: a finaliser that prints may run while this thread holds it. No Condition: see
+        # `console.uninterrupted`.
+        self._lock = threading.RLock()
+        self._waiting: deque[Latch] = deque()
         self._pending: deque[tuple[bool, str]] = deque()
         self._size = 0
         self._dropped = 0
@@ -67,25 +70,52 @@ class SessionOutput:
         )
 
     def _put(self, text: str, error: bool) -> bool:
-        with self._changed:
-            while self._size >= self._limit and not self._closed:
-                if self._may_not_wait():
-                    self._dropped += len(text)
-                    return True
-                self._changed.wait(_WAIT_SECONDS)
+        while (taken := self._take_in(text, error)) is None:
+            self._wait_for_room()
+        return taken
+
+    @uninterrupted
+    def _take_in(self, text: str, error: bool) -> bool | None:
+        """Take text if there is room, or if nobody may wait for it. None: wait."""
+        with self._lock:
             if self._closed:
                 return False
+            if self._size >= self._limit:
+                if not self._may_not_wait():
+                    return None
+                self._dropped += len(text)
+                return True
             if self._dropped:
                 self._note_dropped()
             self._pending.append((error, text))
             self._size += len(text)
-            wake = not self._scheduled and not self._paused
-            self._scheduled = self._scheduled or wake
-        if wake:
+            if self._scheduled or self._paused:
+                return True
+            self._scheduled = True
+        try:
+            self._loop.call_soon_threadsafe(self._flush)
+        except RuntimeError:
             # The loop is closed only after every session; a thread may still print in between.
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._flush)
+            pass
+        except BaseException:  # interrupted, perhaps before it was scheduled
+            self._scheduled = False
+            raise
         return True
+
+    def _wait_for_room(self) -> None:
+        # Made for each wait: an interrupt may come at any point of it.
+        room = Latch()
+        self._waiting.append(room)
+        try:
+            room.wait(_WAIT_SECONDS)
+        finally:
+            with contextlib.suppress(ValueError):
+                self._waiting.remove(room)
+
+    def _let_writers_go(self) -> None:
+        while self._waiting:
+            with contextlib.suppress(IndexError):  # it has just stopped waiting
+                self._waiting.popleft().open()
 
     def pause(self) -> None:
         """Hand nothing on until `resume`: the client does not read."""
@@ -106,13 +136,13 @@ class SessionOutput:
 
     def close(self) -> None:
         """Take no more text, drop what waits, release waiting writers. Can be called twice."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             # An exception kept by the host may hold this object: it must not hold the session.
             self._deliver = _nowhere
             self._pending.clear()
             self._size = self._dropped = 0
-            self._changed.notify_all()
+            self._let_writers_go()
         self._tell_drained()
 
     def _may_not_wait(self) -> bool:
@@ -121,6 +151,7 @@ class SessionOutput:
             threading.get_ident() == self._thread or asyncio._get_running_loop() is not None  # noqa: SLF001
         )
 
+    @uninterrupted
     def _note_dropped(self) -> None:
         note = f"\n[{self._dropped} characters of output dropped: the client was too slow]\n"
         self._dropped = 0
@@ -128,7 +159,7 @@ class SessionOutput:
         self._size += len(note)
 
     def _schedule(self) -> None:
-        with self._changed:
+        with self._lock:
             if self._scheduled or self._paused:
                 return
             self._scheduled = True
@@ -136,14 +167,14 @@ class SessionOutput:
 
     def _flush(self) -> None:
         """Hand on one chunk of one stream."""
-        with self._changed:
+        with self._lock:
             self._scheduled = False
             if self._paused or self._closed:
                 return
             if not self._pending and self._dropped:
                 self._note_dropped()
             error, text = self._take()
-            self._changed.notify_all()
+            self._let_writers_go()
         if text:
             self._deliver(text, error)
         if self._pending or self._dropped:
