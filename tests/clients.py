@@ -262,14 +262,20 @@ class Session(Client):
         """Type a compound statement: the first line, the body without its indentation."""
         self.expect_prompt()
         first, *body = lines
-        self.line(first)
+        self._enter(first)
         indentation = "" if self.fullscreen else "    "
         for line in body:
             self.expect_continuation()
-            self.line(indentation + line)
+            self._enter(indentation + line)
         self.expect_continuation()
         self.line()
         self.expect_prompt()
+
+    def _enter(self, line):
+        """Type a line, and Enter once it is seen: what stands there then is what comes of it."""
+        self.type(line)
+        self.wait_until(lambda: self.cursor_line.endswith(line), f"the echo of {line!r}")
+        self.type("\r")
 
     def expect_end(self, seconds=DEADLINE_SECONDS):
         """Wait until the client has ended by itself; return its exit status, None if killed."""

@@ -372,7 +372,7 @@ def test_ctrl_c_ends_a_statement(statement, screen_client):
     """One Ctrl-C gives the prompt back while a statement awaits, sleeps, waits or computes."""
     client = screen_client
     client.run("import asyncio, threading, time")
-    client.enter_block("def spin():", "while True: pass", "")
+    client.enter_block("def spin():", "while True: pass")
     client.run("def running(): print('it ' + 'runs')")
     client.expect_prompt()
     client.line(f"running(); {statement}")

@@ -103,10 +103,10 @@ def test_one_ctrl_c_gives_the_prompt_back(statement, session):
         "while True:",
         "try: time.sleep(0.001)" if session.fullscreen else "    try: time.sleep(0.001)",
         "except Exception: pass" if session.fullscreen else "    except Exception: pass",
-        "",
     )
     session.expect_prompt()
     session.type(statement)
+    session.wait_until(lambda: session.cursor_line == f">>> {statement}", "the echo")
     session.type("\r" if not statement.startswith("while") else "\r\r")
     session.wait_until(
         lambda: not session.cursor_line.startswith((">>>", "...")), "the statement to run"
@@ -199,12 +199,12 @@ def test_the_heartbeat_of_the_host_survives_statements(kind, get_host, login):
     client.run(IMPORTS)
     host.ask(lag=True)
     for statement in (
-        "time.sleep(0.5)",
-        "sum(range(3_000_000))",
+        "time.sleep(2)",
+        "sum(n for n in range(20_000_000))",
         "[x for x in range(300_000)] and 1",
     ):
         client.run(statement)
-    assert host.ask(lag=True) < 0.25
+    assert host.ask(lag=True) < 1
 
 
 # ---- output
@@ -226,7 +226,7 @@ def test_a_client_that_does_not_read_harms_nobody(host, raw, login):
     other = login("telnet", host)
     for _ in range(5):
         assert other.run("foo") == ["12"]
-    assert host.ask(lag=True) < 0.25
+    assert host.ask(lag=True) < 1
     assert host.statistics()["rss"] - before < 64 * 2**20
     silent.close()
     wait_until(
