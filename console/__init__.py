@@ -21,7 +21,8 @@ from console._version import __version__
 
 if TYPE_CHECKING:
     from console.application import Application, ShellFactory, current
-    from console.auth.store import FileCredentials, MemoryCredentials
+    from console.auth.memory import MemoryCredentials
+    from console.auth.store import FileCredentials
     from console.config import (
         EvaluationSettings,
         LoginSettings,
@@ -70,7 +71,7 @@ _HOMES = {
     "ListenError": "errors",
     "LoginSettings": "config",
     "Listener": "listening",
-    "MemoryCredentials": "auth.store",
+    "MemoryCredentials": "auth.memory",
     "Role": "interfaces",
     "Principal": "interfaces",
     "ShellFactory": "application",

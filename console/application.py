@@ -15,8 +15,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from console.auth.memory import MemoryCredentials
 from console.auth.passwords import hash_password
-from console.auth.store import MemoryCredentials
 from console.auth.users_file import check_user_name
 from console.config import (
     DEFAULT_HOST,

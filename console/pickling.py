@@ -33,7 +33,8 @@ from typing import Any, ClassVar
 
 import cloudpickle  # type: ignore[import-untyped]  # it has no types
 
-from console.auth.store import FileCredentials, MemoryCredentials
+from console.auth.memory import MemoryCredentials
+from console.auth.store import FileCredentials
 from console.interfaces import Role
 from console.namespace import SessionBuiltins
 from console.text import escape_line

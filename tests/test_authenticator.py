@@ -14,9 +14,10 @@ import weakref
 import pytest
 
 from console.auth.authenticator import Authenticator
+from console.auth.memory import MemoryCredentials
 from console.auth.passwords import hash_password
 from console.auth.public_keys import fingerprint
-from console.auth.store import FileCredentials, MemoryCredentials
+from console.auth.store import FileCredentials
 from console.auth.worker import WAITING_MOST
 from console.config import LoginSettings
 from console.errors import CredentialError

@@ -596,7 +596,7 @@ def test_kick_a_client_that_does_not_read(enter):
     admin, operator = enter("ada"), enter("oscar")
     number = re.findall(r"^(\d+) +oscar", admin.run("who()"), re.MULTILINE)[-1]
     operator.send("while True: print('x' * 10_000)\n\n")
-    waiting = re.compile(rf"^console-session-{number} .* in Condition.wait$", re.MULTILINE)
+    waiting = re.compile(rf"^console-session-{number} .* in Latch.wait$", re.MULTILINE)
     wait_until(lambda: waiting.search(admin.run("threads()")), "output that waits")
     admin.run(f"kick({number})")
     pattern = re.compile(rf"^{number} ", re.MULTILINE)

@@ -1,6 +1,6 @@
-"""Where users are kept: in a directory of files, or in memory.
+"""Where users are kept: in a directory of files (in memory: ``memory.py``).
 
-The directory holds
+It holds
 
 * ``users``: a line a user, ``name:hash:role``. A hash that is no argon2 hash lets no password in;
   ``*`` is what we write for a user with keys only. Without a role the user is an operator.
@@ -21,23 +21,18 @@ with a file is logged once for each change of it, by line number: a line may hol
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from console.auth.authorized_keys import (
-    clean_line,
-    parse_authorized_key,
-    read_authorities,
-    read_authorized_keys,
-    read_trusted,
-)
+from console.auth.authorized_keys import clean_line, parse_authorized_key, read_authorized_keys
+from console.auth.complaints import Complaints
+from console.auth.key_files import KEYS_DIRECTORY, KeyFiles
+from console.auth.memory import MemoryCredentials
 from console.auth.passwords import check_password, hash_password, is_usable_hash
-from console.auth.public_keys import WireError
-from console.auth.revocation import Revocations, parse_revocations
+from console.auth.revocation import Revocations
 from console.auth.second_factor import (
     FACTORS_DIRECTORY,
     Enrolment,
@@ -45,14 +40,7 @@ from console.auth.second_factor import (
     new_enrolment,
     require_library,
 )
-from console.auth.users_file import (
-    ROLES,
-    Users,
-    check_user_name,
-    parse_users,
-    remove_user,
-    replace_user,
-)
+from console.auth.users_file import Users, check_user_name, parse_users, remove_user, replace_user
 from console.errors import ConfigurationError, CredentialError, InvalidKey, UnknownUser
 from console.interfaces import AuthorizedKey, CredentialStore, OfferedKey, Role
 from console.state import (
@@ -63,20 +51,6 @@ from console.state import (
     read_with_status,
     write_atomically,
 )
-
-logger = logging.getLogger("console.auth")
-
-KEYS_DIRECTORY: Final = "authorized_keys"
-"""Within the keys directory: a file for each user, in OpenSSH's format."""
-
-AUTHORITIES_FILE: Final = "authorities"
-"""Within the keys directory: who may sign certificates for any user."""
-
-REVOKED_FILE: Final = "revoked_keys"
-"""Within the keys directory: what opens nothing any more."""
-
-REVOKED_BYTES: Final = 8 * 1024 * 1024
-"""A million serial numbers; read at each login by key."""
 
 LOCK_SECONDS: Final = 10.0
 """How long a change waits for another process to finish its own, which takes milliseconds."""
@@ -134,8 +108,8 @@ class FileCredentials:
             check_password(password)
         self._initial = dict(initial or {})
         self._initial_lock = threading.Lock()
-        self._told: dict[Path, object] = {}
-        self._revoked = (b"", Revocations())
+        self._complaints = Complaints()
+        self._keys = KeyFiles(self.directory, self._complaints)
         self._factors = SecondFactors(self.directory / FACTORS_DIRECTORY)
 
     def __repr__(self) -> str:
@@ -153,10 +127,7 @@ class FileCredentials:
         if name not in self._users_for_login().hashes:
             return ()
         # The user's own first: where both name an authority, the options are those of this line.
-        return (
-            *self._lines(self._keys_file(name), read_authorized_keys),
-            *self._lines(self.directory / AUTHORITIES_FILE, read_authorities),
-        )
+        return (*self._keys.of(name), *self._keys.authorities())
 
     def is_revoked(self, key: OfferedKey) -> str:
         """Return why a key or certificate opens nothing any more; empty if it is not revoked.
@@ -164,7 +135,7 @@ class FileCredentials:
         Never raises: as long as the file cannot be read, or is open to others, everything is
         revoked. A file that does not exist revokes nothing.
         """
-        revocations = self._revocations_for_login()
+        revocations = self._keys.known_revocations()
         return "all keys are refused" if revocations is None else revocations.problem(key)
 
     def role(self, name: str) -> Role:
@@ -203,7 +174,7 @@ class FileCredentials:
                 right = self._factors.use(name, code)
         except CredentialError as error:
             problems = [str(error)]
-        self._tell(path, problems)
+        self._complaints.tell(path, problems)
         return right
 
     # Administration
@@ -217,10 +188,10 @@ class FileCredentials:
         """
         self._write_initial()
         users = self._read_users()
-        self._tell(self._users_file, users.problems)
+        self._complaints.tell(self._users_file, users.problems)
         for name in users.hashes:
             self.authorized_keys(name)  # logs now what would be logged at the first login
-        self._revocations_for_login()
+        self._keys.known_revocations()
         names = self._factors.names()
         if names:
             require_library("users who have one could not log in")
@@ -228,7 +199,7 @@ class FileCredentials:
             try:
                 self._factors.check(name)
             except CredentialError as error:
-                self._tell(self._factors.path(name), [str(error)])
+                self._complaints.tell(self._factors.path(name), [str(error)])
 
     def users(self) -> list[str]:
         """Return the names of all users, in the file's order.
@@ -304,7 +275,7 @@ class FileCredentials:
         with self._changing():
             text = self._text_with(name)
             # In this order: keys left behind would let in whoever gets the name next.
-            self._keys_file(name).unlink(missing_ok=True)
+            self._keys.path(name).unlink(missing_ok=True)
             self._write_users(remove_user(text, name))
             # Last: without it the password alone would let in.
             self._factors.remove(name)
@@ -318,7 +289,7 @@ class FileCredentials:
         """
         self._write_initial()
         self._text_with(name)
-        return read_authorized_keys(self._keys_file(name))
+        return read_authorized_keys(self._keys.path(name))
 
     def revocations(self) -> Revocations:
         """Return which keys and certificates are revoked.
@@ -326,17 +297,7 @@ class FileCredentials:
         Raises:
             CredentialError: If the file cannot be read, or is open to others.
         """
-        path = self.directory / REVOKED_FILE
-        data = read_trusted(path, limit_bytes=REVOKED_BYTES)
-        # Compared as a whole: no rule about when a file has changed can miss a change.
-        known, revocations = self._revoked
-        if known != data:
-            try:
-                revocations = parse_revocations(data)
-            except WireError as error:
-                raise CredentialError(str(path), f"cannot be understood: {error}") from error
-            self._revoked = (data, revocations)
-        return revocations
+        return self._keys.revocations()
 
     def grant_key(self, name: str, line: str) -> str:
         """Let a user in by public key. A key that the user has already is not added again.
@@ -365,22 +326,7 @@ class FileCredentials:
         self._write_initial()
         with self._changing():
             self._text_with(name)
-            path = self._keys_file(name)
-            make_private_directory(path.parent)
-            present = read_authorized_keys(path, refused=lambda _error: None)
-            same = [other for other in present if other.blob == key.blob]
-            if any(other.options == key.options for other in same):
-                return key.fingerprint
-            if same:
-                # Added beside the other, the laxer of the two would count.
-                raise CredentialError(
-                    same[0].place,
-                    "has this key already, with other options; first remove it:"
-                    f" console key remove {name} {key.fingerprint}",
-                )
-            data = path.read_bytes() if path.exists() else b""
-            newline = b"\n" if data and not data.endswith(b"\n") else b""
-            write_atomically(path, data + newline + line.encode() + b"\n")
+            self._keys.add(name, key, line)
         return key.fingerprint
 
     def revoke_key(self, name: str, fingerprint: str) -> None:
@@ -398,19 +344,7 @@ class FileCredentials:
         self._write_initial()
         with self._changing():
             self._text_with(name)
-            path = self._keys_file(name)
-            present = read_authorized_keys(path, refused=lambda _error: None)
-            numbers = {
-                int(key.place.rpartition(":")[2])
-                for key in present
-                if key.fingerprint == fingerprint
-            }
-            if not numbers:
-                raise CredentialError(
-                    str(path), f"no key {fingerprint!r}; list them with: console key list {name}"
-                )
-            lines = enumerate(path.read_bytes().split(b"\n"), 1)
-            write_atomically(path, b"\n".join(line for at, line in lines if at not in numbers))
+            self._keys.take(name, fingerprint)
 
     def enrol(self, name: str, *, issuer: str = "console") -> Enrolment:
         """Make a second factor for a user. It is not in force until `activate` has seen a code.
@@ -460,26 +394,6 @@ class FileCredentials:
 
     # Inside
 
-    def _revocations_for_login(self) -> Revocations | None:
-        """Return what is revoked; None if that cannot be known, which has been logged."""
-        problems, found = list[str](), None
-        try:
-            found = self.revocations()
-        except CredentialError as error:
-            problems = [f"{error}; until then nobody gets in by key"]
-        self._tell(self.directory / REVOKED_FILE, problems)
-        return found
-
-    def _lines(self, path: Path, read: Callable[..., list[AuthorizedKey]]) -> list[AuthorizedKey]:
-        """Read a file of keys for a login: what is wrong with it is logged, and opens nothing."""
-        problems, keys = list[str](), list[AuthorizedKey]()
-        try:
-            keys = read(path, refused=lambda error: problems.append(str(error)))
-        except CredentialError as error:
-            problems = [str(error)]
-        self._tell(path, problems)
-        return keys
-
     def _names_with_factor(self) -> list[str] | None:
         """Return who has a second factor; None if nobody can know, which is then told."""
         names, problems = None, list[str]()
@@ -487,11 +401,8 @@ class FileCredentials:
             names = self._factors.names()
         except CredentialError as error:
             problems = [str(error)]
-        self._tell(self._factors.directory, problems)
+        self._complaints.tell(self._factors.directory, problems)
         return names
-
-    def _keys_file(self, name: str) -> Path:
-        return self.directory / KEYS_DIRECTORY / name
 
     def _set(self, name: str, password: str | None, *, role: Role | None, only_new: bool) -> None:
         check_user_name(name, str(self._users_file))
@@ -520,7 +431,7 @@ class FileCredentials:
             users = self._read_users()
         except CredentialError as error:
             users = Users(problems=[str(error)])
-        self._tell(self._users_file, users.problems)
+        self._complaints.tell(self._users_file, users.problems)
         return users
 
     def _read_users(self) -> Users:
@@ -582,119 +493,3 @@ class FileCredentials:
             raise CredentialError(
                 str(self.directory), f"cannot be written: {error.strerror or error}"
             ) from error
-
-    def _tell(self, path: Path, problems: list[str]) -> None:
-        """Log what is wrong with a file, once for each change of it."""
-        try:
-            status = path.stat()
-            version = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-        except OSError:
-            version = None
-        news = (version, tuple(problems)) if problems else None
-        if self._told.get(path) != news:
-            self._told[path] = news
-            for problem in problems:
-                logger.warning("%s", problem)
-
-
-class MemoryCredentials:
-    """Users in memory, for examples and tests. Safe to use from any thread.
-
-    Passwords are hashed at the first login, on the thread that asks, and forgotten then; all of
-    them at once, so that the time of a guess does not tell which users exist.
-
-    Args:
-        passwords: User and password in plain text.
-        keys: User and lines of ``authorized_keys``.
-        roles: User and role, or its word. Who is not named is an admin: whoever writes users into
-            the service's own code owns it.
-
-    Raises:
-        CredentialError: If a name, a password, a key or a role is refused.
-    """
-
-    def __init__(
-        self,
-        passwords: Mapping[str, str] | None = None,
-        keys: Mapping[str, Sequence[str]] | None = None,
-        roles: Mapping[str, Role | str] | None = None,
-    ) -> None:
-        self._lock = threading.Lock()
-        self._plain: dict[str, str] = {}
-        self._hashes: dict[str, str] = {}
-        self._keys: dict[str, tuple[AuthorizedKey, ...]] = {}
-        for name, password in (passwords or {}).items():
-            self.set_password(name, password)
-        for name, lines in (keys or {}).items():
-            check_user_name(name, "credentials")
-            parsed = (
-                parse_authorized_key(line, f"key {number} of {name}")
-                for number, line in enumerate(lines, 1)
-            )
-            self._keys[name] = tuple(key for key in parsed if key is not None)
-        self._roles: dict[str, Role] = {}
-        for name, role in (roles or {}).items():
-            check_user_name(name, "credentials")
-            self._roles[name] = _role(role, name)
-
-    def __repr__(self) -> str:
-        return f"MemoryCredentials(users={self.users()!r})"
-
-    def users(self) -> list[str]:
-        """Return the names of all users, sorted."""
-        with self._lock:
-            return sorted({*self._plain, *self._hashes, *self._keys})
-
-    def set_password(self, name: str, password: str) -> None:
-        """Give a user, new or not, this password from the next login on. Returns at once.
-
-        Raises:
-            InvalidUserName: If the name is refused.
-            CredentialError: If the password is refused.
-        """
-        check_user_name(name, "credentials")
-        check_password(password)
-        with self._lock:
-            self._hashes.pop(name, None)
-            self._plain[name] = password
-
-    def remove(self, name: str) -> None:
-        """Remove a user, keys included. Sessions that are open stay open.
-
-        Raises:
-            UnknownUser: If there is no such user.
-        """
-        if name not in self.users():
-            raise UnknownUser("credentials", name)
-        with self._lock:
-            for users in (self._plain, self._hashes, self._keys, self._roles):
-                users.pop(name, None)
-
-    def password_hash(self, name: str) -> str | None:
-        """Return the user's argon2 hash; None if no password lets this user in."""
-        while True:
-            with self._lock:
-                if not self._plain:
-                    return self._hashes.get(name)
-                waiting, password = next(iter(self._plain.items()))
-            # Without the lock, so that set_password() never waits for it.
-            phc = hash_password(password)
-            with self._lock:
-                if self._plain.get(waiting) == password:  # else it was changed meanwhile
-                    del self._plain[waiting]
-                    self._hashes[waiting] = phc
-
-    def authorized_keys(self, name: str) -> Sequence[AuthorizedKey]:
-        """Return the public keys that open exactly this user's account."""
-        return self._keys.get(name, ())
-
-    def role(self, name: str) -> Role:
-        """Return what a user may do."""
-        return self._roles.get(name, Role.ADMIN)
-
-
-def _role(value: Role | str, name: str) -> Role:
-    try:
-        return Role(value)
-    except ValueError:
-        raise CredentialError(f"role of {name}", f"is none of {ROLES}") from None

@@ -12,9 +12,10 @@ from pathlib import Path
 from console.application import DEFAULT_USER
 from console.auth.authorized_keys import read_authorities, read_authorized_keys
 from console.auth.host_key import load_host_keys
+from console.auth.key_files import AUTHORITIES_FILE, KEYS_DIRECTORY
 from console.auth.passwords import verify
 from console.auth.second_factor import FACTORS_DIRECTORY, SecondFactors, require_library
-from console.auth.store import AUTHORITIES_FILE, KEYS_DIRECTORY, FileCredentials
+from console.auth.store import FileCredentials
 from console.auth.users_file import parse_users
 from console.cli.configured import (
     default_password_remedy,
