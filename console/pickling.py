@@ -148,7 +148,9 @@ class StatePickler(cloudpickle.Pickler):  # type: ignore[misc]  # as above
             lines = linecache.cache.get(name, ())
             if len(lines) == 4:
                 self.sources[code.co_filename] = list(lines[2])
-        return self.dispatch_table[types.CodeType](code)
+        # Beside it, since cloudpickle leaves the name of the file out from 3.1.3 on.
+        make, arguments = self.dispatch_table[types.CodeType](code)
+        return _code, (code.co_filename, make, arguments)
 
     def _reduce_module(self, module: types.ModuleType) -> Any:
         if not is_importable(module):
@@ -161,6 +163,11 @@ class StatePickler(cloudpickle.Pickler):  # type: ignore[misc]  # as above
             if one.startswith(f"{name}.") and not one.endswith("__main__")
         ]
         return _import, (name, inner)
+
+
+def _code(file_name: str, make: Any, arguments: tuple[Any, ...]) -> types.CodeType:
+    code: types.CodeType = make(*arguments)
+    return code.replace(co_filename=file_name)
 
 
 def _reduce_cell(_pickler: StatePickler, cell: types.CellType) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -329,6 +330,42 @@ def test_delicate_code_is_not_interrupted_at_once():
 
 
 # ---- locks
+
+
+def test_a_callback_of_the_collector_is_not_interrupted(monkeypatch):
+    """The service's own code that the garbage collector calls in a statement runs to its end."""
+    begun, ended = [], []
+
+    def count(numbers):
+        return sum(1 for _ in numbers)
+
+    def callback(phase, info):
+        begun.append(phase)
+        count(range(500))
+        ended.append(phase)
+
+    def collect():
+        while True:
+            gc.collect(0)
+            count(range(1000))
+
+    unraisable = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+    guard = AsyncExceptionGuard()
+    gc.callbacks.append(callback)
+    try:
+        for _ in range(100):
+            token = Token()
+            thread = threading.Thread(target=guard.run, args=(token, collect))
+            thread.start()
+            while thread.is_alive():
+                guard.interrupt(token)
+                time.sleep(0)
+    finally:
+        gc.callbacks.remove(callback)
+    assert begun
+    assert begun == ended
+    assert unraisable == []
 
 
 def test_no_lock_is_left_behind():

@@ -1,6 +1,7 @@
 """Hundreds of sessions, however they end, leave the service as it was."""
 
 import asyncio
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import asyncssh
@@ -84,10 +85,10 @@ async def visit_shell(connection, ending):
     ) as process:
         await until(process, ">>> ")
         process.stdin.write("foo\r")
-        await until(process, "12")
+        # With the prompt that follows: what is read here is not seen again.
+        await until(process, "12", ">>> ")
         match ending:
             case "exit":
-                await until(process, ">>> ")
                 process.stdin.write("exit()\r")
                 await process.wait()
             case "reset":
@@ -102,12 +103,14 @@ async def visit_shell(connection, ending):
             connection.abort()
 
 
-async def until(process, text):
+async def until(process, *texts):
+    """Read until these have come, one behind the other."""
     seen = ""
-    while text not in seen:
-        part = await process.stdout.read(65536)
-        assert part, seen
-        seen += part
+    async with asyncio.timeout(60):
+        while not re.search(".*".join(map(re.escape, texts)), seen, re.DOTALL):
+            part = await process.stdout.read(65536)
+            assert part, seen
+            seen += part
 
 
 def visit_by_ssh_password(host, ending):

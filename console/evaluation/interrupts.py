@@ -24,12 +24,13 @@ from __future__ import annotations
 
 import collections.abc
 import ctypes
+import gc
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Generator
-from types import FrameType
+from types import FrameType, FunctionType, MethodType
 from typing import Any, Final, Protocol
 
 from console.uninterrupted import is_uninterrupted, uninterrupted
@@ -154,7 +155,7 @@ class _Vetoes:
             frame: The innermost frame of the thread.
             wakes: Whether the interrupt ends a blocked call, so that it takes no lock any more.
         """
-        if is_uninterrupted(frame.f_code):
+        if is_uninterrupted(frame.f_code) or _in_collection(frame):
             return True
         module = str(frame.f_globals.get("__name__", "")).partition(".")[0]
         if module not in _DELICATE_MODULES:
@@ -167,6 +168,27 @@ class _Vetoes:
         if locking and not wakes:
             return True
         return time.monotonic() - self._since < _DELICATE_SECONDS
+
+
+@uninterrupted
+def _in_collection(frame: FrameType) -> bool:
+    """Whether a callback of the garbage collector runs: the service's own, or a library's.
+
+    The collector runs it in whatever thread allocates, and reports what it raises as unraisable.
+    """
+    if not gc.callbacks:
+        return False
+    codes = set()
+    for callback in list(gc.callbacks):
+        function: object = callback.__func__ if type(callback) is MethodType else callback
+        if type(function) is FunctionType:
+            codes.add(function.__code__)
+    above: FrameType | None = frame
+    while above is not None:
+        if above.f_code in codes:
+            return True
+        above = above.f_back
+    return False
 
 
 def is_stray(error: BaseException | None) -> bool:
