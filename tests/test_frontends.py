@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import sys
 import weakref
 from dataclasses import replace
 
-import pyte
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,97 +19,18 @@ from console.frontends.choice import choose_frontend, frontend_name
 from console.frontends.fullscreen import FullscreenFrontend
 from console.frontends.line import LineFrontend
 from console.frontends.once import OnceFrontend
-from console.interfaces import Outcome, OutcomeKind, Preferences, Size, TerminalKind
-
-CAPABLE = TerminalKind("xterm-256color")
-DUMB = TerminalKind("dumb")
-NC = TerminalKind("", server_echo=False)
-PIPE = TerminalKind("", interactive=False, server_echo=False)
-
-
-class FakeTerminal:
-    """A terminal that keeps what is written, and a screen that shows it."""
-
-    def __init__(self, kind, command=None):
-        self.kind = kind
-        self.command = command
-        self.size = Size()
-        self.written = []
-        self.screen = pyte.Screen(self.size.columns, self.size.rows)
-        self._stream = pyte.ByteStream(self.screen)
-        self._changed = asyncio.Event()
-
-    def write(self, data, *, error=False):
-        self.written.append((data, error))
-        self._stream.feed(data)
-        self._changed.set()
-
-    @property
-    def output(self):
-        """All that was written, as text."""
-        return b"".join(data for data, _ in self.written).decode()
-
-    @property
-    def lines(self):
-        """The screen's lines, without blanks at their ends and empty lines at its end."""
-        return "\n".join(line.rstrip() for line in self.screen.display).rstrip().split("\n")
-
-    async def shows(self, condition):
-        """Wait until what is on the screen fulfils a condition."""
-        while not condition(self.lines):
-            self._changed.clear()
-            await self._changed.wait()
-
-
-class FakeHistory:
-    def __init__(self, *entries):
-        self.kept = list(entries)
-
-    def entries(self):
-        return self.kept
-
-    def append(self, entry):
-        self.kept.append(entry)
-
-    def is_secret(self, entry):
-        return entry.startswith(" ")
-
-
-class FakeHost:
-    """What a session lends to its frontend."""
-
-    def __init__(self, kind, *, command=None, history=(), namespace=None, commands=()):
-        self.terminal = FakeTerminal(kind, command)
-        self.history = FakeHistory(*history)
-        self.namespace = namespace or {}
-        self.preferences = Preferences()
-        self.commands = commands
-
-    def names(self):
-        return {"exit": sys.exit, "help": help}
-
-
-def run(test):
-    """Run a test on a loop, which has no tasks left at the end."""
-
-    async def main():
-        async with asyncio.timeout(60):
-            await test()
-        # prompt_toolkit's own redraws and timers end when they are next run.
-        for _ in range(1000):
-            if asyncio.all_tasks() == {asyncio.current_task()}:
-                return
-            await asyncio.sleep(0)
-        raise AssertionError(asyncio.all_tasks())
-
-    asyncio.run(main())
-
-
-async def turns(count=5):
-    """Let everything that is ready run."""
-    for _ in range(count):
-        await asyncio.sleep(0)
-
+from console.interfaces import Outcome, OutcomeKind, Size, TerminalKind
+from frontend_host import (
+    CAPABLE,
+    DUMB,
+    NC,
+    PIPE,
+    FakeHost,
+    editing,
+    editor_of,
+    run,
+    turns,
+)
 
 # ---- choosing
 
@@ -542,37 +461,53 @@ def last_line(text):
     return lambda lines: lines[-1] == text
 
 
-@contextlib.asynccontextmanager
-async def editing(**options):
-    """A full-screen frontend with a prompt up; yields the frontend, its terminal and the read."""
-    host = FakeHost(CAPABLE, **options)
-    frontend = FullscreenFrontend(host)
-    task = asyncio.ensure_future(frontend.read())
-    try:
-        await turns()
-        yield frontend, host.terminal, task
-    finally:
-        frontend.close()
-        await task
-        frontend.close()
-
-
 async def typed(frontend, terminal, text, shown=None):
     """Type text, and wait until the last line of the screen shows it."""
     frontend.feed(text)
     await terminal.shows(last_line(shown or f">>> {text}"))
 
 
-def test_the_first_prompt_is_literal():
+def test_a_prompt_is_literal_until_something_is_typed():
     """An idle session has its prompt as text, pastes are marked, and there is no editor yet."""
 
     async def test():
         async with editing() as (frontend, terminal, _):
-            assert terminal.output == "\x1b[?2004h>>> "
+            shown = terminal.output
+            assert shown.endswith("\x1b[?2004h\x1b[1m>>> \x1b[0m")
             assert frontend._editor is None
             frontend.resized()
-            assert terminal.output == "\x1b[?2004h>>> "
-        assert terminal.output == "\x1b[?2004h>>> \x1b[?2004l"
+            assert terminal.output == shown
+        assert terminal.output == f"{shown}\x1b[?2004l"
+
+    run(test)
+
+
+def test_the_next_prompt_is_literal():
+    """After a statement the prompt is text again, and the editor that is there waits for a key."""
+
+    async def test():
+        async with editing() as (frontend, terminal, task):
+            frontend.feed("1\r")
+            assert await task == "1"
+            before = len(terminal.output)
+            reading = asyncio.ensure_future(frontend.read())
+            await turns()
+            assert not frontend._editor.is_reading
+            assert terminal.output[before:].endswith("\x1b[?2004h\x1b[1m>>> \x1b[0m")
+            frontend.feed("2\r")
+            assert await reading == "2"
+
+    run(test)
+
+
+def test_enter_alone():
+    """Enter at an empty prompt begins another one, and needs no editor."""
+
+    async def test():
+        async with editing() as (frontend, terminal, _):
+            frontend.feed("\r")
+            await terminal.shows(lambda lines: [*filter(str.strip, lines)] == [">>>", ">>>"])
+            assert frontend._editor is None
 
     run(test)
 
@@ -962,7 +897,7 @@ def test_editors_share_what_knows_no_session():
         async with editing() as (one, terminal_of_one, _), editing() as (two, terminal_of_two, _):
             await typed(one, terminal_of_one, "x")
             await typed(two, terminal_of_two, "y")
-            first, second = one._editor._python, two._editor._python
+            first, second = (await editor_of(one))._python, (await editor_of(two))._python
             assert first.app._default_bindings is second.app._default_bindings
             assert first._current_style is second._current_style
             assert first._lexer is not None
@@ -978,6 +913,7 @@ def test_purging_the_filter_caches():
     async def test():
         async with editing() as (frontend, terminal, _):
             await typed(frontend, terminal, "x")
+            await editor_of(frontend)
             assert remembered() > 0
         assert remembered() == 0
 

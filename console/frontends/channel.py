@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import re
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from prompt_toolkit.data_structures import Size as ScreenSize
@@ -45,6 +45,8 @@ class ChannelInput(Input):
         self._pastes = Pastes(self._take, bell)
         self._ready: Callable[[], None] | None = None
         self._ended = False
+        self.echo: Callable[[Sequence[KeyPress]], None] = lambda _keys: None
+        """Called with keys before they are read, if there is nothing else to read."""
         self._hash = f"console-{next(self._numbers)}"
 
     # ---- the session's side
@@ -99,7 +101,10 @@ class ChannelInput(Input):
                 text = text[:room]
             room -= len(text)
             self._parser.feed(text)
-        return self._take_keys()
+        keys = self._take_keys()
+        if not self.has_keys:
+            self.echo(keys)
+        return keys
 
     def flush_keys(self) -> list[KeyPress]:
         """Return keys that were held back as the possible beginning of a sequence (Escape)."""
@@ -110,14 +115,19 @@ class ChannelInput(Input):
     def _take_keys(self) -> list[KeyPress]:
         keys = self._keys[:_TURN_KEYS]
         del self._keys[:_TURN_KEYS]  # in place: the parser holds its append method
-        if self._keys or self._text:
+        if self.has_keys:
             asyncio.get_running_loop().call_soon(self._call_ready)
         return keys
 
     @property
+    def has_keys(self) -> bool:
+        """Whether something waits to be read."""
+        return bool(self._keys or self._text)
+
+    @property
     def closed(self) -> bool:
         """Whether the input has ended and all of it has been read."""
-        return self._ended and not self._text and not self._keys
+        return self._ended and not self.has_keys
 
     def raw_mode(self) -> AbstractContextManager[None]:
         """Do nothing: the client's terminal is raw, the server has none."""
@@ -131,7 +141,7 @@ class ChannelInput(Input):
     def attach(self, input_ready_callback: Callable[[], None]) -> Iterator[None]:
         """Call back whenever there is something to read."""
         previous, self._ready = self._ready, input_ready_callback
-        if self._text or self._keys or self._ended:
+        if self.has_keys or self._ended:
             asyncio.get_running_loop().call_soon(self._call_ready)
         try:
             yield

@@ -19,8 +19,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition, Filter
 from prompt_toolkit.history import History
 from prompt_toolkit.key_binding import merge_key_bindings
-from prompt_toolkit.layout.controls import BufferControl
-from prompt_toolkit.layout.layout import Layout
+from prompt_toolkit.key_binding.vi_state import InputMode
 from prompt_toolkit.lexers import SimpleLexer
 from prompt_toolkit.output.color_depth import ColorDepth
 from prompt_toolkit.styles import BaseStyle, DynamicStyle
@@ -31,9 +30,11 @@ from ptpython.python_input import PythonInput
 from console.evaluation.compiler import answer_question, normalise, split_mode
 from console.frontends.channel import ChannelInput, color_depth, make_output
 from console.frontends.completion import StaticCompleter
-from console.frontends.display import BoundedLexer, LongLine, SpecialCharacters
+from console.frontends.display import BoundedLexer
+from console.frontends.echo import Echo
 from console.frontends.explanation import Explanation
 from console.frontends.keys import LONG_CHARACTERS, console_keys, python_keys
+from console.frontends.layout import EditorLayout
 from console.frontends.sharing import SharedApplication, initialise_python_input
 from console.frontends.themes import style_of
 from console.interfaces import FrontendHost, HistoryLog, Preferences
@@ -62,6 +63,17 @@ class Editor:
     def is_reading(self) -> bool:
         """Whether a prompt is up."""
         return self._python.app.is_running
+
+    @property
+    def vi(self) -> bool:
+        """Whether it has vi's keys."""
+        return self._python.vi_mode
+
+    @property
+    def inserts(self) -> bool:
+        """Whether a plain key that is typed next is inserted: not so in vi's command mode."""
+        state = self._python.app.vi_state
+        return not self.vi or state.input_mode is InputMode.INSERT
 
     async def read(self) -> str:
         """Return what was typed up to Enter.
@@ -218,12 +230,9 @@ class _ConsoleInput(PythonInput):
         return []
 
     def _create_application(self, input: Any, output: Any) -> SharedApplication:  # noqa: A002
-        layout: Layout = self.ptpython_layout.layout
-        control = layout.current_control
-        if isinstance(control, BufferControl) and control.input_processors is not None:
-            control.input_processors[:0] = [LongLine(), SpecialCharacters()]
+        editor: EditorLayout = self.ptpython_layout  # type: ignore[assignment]  # see sharing.py
         application: SharedApplication = SharedApplication(
-            layout=layout,
+            layout=editor.layout,
             key_bindings=merge_key_bindings([python_keys(self), console_keys(self.explain)]),
             color_depth=lambda: self.color_depth,
             paste_mode=Condition(lambda: self.paste_mode),
@@ -231,12 +240,17 @@ class _ConsoleInput(PythonInput):
             include_default_pygments_style=False,
             enable_page_navigation_bindings=False,
             reverse_vi_search_direction=True,
+            # To wait until the loop has nothing else to do takes two sessions 10 ms of asking
+            # each other. What has come is handled at once anyway.
+            max_render_postpone_time=None,
             cursor=DynamicCursorShapeConfig(
                 lambda: self.all_cursor_shape_configs[self.cursor_shape_config]
             ),
             input=input,
             output=output,
         )
+        application.echo = Echo(application, self.default_buffer, editor.control)
+        input.echo = application.echo.show
         return application
 
 

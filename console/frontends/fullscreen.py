@@ -4,8 +4,8 @@ Only the editor is taken from ptpython. Its REPL evaluates, prints and handles s
 would touch the host (an executor thread for each open prompt, SIGINT, ``sys.path``,
 ``sys.breakpointhook``).
 
-A session that nobody types in costs little: the first prompt is written as text, and the editor is
-built when the first key arrives.
+A prompt at which nobody types costs little: it is written as text, and the editor, once built, runs
+from the first key on. That key stands on the screen before the editor draws over it.
 """
 
 from __future__ import annotations
@@ -16,17 +16,12 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from console.frontends.prompt import is_plain, leave_prompt, show_prompt
 from console.frontends.rendering import render_outcome, terminal_bytes
 from console.interfaces import FrontendHost, Outcome
 
 if TYPE_CHECKING:
     from console.frontends.editor import Editor
-
-_PROMPT = ">>> "
-
-# Asks the terminal to mark pastes (xterm, DECSET 2004). The editor does it by itself, but a paste
-# may be what builds the editor.
-_MARK_PASTES, _LEAVE_PASTES = b"\x1b[?2004h", b"\x1b[?2004l"
 
 _COALESCE_SECONDS = 0.05
 """Text that comes while a prompt is up is gathered this long: each time costs a redraw."""
@@ -60,12 +55,12 @@ class FullscreenFrontend:
     async def read(self) -> str | None:
         """Return the next statement; None at the end of input."""
         if not self._at_line_start:
-            # The editor draws from the first column: what stands there would be overwritten.
+            # The prompt begins in the first column: what stands there would be overwritten.
             self._send("\n")
-        editor = self._editor or await self._build_at_first_key()
-        if editor is None:
-            return None
-        while not self._closed:
+        while await self._wait_at_literal():
+            editor = self._editor or await self._build()
+            self._terminal.write(b"\r")  # over the literal prompt
+            self._give_unread(editor)
             try:
                 source = await editor.read()
             except EOFError:
@@ -79,57 +74,84 @@ class FullscreenFrontend:
                 return source
         return None
 
-    async def _build_at_first_key(self) -> Editor | None:
-        self._terminal.write(_MARK_PASTES + _PROMPT.encode())
+    async def _wait_at_literal(self) -> bool:
+        """Show a prompt, and wait until something is typed. Whether something was."""
         self._waiting_at_literal = True
+        self._show_literal()
         try:
             while not self._unread:
                 if self._ended or self._closed:
-                    self._terminal.write(_LEAVE_PASTES)
-                    return None
+                    left = leave_prompt(vi_inserts=self._vi and self._inserts)
+                    self._terminal.write(left.encode())
+                    return False
                 self._arrived.clear()
                 await self._arrived.wait()
                 if self._interrupted:
                     self._interrupted = False
-                    self._send(f"\r\nKeyboardInterrupt\r\n{_PROMPT}")
-            if "console.frontends.editor" not in sys.modules:
-                # Some 200 ms of imports, once a process: not on the loop that serves the others.
-                await asyncio.get_running_loop().run_in_executor(
-                    None, importlib.import_module, "console.frontends.editor"
-                )
+                    self._send("\nKeyboardInterrupt\n")
+                    self._show_literal()
+                elif self._unread == ["\r"]:
+                    self._unread.clear()
+                    self._send("\n")
+                    self._show_literal()
+            return not self._closed
         finally:
             self._waiting_at_literal = False
+
+    def _show_literal(self) -> None:
+        prompt = show_prompt(self._terminal.size.rows, vi_inserts=self._vi and self._inserts)
+        self._terminal.write(terminal_bytes(prompt, carriage_return=True))
+
+    async def _build(self) -> Editor:
+        if "console.frontends.editor" not in sys.modules:
+            # Some 200 ms of imports, once a process: not on the loop that serves the others.
+            await asyncio.get_running_loop().run_in_executor(
+                None, importlib.import_module, "console.frontends.editor"
+            )
         from console.frontends.editor import Editor  # noqa: PLC0415 - heavy, see above
 
-        self._terminal.write(b"\r")
         self._editor = Editor(self._host)
+        return self._editor
+
+    def _give_unread(self, editor: Editor) -> None:
         for text in self._unread:
-            self._editor.feed(text)
+            editor.feed(text)
         self._unread.clear()
         if self._ended:
-            self._editor.feed_eof()
-        return self._editor
+            editor.feed_eof()
 
     def feed(self, text: str) -> None:
         """Take typed text."""
-        if self._editor is not None:
+        if self._editor is not None and self._editor.is_reading:
             self._editor.feed(text)
-        else:
-            self._unread.append(text)
-            self._arrived.set()
+            return
+        if self._waiting_at_literal and not self._unread and self._inserts and is_plain(text):
+            self._terminal.write(text.encode())
+        self._unread.append(text)
+        self._arrived.set()
+
+    @property
+    def _inserts(self) -> bool:
+        """Whether a plain key that comes first is inserted: not so in vi's command mode."""
+        return self._editor is None or self._editor.inserts
+
+    @property
+    def _vi(self) -> bool:
+        return self._host.preferences.editing == "vi" if self._editor is None else self._editor.vi
 
     def feed_eof(self) -> None:
         """End the input after what it has."""
         self._ended = True
         self._arrived.set()
-        if self._editor is not None:
+        if self._editor is not None and self._editor.is_reading:
             self._editor.feed_eof()
 
     def interrupt(self) -> None:
         """Drop what has been typed."""
-        if self._editor is not None:
+        if self._editor is not None and self._editor.is_reading:
             self._editor.interrupt()
         else:
+            self._unread.clear()
             self._interrupted = True
             self._arrived.set()
 
@@ -144,7 +166,8 @@ class FullscreenFrontend:
     def write(self, text: str, *, error: bool = False) -> None:
         """Write text, above the prompt if one is up. What has been typed stays."""
         if self._waiting_at_literal:
-            self._send("\r\x1b[K" + _whole_lines(text) + _PROMPT)
+            self._send("\r\x1b[K" + _whole_lines(text))
+            self._show_literal()
         elif self._editor is not None and self._editor.is_reading:
             self._above.append(text)
             self._above_size += len(text)

@@ -1,9 +1,9 @@
 """What all editors of the process share, so that one more costs 3 ms instead of 20.
 
 ptpython builds 50 colour schemes for each prompt, and prompt_toolkit 700 key bindings for each
-application, though none of them knows its session. Neither lets others be given. Their
-constructors are therefore run with other names in place of those that build: copies of the
-functions, so that nothing changes for a host that uses the libraries itself.
+application, though none of them knows its session. Neither lets others be given, nor ptpython
+another layout. Their constructors are therefore run with other names in place of those that build:
+copies of the functions, so that nothing changes for a host that uses the libraries itself.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from prompt_toolkit.key_binding.defaults import load_key_bindings
 from prompt_toolkit.styles import BaseStyle, DynamicStyle
 from ptpython.python_input import PythonInput
 
+from console.frontends.channel import ChannelInput
+from console.frontends.echo import Echo
+from console.frontends.layout import EditorLayout
 from console.frontends.themes import style_of
 
 
@@ -54,6 +57,7 @@ def _no_styles() -> dict[str, BaseStyle]:
 
 initialise_python_input = with_names(
     PythonInput.__init__,
+    PtPythonLayout=EditorLayout,
     PtpythonLexer=lambda lexer: lexer,  # it also makes one for shell commands, which we have not
     get_all_code_styles=_no_styles,
     get_all_ui_styles=_no_styles,
@@ -63,11 +67,26 @@ initialise_python_input = with_names(
 class SharedApplication(Application[str]):
     """An application with the key bindings and styles of all others."""
 
+    echo: Echo | None = None
+    input: ChannelInput
+
     __init__ = with_names(
         Application.__init__,
         load_key_bindings=lambda: _DEFAULT_BINDINGS,
         load_page_navigation_bindings=lambda: _PAGE_BINDINGS,
     )
+
+    def invalidate(self) -> None:
+        """Lay the screen out anew soon; a little later if it shows already what was typed."""
+        if self.echo is None or not self.echo.put_off(super().invalidate):
+            super().invalidate()
+
+    def _redraw(self, render_as_done: bool = False) -> None:
+        # The first layout waits for the keys that are there already, and shows what they do.
+        is_first = self.renderer.last_rendered_screen is None
+        if is_first and not render_as_done and self.input.has_keys:
+            return
+        super()._redraw(render_as_done)
 
     def _create_merged_style(self, include_default_pygments_style: Filter) -> BaseStyle:
         return DynamicStyle(lambda: self.style or _DEFAULT_STYLE)
