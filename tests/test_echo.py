@@ -227,6 +227,42 @@ KEYS = st.one_of(
 WAITS = st.sampled_from(["no", "turn", "layout"])
 
 
+@pytest.mark.parametrize(
+    ("keys", "cheap"),
+    [
+        (["x = 1"], True),
+        (["f((x))"], True),
+        (["if x:\r", "f(x)\r"], False),  # the blank line goes
+        (["x" * 100 + "(" + "y" * 100 + ")"], True),
+        (["x = 1   "], False),  # the blanks go
+        (["x = 12", "\x1b[D"], False),  # the cursor is within the text
+        (["foo", "\x1bOP"], False),  # an explanation stands below
+    ],
+)
+def test_the_text_is_left_as_it_is(keys, cheap):
+    """A text that stands there is not laid out once more at Enter, and looks as if it had been."""
+
+    async def test():
+        seen = []
+        for anew in (False, True):
+            async with running("z", namespace={"foo": print}) as (frontend, terminal, editor, task):
+                frontend.feed("\x15")
+                for key in keys:
+                    frontend.feed(key)
+                    await laid_out(editor)
+                if anew:
+                    editor._python.app.echo._shown = None
+                count = layouts(editor)
+                frontend.feed("\r")
+                await task
+                seen.append((cells(terminal), layouts(editor) - count))
+        (left, layouts_then), (drawn, layouts_anew) = seen
+        assert left == drawn
+        assert (layouts_then < layouts_anew) is cheap
+
+    run(test)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from(["x", "if x:\r", "value = (\r", "'"]),

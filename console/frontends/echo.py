@@ -29,6 +29,8 @@ _QUIET_SECONDS = 0.015
 _LATEST_SECONDS = 0.1
 """But it is not put off longer than this."""
 
+_MARK = "matching-bracket"
+
 _LONGEST_TEXT = 1000
 """Of a longer text not all is shown; then a cell is not where the text says."""
 
@@ -119,6 +121,50 @@ class Echo:
         within = "string" in before.style or "comment" in before.style
         word = f"{before.char}{character}".replace("_", "a").isalnum()
         return before.style if self._shown and (within or word) else blank.style
+
+    # ---- leaving it as it is
+
+    def leave(self) -> bool:
+        """Go to the line below the text, if the screen shows it as it is to stay; else False.
+
+        The statement, which waits for it, begins sooner by the time of a layout.
+        """
+        renderer, output = self._application.renderer, self._application.output
+        screen, at = renderer.last_rendered_screen, renderer._cursor_pos  # noqa: SLF001 - as above
+        if (
+            screen is None
+            or self._ahead_since is not None
+            or self._shown != self._buffer.text
+            or renderer._last_size != output.get_size()  # noqa: SLF001 - as above
+        ):
+            return False
+        marked = []
+        for y, row in screen.data_buffer.items():
+            for x, cell in row.items():
+                if y > at.y and cell.char != " ":
+                    return False  # a message stands below
+                if _MARK in cell.style:
+                    marked.append((x, y, cell))
+        for x, y, cell in marked:
+            self._unmark(x, y, cell, at)
+        output.write("\r\n")
+        self._shown = None
+        renderer.reset()
+        return True
+
+    def _unmark(self, x: int, y: int, cell: Char, at: Point) -> None:
+        """Take the colour of a matching bracket away."""
+        output, styles = self._application.output, self._application.renderer._attrs_for_style  # noqa: SLF001 - as above
+        if styles is None:
+            return
+        output.cursor_up(at.y - y)
+        output.write("\r")
+        output.cursor_forward(x)
+        style = " ".join(part for part in cell.style.split() if _MARK not in part)
+        output.set_attributes(styles[style], self._application.color_depth)
+        output.write(cell.char)
+        output.reset_attributes()
+        output.cursor_down(at.y - y)
 
     # ---- laying out later
 
