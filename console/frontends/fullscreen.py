@@ -59,7 +59,6 @@ class FullscreenFrontend:
             self._send("\n")
         while await self._wait_at_literal():
             editor = self._editor or await self._build()
-            self._terminal.write(b"\r")  # over the literal prompt
             self._give_unread(editor)
             try:
                 source = await editor.read()

@@ -86,6 +86,8 @@ class SharedApplication(Application[str]):
         is_first = self.renderer.last_rendered_screen is None
         if is_first and not render_as_done and self.input.has_keys:
             return
+        if is_first:
+            self.output.write_raw("\r")  # over the prompt that stands there as text
         if render_as_done and self.echo is not None and self.echo.leave():
             return
         super()._redraw(render_as_done)
