@@ -43,10 +43,8 @@ def written(tmp_path, monkeypatch):
     handler.close()
 
 
-def failed(peer, user="boss", method="password"):
-    return LoginFailed(
-        transport="ssh", peer=peer, user=user, method=method, reason="wrong password"
-    )
+def failed(peer, user="boss", method="password", reason="wrong password"):
+    return LoginFailed(transport="ssh", peer=peer, user=user, method=method, reason=reason)
 
 
 def found(path, mode="normal"):
@@ -68,10 +66,11 @@ def test_failures_are_found(written):
         failed("192.0.2.1:4711"),
         LoginSucceeded(transport="ssh", peer="192.0.2.2:1", user="boss", method="password"),
         failed("[2001:db8::1]:22", method="publickey"),
+        failed("192.0.2.4:1", reason="left before the answer"),
         failed("unix:1000"),
         ConnectionDropped(transport="telnet", peer="192.0.2.3:1", reason="an HTTP request"),
     )
-    assert found(path) == ["192.0.2.1", "2001:db8::1"]
+    assert found(path) == ["192.0.2.1", "2001:db8::1", "192.0.2.4"]
 
 
 def test_floods_are_found_if_wanted(written):
