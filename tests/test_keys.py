@@ -152,6 +152,8 @@ def test_blank_lines_and_comments_are_no_keys(line):
         ("ssh-ed25519 AAA", "not base64"),
         ("ssh-ed25519 AAAA#AAA", "not base64"),
         ("ssh-ed25519 ÄÖÜ=", "not base64"),
+        ("ssh-ed25519 AAAAC3NzaA===", "not base64"),
+        ("ssh-ed25519 AAAAC3NzaB==", "not base64"),
         ("ssh-ed25519 AAAA", "cut short"),
         (f"ssh-ed25519 {ED25519.split()[1][:40]} boss", "cut short"),
         (f"ssh-rsa {ED25519.split()[1]}", "not the one before it"),

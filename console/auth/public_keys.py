@@ -120,10 +120,14 @@ def decode_base64(text: str) -> bytes:
     Raises:
         WireError: If it is not base64.
     """
+    problem = "the key is not base64; was the line cut or wrapped?"
     try:
-        return base64.b64decode(text.encode("ascii"), validate=True)
+        data = base64.b64decode(text.encode("ascii"), validate=True)
     except (UnicodeEncodeError, binascii.Error):
-        raise WireError("the key is not base64; was the line cut or wrapped?") from None
+        raise WireError(problem) from None
+    if base64.b64encode(data).decode() != text:  # Python takes one "=" too many, and odd last bits
+        raise WireError(problem)
+    return data
 
 
 def key_problem(kind: str, blob: bytes) -> str | None:

@@ -54,15 +54,8 @@ class RevokedCertificates:
 
     def problem(self, certificate: Certificate) -> str:
         """Tell why a certificate is revoked; empty if it is not."""
-        serial = certificate.serial
-        if (
-            serial in self.serials
-            or any(first <= serial <= last for first, last in self.ranges)
-            or any(
-                serial >= offset and bits >> (serial - offset) & 1 for offset, bits in self.bitmaps
-            )
-        ):
-            return f"the certificate's serial {serial} is revoked"
+        if self._has_serial(certificate.serial):
+            return f"the certificate's serial {certificate.serial} is revoked"
         if certificate.key_id.encode("utf-8", "surrogateescape") in self.key_ids:
             return "the certificate's key id is revoked"
         return ""
