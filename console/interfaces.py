@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 __all__ = [
@@ -204,6 +204,8 @@ class Principal:
         role: What they may do.
         command: A statement that runs whatever they ask for, as their key has it.
         pty: Whether they may have a terminal.
+        proof: A digest of what their password was compared with, which another password changes;
+            empty for a key.
     """
 
     user: str
@@ -213,6 +215,7 @@ class Principal:
     role: Role = Role.OPERATOR
     command: str | None = None
     pty: bool = True
+    proof: bytes = field(default=b"", repr=False, compare=False)
 
 
 EDITING = ("emacs", "vi")

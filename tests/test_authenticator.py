@@ -18,6 +18,7 @@ from console.auth.memory import MemoryCredentials
 from console.auth.passwords import hash_password
 from console.auth.public_keys import fingerprint
 from console.auth.store import FileCredentials
+from console.auth.throttle import FREE_KEYS, INTERVAL_SECONDS
 from console.auth.worker import WAITING_MOST
 from console.config import LoginSettings
 from console.errors import CredentialError
@@ -399,19 +400,102 @@ def test_a_flood_is_refused_at_once_and_keys_go_first(caplog):
         ]
         await asyncio.sleep(0)  # each task up to its first await
         for number in range(100):
-            assert await authenticator.password("flood", "x", **at(100 + number)) is None
+            assert await authenticator.password(f"flood{number}", "x", **at(100 + number)) is None
         key = asyncio.create_task(authenticator.key("boss", offered(b"blob"), **WHERE))
         await asyncio.sleep(0)
         gate.opened.set()
         await asyncio.gather(first, key, *waiting)
 
     _, events = run(gate, scenario)
-    refused = [event for event in events if event.user == "flood"]
+    refused = [event for event in events if event.user.startswith("flood")]
     assert len(refused) == 100
     assert {event.reason for event in refused} == {"too many logins wait for their check"}
     assert gate.asked == ["first", "boss's keys", *["waits"] * WAITING_MOST]
     (record,) = caplog.records  # once, not a hundred times
     assert "64 logins wait for their check" in record.getMessage()
+
+
+def test_who_has_left_keeps_nobody_out():
+    """Guesses that were given up leave their places in the queue to others, though it stands."""
+    gate = Gate()
+
+    async def scenario(authenticator):
+        first = asyncio.create_task(authenticator.password("first", "x", **WHERE))
+        await entered(gate)
+        for _ in range(3):
+            leaving = [
+                asyncio.create_task(authenticator.password(f"left{n}", "x", **at(n)))
+                for n in range(WAITING_MOST)
+            ]
+            await asyncio.sleep(0)
+            for task in leaving:
+                task.cancel()
+            await asyncio.wait(leaving)
+        staying = asyncio.create_task(authenticator.password("staying", "x", **at(200)))
+        await asyncio.sleep(0)
+        gate.opened.set()
+        await asyncio.gather(first, staying)
+
+    _, events = run(gate, scenario)
+    assert gate.asked == ["first", "staying"]
+    assert events[-1].reason == "unknown user or no password"
+
+
+def test_under_siege_who_has_not_failed_goes_first():
+    """A right password from a new address passes the guesses of those who have failed before."""
+
+    async def scenario(authenticator):
+        def guess(password, number):
+            return asyncio.create_task(authenticator.password("boss", password, **at(number)))
+
+        await asyncio.wait([guess("wrong", number) for number in range(6)])
+        guesses = [guess("wrong", number) for number in range(2)]
+        await asyncio.sleep(0)  # one is looked at, and the turn after it is the other's
+        operator = guess("sekrit", 100)
+        await asyncio.sleep(0)
+        guesses += [guess("wrong", number) for number in range(2, 6)]
+        await asyncio.wait([operator, *guesses])
+        return operator.result()
+
+    principal, events = run(MemoryCredentials({"boss": "sekrit"}), scenario)
+    assert principal.user == "boss"
+    assert [isinstance(event, LoginSucceeded) for event in events].index(True) == 6 + 2
+
+
+def test_many_refused_keys_are_answered_ten_a_second():
+    """Whoever goes on showing keys that open nothing waits for each answer."""
+
+    async def scenario(authenticator):
+        loop = asyncio.get_running_loop()
+
+        async def show(times, where):
+            began = loop.time()
+            await asyncio.gather(
+                *(authenticator.key("boss", offered(b"x"), **where) for _ in range(times))
+            )
+            return loop.time() - began
+
+        for _ in range(FREE_KEYS // 30):
+            await show(30, WHERE)
+        return await show(6, WHERE), await show(1, at(1))
+
+    (many, one), _ = run(MemoryCredentials({"boss": "sekrit"}), scenario)
+    assert many >= 5 * INTERVAL_SECONDS
+    assert one < many
+
+
+def test_a_changed_password_renews_nobody(store):
+    """Who came in by the old one gets no further session; who came in by the new one does."""
+
+    async def scenario(authenticator):
+        old = await authenticator.password("boss", "sekrit", **WHERE)
+        same = await authenticator.renew(old, None, WHERE["peer"])
+        store.set_password("boss", "secret3")
+        gone = await authenticator.renew(old, None, WHERE["peer"])
+        new = await authenticator.password("boss", "secret3", **WHERE)
+        return old == same, gone, new == await authenticator.renew(new, None, WHERE["peer"])
+
+    assert run(store, scenario)[0] == (True, None, True)
 
 
 def test_a_cancelled_check_is_passed_over():

@@ -353,15 +353,22 @@ def inside(make):
         yield console, store, client
 
 
-def test_who_is_taken_out_gets_no_other_session(inside, caplog):
+@pytest.mark.parametrize(
+    "change",
+    [lambda store: store.remove("view"), lambda store: store.set_password("view", "another")],
+    ids=["removed", "another password"],
+)
+def test_who_is_taken_out_gets_no_other_session(change, inside, caplog):
     """On a connection from before, too: the next session is refused and the connection ended."""
     _, store, client = inside
     first = client.open_session()
     assert client.ask_channel(first, "exec", string("whoami"))
-    store.remove("view")
+    change(store)
     with pytest.raises((Gone, AssertionError)):
         client.open_session()
-    wait_until(lambda: "the user or the key has been taken out" in caplog.text, "a line")
+    wait_until(
+        lambda: "the user, the key or the password has been taken out" in caplog.text, "a line"
+    )
 
 
 def test_who_is_kicked_loses_the_connection(inside):

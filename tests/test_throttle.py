@@ -6,13 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.auth.throttle import (
-    FREE_FAILURES_AT_A_USER,
-    LAPSE_SECONDS,
-    REMEMBERED,
-    Throttle,
-    source_of,
-)
+from console.auth.failures import COUNTED, LAPSE_SECONDS, REMEMBERED
+from console.auth.throttle import FREE_FAILURES_AT_A_USER, FREE_KEYS, Throttle, source_of
 from console.auth.turns import Turns
 from console.config import LoginSettings
 from console.events import ConnectionDropped, EventBus
@@ -72,6 +67,15 @@ def test_failures_lapse(throttle, clock):
     assert throttle.delay_seconds(HERE, "boss") == pytest.approx(0.3)
 
 
+def test_after_an_hour_all_is_forgotten(throttle, clock):
+    """However long somebody has guessed, neither the source nor the user pays for it for days."""
+    fail(throttle, 10_000)
+    clock.now += COUNTED * LAPSE_SECONDS
+    assert COUNTED * LAPSE_SECONDS == 3600
+    assert throttle.delay_seconds(HERE, "boss") == pytest.approx(0.3)
+    assert not throttle.is_besieged(HERE, "boss")
+
+
 def test_the_operator_elsewhere_is_not_locked_out(throttle):
     """A thousand failures from one address at a user leave another address its short delay."""
     fail(throttle, FREE_FAILURES_AT_A_USER)
@@ -92,6 +96,19 @@ def test_guesses_from_everywhere_take_turns(throttle):
     assert not throttle.is_besieged(ELSEWHERE, "boss")
 
 
+def test_who_shows_many_wrong_keys_waits(throttle, clock):
+    """Beyond what agents hold; not who has come in before, and not for ever."""
+    assert [throttle.key_refused(HERE) for _ in range(FREE_KEYS + 2)] == [
+        *[False] * FREE_KEYS,
+        *[True] * 2,
+    ]
+    assert not throttle.key_refused(ELSEWHERE)
+    clock.now += 4 * LAPSE_SECONDS
+    assert not throttle.key_refused(HERE)
+    throttle.succeeded(HERE)
+    assert not any(throttle.key_refused(HERE) for _ in range(2 * FREE_KEYS))
+
+
 def test_guesses_from_everywhere_at_one_user_slow_down(throttle):
     """A user who is guessed at from many addresses costs each of them more and more."""
     for number in range(20):
@@ -99,13 +116,16 @@ def test_guesses_from_everywhere_at_one_user_slow_down(throttle):
     assert throttle.delay_seconds(Peer("203.0.113.99", 1), "boss") == pytest.approx(10.0)
 
 
-def test_who_has_come_in_goes_first(throttle):
-    """In a queue those who came in before are first, those who failed are last."""
+def test_who_has_come_in_goes_first(throttle, clock):
+    """In a queue those who came in before are first, those who failed lately are last."""
     assert throttle.rank(HERE) == 1
     throttle.succeeded(HERE)
     assert throttle.rank(HERE) == 0
     throttle.failed(HERE, "boss")
+    clock.now += LAPSE_SECONDS - 1
     assert throttle.rank(HERE) == 2
+    clock.now += 1
+    assert throttle.rank(HERE) == 0
 
 
 def test_success_forgives_nothing(throttle):
@@ -144,6 +164,9 @@ def test_what_is_remembered_is_bounded(throttle):
     assert len(throttle._sources._counts) == REMEMBERED
     assert len(throttle._users._counts) == REMEMBERED
     assert len(throttle._welcome) == REMEMBERED
+    for number in range(REMEMBERED + 500):
+        throttle.key_refused(Peer(f"2001:db9:{number:x}::1", 1))
+    assert len(throttle._keys._counts) == REMEMBERED
 
 
 @pytest.mark.parametrize(
@@ -202,6 +225,26 @@ def test_a_source_has_one_turn_at_a_time():
 
         await asyncio.gather(*(one(number) for number in range(5)))
         assert order == [0, 4, 3, 2, 1]
+
+    asyncio.run(main())
+
+
+def test_the_lowest_rank_is_next():
+    """Of those that wait, and of these the one who came last."""
+
+    async def main():
+        turns, order = Turns(), []
+
+        async def one(name, rank):
+            async with turns.of("here", rank):
+                order.append(name)
+
+        async with turns.of("here"):
+            ranks = {"a": 2, "b": 1, "c": 1, "d": 2}
+            tasks = [asyncio.create_task(one(*item)) for item in ranks.items()]
+            await asyncio.sleep(0)
+        await asyncio.wait(tasks)
+        assert order == ["c", "b", "d", "a"]
 
     asyncio.run(main())
 

@@ -14,12 +14,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import hashlib
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from console.auth.codes import Codes
 from console.auth.grants import grant
 from console.auth.passwords import verify
 from console.auth.throttle import INTERVAL_SECONDS, Throttle, source_of
@@ -48,6 +50,7 @@ class _Verdict:
 
     role: Role = Role.OPERATOR
     refusal: str = ""
+    proof: bytes = field(default=b"", repr=False)
 
 
 class Authenticator:
@@ -72,6 +75,7 @@ class Authenticator:
         self._throttle = Throttle(self._settings)
         self._turns = Turns()
         self._worker = Worker()
+        self._codes = Codes()  # of the worker's thread
         self._refreshing: asyncio.Task[None] | None = None
         self.asks_for_code = False
 
@@ -88,10 +92,11 @@ class Authenticator:
             Who it is; None if they are turned away, which has then been told.
         """
         tell = functools.partial(self._failed, user, "password", transport=transport, peer=peer)
-        check = functools.partial(self._check_password, user, password, code)
+        source = source_of(peer)
+        check = functools.partial(self._check_password, user, password, code, source)
         if self._throttle.is_spared(peer):
             return await self._guess(Turn(), user, check, tell, transport=transport, peer=peer)
-        async with self._turns.of(source_of(peer)) as turn:
+        async with self._turns.of(source) as turn:
             return await self._guess(turn, user, check, tell, transport=transport, peer=peer)
 
     async def _guess(
@@ -106,7 +111,7 @@ class Authenticator:
     ) -> Principal | None:
         user = user[:LOGIN_LINE_CHARACTERS]
         if self._throttle.is_besieged(peer, user):
-            async with self._turns.of(f"user {user}") as at_user:
+            async with self._turns.of(f"user {user}", self._throttle.rank(peer)) as at_user:
                 at_user.free_at = asyncio.get_running_loop().time() + INTERVAL_SECONDS
         began = asyncio.get_running_loop().time()
         # Before anything that can be cancelled: who hangs up leaves the delay to who comes next.
@@ -125,7 +130,9 @@ class Authenticator:
             self._events.publish(
                 LoginSucceeded(transport=transport, peer=str(peer), user=user, method="password")
             )
-            return Principal(user, transport, str(peer), "password", verdict.role)
+            return Principal(
+                user, transport, str(peer), "password", verdict.role, proof=verdict.proof
+            )
         self._throttle.failed(peer, user)
         tell(verdict.refusal)
         await sleep_until(turn.free_at)
@@ -153,6 +160,9 @@ class Authenticator:
             found = str(refused)
         if not isinstance(found, str):
             return functools.partial(self._key_accepted, user, *found, transport, peer)
+        if self._throttle.key_refused(peer):
+            async with self._turns.of(f"keys of {source_of(peer)}") as turn:
+                turn.free_at = asyncio.get_running_loop().time() + INTERVAL_SECONDS
         now = asyncio.get_running_loop().time()
         await sleep_until(now + KEY_ANSWER_SECONDS - (now - began) % KEY_ANSWER_SECONDS)
         return found
@@ -168,8 +178,8 @@ class Authenticator:
             peer: Where they are.
 
         Returns:
-            The same with the role, and what else their key allows, of today; None if they, or
-            the key, have been taken out meanwhile.
+            The same with the role, and what else their key allows, of today; None if they or
+            the key have been taken out meanwhile, or the password has been changed.
         """
         try:
             return await self._worker.run(
@@ -240,7 +250,7 @@ class Authenticator:
 
     # ---- on the worker's thread
 
-    def _check_password(self, user: str, password: str, code: str) -> _Verdict:
+    def _check_password(self, user: str, password: str, code: str, source: str) -> _Verdict:
         try:
             phc = self._store.password_hash(user)
         # The store may be anybody's code, and a sys.exit() in it is no reason to end the host.
@@ -253,14 +263,25 @@ class Authenticator:
             return _Verdict(refusal=reason)
         try:
             # Only now: a code is used up by this.
-            if self._ask("has_second_factor", user, default=False) and not self._ask(
-                "use_code", user, code, default=False
-            ):
-                return _Verdict(refusal="wrong code" if code else "no code")
-            return _Verdict(self._role(user))
+            if self._ask("has_second_factor", user, default=False):
+                refusal = self._check_code(user, code, source)
+                if refusal:
+                    return _Verdict(refusal=refusal)
+            return _Verdict(self._role(user), proof=_digest(phc))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
             self._log_store_error(user, error)
             return _Verdict(refusal="the credential store failed")
+
+    def _check_code(self, user: str, code: str, source: str) -> str:
+        """Use a code up; return why it lets nobody in, empty if it does."""
+        if not self._ask("use_code", user, code, default=False):
+            if not code.strip():
+                return "no code"
+            self._codes.wrong(user, source)
+            return "wrong code"
+        if not self._codes.right(user, source):
+            return "a right code, but codes were guessed at: the next one lets in"
+        return ""
 
     def _find_key(self, user: str, offered: OfferedKey, peer: Peer) -> tuple[Grant, Role] | str:
         try:
@@ -284,7 +305,8 @@ class Authenticator:
             granted, role = found
             return replace(principal, role=role, command=granted.command, pty=granted.pty)
         try:
-            if self._store.password_hash(principal.user) is None:
+            phc = self._store.password_hash(principal.user)
+            if phc is None or _digest(phc) != principal.proof:
                 return None
             return replace(principal, role=self._role(principal.user))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - as in _check_password()
@@ -315,3 +337,8 @@ class Authenticator:
             escape_line(user),
             exc_info=None if isinstance(error, ConsoleError) else error,
         )
+
+
+def _digest(phc: str | None) -> bytes:
+    """Make what tells a password's hash from another one, and is none itself."""
+    return hashlib.sha256((phc or "").encode("utf-8", "replace")).digest()

@@ -7,11 +7,12 @@ thousand connections from one address guess no faster than one.
 
 Who comes from many addresses need not wait for any of these delays. So guesses at a user who has
 been guessed at take turns as well, ten a second, but for those who come from where somebody has
-come in before.
+come in before. Whose address has not failed yet goes first.
 
 Nobody is ever locked out: a delay is for failures only, and one that many sources have brought
 upon a user is served by each of them, not by the operator who comes from somewhere else with the
-right password. What has been counted lapses, one failure each half minute.
+right password. What has been counted lapses, one failure each half minute, and no more is counted
+than lapses in an hour.
 
 Success forgives nothing: who has a small account of their own could use it to wash away the
 failures at a big one.
@@ -25,20 +26,19 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
+from console.auth.failures import REMEMBERED, Failures
 from console.config import LoginSettings
 from console.interfaces import Peer
 
 INTERVAL_SECONDS: Final = 0.1
 """Between two guesses of one source, right ones too: at most 10 a second."""
 
-LAPSE_SECONDS: Final = 30.0
-"""After this one failure is forgotten, after twice this the second, and so on."""
-
 FREE_FAILURES_AT_A_USER: Final = 5
 """A user may be guessed at so often before that adds to what the source has to wait."""
 
-REMEMBERED: Final = 4096
-"""Sources and users of which failures are kept; beyond it the least recent is forgotten."""
+FREE_KEYS: Final = 60
+"""Keys of a source that may be refused before the next ones take turns, ten a second. They are no
+guesses, and clients show all that they have; but each is a look into files, and most are logged."""
 
 _IPV6_PREFIX = 64
 """Somebody who has one address of IPv6 has all that share its first 64 bits (RFC 6177)."""
@@ -73,8 +73,9 @@ class Throttle:
         self, settings: LoginSettings, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._settings = settings
-        self._sources = _Failures(clock)
-        self._users = _Failures(clock)
+        self._sources = Failures(clock)
+        self._users = Failures(clock)
+        self._keys = Failures(clock)
         self._welcome: OrderedDict[str, None] = OrderedDict()
 
     def is_spared(self, peer: Peer) -> bool:
@@ -99,6 +100,13 @@ class Throttle:
         guessed_at = self._users.count(user) > FREE_FAILURES_AT_A_USER
         return guessed_at and source_of(peer) not in self._welcome
 
+    def key_refused(self, peer: Peer) -> bool:
+        """Count a refused key. Whether its answer has to wait for its turn."""
+        if self.is_spared(peer) or self.is_welcome(peer):
+            return False
+        self._keys.add(source_of(peer))
+        return self._keys.count(source_of(peer)) > FREE_KEYS
+
     def is_welcome(self, peer: Peer) -> bool:
         """Whether somebody has come in from there before."""
         return source_of(peer) in self._welcome
@@ -119,27 +127,6 @@ class Throttle:
     def rank(self, peer: Peer) -> int:
         """Tell who goes first where checks queue up: the lower, the sooner."""
         source = source_of(peer)
-        if self._sources.count(source) >= 1:
+        if self._sources.count(source) > 0:
             return 2
         return 0 if source in self._welcome else 1
-
-
-class _Failures:
-    """Counts by name, each lapsing with time."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._counts: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    def count(self, name: str) -> float:
-        """Return what has not lapsed yet."""
-        count, at = self._counts.get(name, (0.0, 0.0))
-        return max(0.0, count - (self._clock() - at) / LAPSE_SECONDS)
-
-    def add(self, name: str) -> None:
-        """Count one more."""
-        count = self.count(name)
-        self._counts[name] = (count + 1.0, self._clock())
-        self._counts.move_to_end(name)
-        if len(self._counts) > REMEMBERED:
-            self._counts.popitem(last=False)

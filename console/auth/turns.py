@@ -17,22 +17,22 @@ class Turn:
     def __init__(self) -> None:
         self.free_at = 0.0
         self.busy = False
-        self.waiting: list[asyncio.Future[None]] = []
+        self.waiting: list[tuple[int, asyncio.Future[None]]] = []
 
-    async def take(self) -> None:
-        """Wait until it is ours. The one who came last is next.
+    async def take(self, rank: int) -> None:
+        """Wait until it is ours. Of those with the lowest rank the one who came last is next.
 
         Where a guesser keeps many waiting, somebody else at the same address, behind the same
         gateway say, waits for one of them and not for all.
         """
         if self.busy:
             mine = asyncio.get_running_loop().create_future()
-            self.waiting.append(mine)
+            self.waiting.append((rank, mine))
             try:
                 await mine
             except asyncio.CancelledError:
-                if mine in self.waiting:
-                    self.waiting.remove(mine)
+                if (rank, mine) in self.waiting:
+                    self.waiting.remove((rank, mine))
                 elif not mine.cancelled():  # it had just become ours
                     self.give()
                 raise
@@ -41,7 +41,9 @@ class Turn:
     def give(self) -> None:
         """Let the next one have it."""
         while self.waiting:
-            following = self.waiting.pop()
+            # Backwards, because min() takes the first of equals.
+            at = min(range(len(self.waiting) - 1, -1, -1), key=lambda at: self.waiting[at][0])
+            _, following = self.waiting.pop(at)
             if not following.done():
                 following.set_result(None)  # and it stays busy meanwhile
                 return
@@ -55,12 +57,12 @@ class Turns:
         self._turns: dict[str, Turn] = {}
 
     @contextlib.asynccontextmanager
-    async def of(self, source: str) -> AsyncIterator[Turn]:
-        """Wait until it is this source's turn."""
+    async def of(self, source: str, rank: int = 0) -> AsyncIterator[Turn]:
+        """Wait until it is this source's turn; among those who wait, the lowest rank is first."""
         turn = self._turns.get(source)
         if turn is None:
             turn = self._turns[source] = Turn()
-        await turn.take()
+        await turn.take(rank)
         try:
             await sleep_until(turn.free_at)
             yield turn

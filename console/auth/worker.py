@@ -66,8 +66,12 @@ class Worker:
         """
         job = _Job(rank, next(self._numbers), call, Future[T]())
         self._submit(job)
-        # Cancelling this cancels the job while it waits; the thread then passes over it.
-        result: T = await asyncio.wrap_future(job.future)
+        try:
+            # Cancelling this cancels the job while it waits.
+            result: T = await asyncio.wrap_future(job.future)
+        except asyncio.CancelledError:
+            self._withdraw(job)
+            raise
         return result
 
     def close(self) -> None:
@@ -97,6 +101,14 @@ class Worker:
                 self._thread = threading.Thread(target=self._work, name="console-auth", daemon=True)
                 self._thread.start()
             self._changed.notify()
+
+    def _withdraw(self, job: _Job) -> None:
+        """Give a place back: who leaves at once must not keep it until the thread comes there."""
+        with self._changed:
+            if job in self._jobs:
+                self._jobs.remove(job)
+                heapq.heapify(self._jobs)
+                self._waiting[job.rank] -= 1
 
     def _next(self) -> _Job | None:
         """Wait for a job; None once the worker is closed."""

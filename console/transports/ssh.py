@@ -533,7 +533,10 @@ class _Login(asyncssh.SSHServer):
                 principal, self._offered, self._peer
             )
         if principal is None:
-            self._end("the user or the key has been taken out", "you are not let in any more")
+            self._end(
+                "the user, the key or the password has been taken out",
+                "you are not let in any more",
+            )
             raise asyncssh.ChannelOpenError(
                 asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "you are not let in any more"
             )

@@ -1,0 +1,46 @@
+"""Failures, counted by name and forgotten with time. No I/O."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+LAPSE_SECONDS: Final = 30.0
+"""After this one failure is forgotten, after twice this the second, and so on."""
+
+COUNTED: Final = 120.0
+"""The most that are counted by one name: somebody who has guessed for days is forgotten within an
+hour, and so is whoever was guessed at."""
+
+REMEMBERED: Final = 4096
+"""Names that are kept; beyond it the least recent is forgotten."""
+
+
+class Failures:
+    """Counts by name, each lapsing with time.
+
+    Args:
+        clock: Seconds that only go forward.
+        lapse_seconds: After this one is forgotten.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, lapse_seconds: float = LAPSE_SECONDS
+    ) -> None:
+        self._clock = clock
+        self._lapse_seconds = lapse_seconds
+        self._counts: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def count(self, name: str) -> float:
+        """Return what has not lapsed yet."""
+        count, at = self._counts.get(name, (0.0, 0.0))
+        return max(0.0, count - (self._clock() - at) / self._lapse_seconds)
+
+    def add(self, name: str) -> None:
+        """Count one more."""
+        self._counts[name] = (min(self.count(name) + 1.0, COUNTED), self._clock())
+        self._counts.move_to_end(name)
+        if len(self._counts) > REMEMBERED:
+            self._counts.popitem(last=False)
