@@ -738,6 +738,22 @@ def test_check_finds_a_users_file_that_is_not_trusted(command, here):
     found(command, "nobody gets in by it, because it can be changed by other users", status=2)
 
 
+def test_check_looks_at_the_directories_above(command, here):
+    """Whoever may write there can put another configuration in the place of this one."""
+    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
+    here.chmod(0o777)
+    found(
+        command,
+        "demo.toml: says what code runs in the service, and is in ",
+        "keys: holds keys and passwords, and is in ",
+        "keys/users: nobody gets in by it, because it is in ",
+        "keys/host_key: is in ",
+        status=2,
+    )
+    here.chmod(0o700)
+    assert command("check", "demo.toml")[0] == 0
+
+
 def test_check_finds_that_nothing_listens(command, here):
     """A file without a port starts nothing."""
     command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")

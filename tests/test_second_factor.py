@@ -330,6 +330,23 @@ def test_a_file_in_the_directorys_place_fails_closed(store):
         store.prepare()
 
 
+def test_a_directory_elsewhere_is_as_safe_as_the_way_there(store, tmp_path):
+    """Reached by a link, it must not be for others to move away; and a broken link is no answer."""
+    directory, elsewhere = store.directory / "second_factors", tmp_path / "shared" / "factors"
+    elsewhere.parent.mkdir(mode=0o700)
+    directory.rename(elsewhere)
+    directory.symlink_to(elsewhere)
+    assert store.second_factor()
+    assert not store.has_second_factor("ann")
+    elsewhere.parent.chmod(0o777)
+    assert store.has_second_factor("ann")
+    assert not store.use_code("boss", fresh_code(store))
+    elsewhere.rename(tmp_path / "gone")
+    assert store.has_second_factor("boss")
+    with pytest.raises(CredentialError, match="nobody gets in by password"):
+        store.prepare()
+
+
 def test_a_code_that_cannot_be_kept_as_used_is_not_taken(store, caplog):
     """Where nothing can be written a code would be good twice, so it is good never."""
     lock = store.directory / ".lock"

@@ -20,6 +20,7 @@ pyotp is an extra, so only what makes or checks a code imports it.
 from __future__ import annotations
 
 import hmac
+import os
 import re
 import time
 from collections.abc import Callable
@@ -28,7 +29,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from console.errors import CredentialError
-from console.state import exposure, make_private_directory, read_with_status, write_atomically
+from console.state import (
+    exposure,
+    exposure_above,
+    make_private_directory,
+    read_with_status,
+    write_atomically,
+)
 
 if TYPE_CHECKING:
     from pyotp import TOTP
@@ -91,15 +98,15 @@ class SecondFactors:
         """
         place = str(self.directory)
         try:
+            if not os.path.lexists(self.directory):  # a link to nothing is not nothing
+                return []
             status = self.directory.stat()
             names = [path.name for path in self.directory.iterdir()]
-        except FileNotFoundError:
-            return []
+            open_to_others = exposure(place, status, secret=False) or exposure_above(place)
         except OSError as error:
             raise CredentialError(
                 place, f"nobody gets in by password, because it cannot be read: {error.strerror}"
             ) from error
-        open_to_others = exposure(place, status, secret=False)
         if open_to_others:
             raise CredentialError(place, f"nobody gets in by password, because it {open_to_others}")
         # A name with a dot is a file that was being written when its writer was killed.
@@ -169,9 +176,9 @@ class SecondFactors:
         path = self.path(name)
         try:
             data, status = read_with_status(path)
+            open_to_others = exposure(path, status, secret=True) or exposure_above(path)
         except OSError as error:
             raise CredentialError(str(path), f"cannot be read: {error.strerror}") from error
-        open_to_others = exposure(path, status, secret=True)
         if open_to_others:
             raise CredentialError(str(path), f"no code is taken, because it {open_to_others}")
         found = _FILE.fullmatch(data.decode("ascii", "replace"))

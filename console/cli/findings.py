@@ -29,7 +29,7 @@ from console.config_file import examine, place, tables, variable
 from console.errors import ConsoleError
 from console.listening import load_certificate
 from console.sessions.startup import read_startup
-from console.state import exposure
+from console.state import exposure, exposure_above
 
 _PASSWORDS_CHECKED = 50
 """Users whose password is tried; each try costs 20 ms."""
@@ -109,7 +109,7 @@ def _environment(environment: Mapping[str, str]) -> Iterator[Finding]:
 
 def _exposed(path: Path, why: str, *, secret: bool) -> Iterator[Finding]:
     try:
-        problem = exposure(path, path.stat(), secret=secret)
+        problem = exposure(path, path.stat(), secret=secret) or exposure_above(path)
     except OSError:
         return  # told elsewhere, or not there yet
     if problem:
