@@ -173,7 +173,7 @@ class Server:
                 source_of=source_of,
                 most=plan.login.connections,
                 most_per_source=plan.login.connections_per_source,
-                is_welcome=authenticator.is_welcome,
+                standing=authenticator.standing,
             ),
             admit=manager.admit,
             drops=drops,

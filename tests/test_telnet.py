@@ -245,7 +245,7 @@ async def a_site(host="127.0.0.1", **overrides):
             source_of=lambda peer: peer.host,
             most=overrides.get("strangers", 64),
             most_per_source=16,
-            is_welcome=lambda _: False,
+            standing=lambda _: 1,
         ),
         drops=drops,
         grace_seconds=overrides.get("grace_seconds", 30.0),

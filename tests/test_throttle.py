@@ -122,10 +122,13 @@ def test_who_has_come_in_goes_first(throttle, clock):
     throttle.succeeded(HERE)
     assert throttle.rank(HERE) == 0
     throttle.failed(HERE, "boss")
+    throttle.failed(ELSEWHERE, "boss")
     clock.now += LAPSE_SECONDS - 1
-    assert throttle.rank(HERE) == 2
+    assert throttle.rank(HERE) == throttle.rank(ELSEWHERE) == 2
+    assert (throttle.standing(HERE), throttle.standing(ELSEWHERE)) == (0, 2)
     clock.now += 1
     assert throttle.rank(HERE) == 0
+    assert throttle.standing(ELSEWHERE) == 1
 
 
 def test_success_forgives_nothing(throttle):
@@ -358,7 +361,7 @@ def crowd():
         source_of=source_of,
         most=6,
         most_per_source=3,
-        is_welcome=lambda peer: peer.host == "192.0.2.99",
+        standing=lambda peer: {"192.0.2.99": 0, "192.0.2.66": 2}.get(peer.host, 1),
     )
     strangers_later.clear()
 
@@ -410,6 +413,16 @@ def test_where_somebody_came_in_before_is_spared(crowd):
     others = [come(f"192.0.2.{number}") for number in range(20)]
     assert not operator.aborted
     assert sum(one.aborted for one in others) == 15
+
+
+def test_where_a_guess_was_wrong_is_ended_first(crowd):
+    """Where all have as many, one who has not failed stays, though older."""
+    _, come, _ = crowd
+    others = [come(f"192.0.2.{number}") for number in range(5)]
+    guesser = come("192.0.2.66")
+    others.append(come("192.0.2.7"))
+    assert guesser.aborted
+    assert not any(one.aborted for one in others)
 
 
 def test_who_has_logged_in_is_not_counted(crowd):

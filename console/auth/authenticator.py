@@ -223,9 +223,9 @@ class Authenticator:
         with contextlib.suppress(Refused):  # the next connection asks again
             self.asks_for_code = await self._worker.run(self._has_second_factors, rank=_FIRST)
 
-    def is_welcome(self, peer: Peer) -> bool:
-        """Whether somebody has come in from there before."""
-        return self._throttle.is_welcome(peer)
+    def standing(self, peer: Peer) -> int:
+        """Tell who stays where there is no room for all: the lower, the longer."""
+        return self._throttle.standing(peer)
 
     # ---- the end
 

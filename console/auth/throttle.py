@@ -126,7 +126,16 @@ class Throttle:
 
     def rank(self, peer: Peer) -> int:
         """Tell who goes first where checks queue up: the lower, the sooner."""
-        source = source_of(peer)
-        if self._sources.count(source) > 0:
-            return 2
-        return 0 if source in self._welcome else 1
+        return 2 if self._has_failed(peer) else self.standing(peer)
+
+    def standing(self, peer: Peer) -> int:
+        """Tell who stays where there is no room for all: the lower, the longer.
+
+        A slip does not make a stranger of somebody who has come in from there before.
+        """
+        if self.is_welcome(peer):
+            return 0
+        return 2 if self._has_failed(peer) else 1
+
+    def _has_failed(self, peer: Peer) -> bool:
+        return self._sources.count(source_of(peer)) > 0

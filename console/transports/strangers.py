@@ -3,7 +3,8 @@
 One list for all listeners of a console. When there are too many, one that is there has to go
 rather than the one that comes: a flood would else keep everybody out (sshd's MaxStartups, at 100).
 It is the oldest of the source that has most, so that a flood from one place ends its own; where
-sources have as many, one from where somebody has come in before is spared.
+sources have as many, one from where a guess was wrong lately goes first, and one from where
+somebody has come in before goes last.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Strangers:
         source_of: Names what the limit per source counts by.
         most: Connections in all.
         most_per_source: Connections of one source.
-        is_welcome: Whether somebody has come in from there before.
+        standing: Tells who stays among sources with as many: the lower, the longer.
     """
 
     def __init__(
@@ -40,10 +41,10 @@ class Strangers:
         source_of: Callable[[Peer], str],
         most: int,
         most_per_source: int,
-        is_welcome: Callable[[Peer], bool],
+        standing: Callable[[Peer], int],
     ) -> None:
         self._drops = drops
-        self._is_welcome = is_welcome
+        self._standing = standing
         self._source_of = source_of
         self._most = most
         self._most_per_source = most_per_source
@@ -76,10 +77,10 @@ class Strangers:
             if not of_source:
                 del self._sources[source]
 
-    def _rank(self, source: str) -> tuple[int, bool]:
+    def _rank(self, source: str) -> tuple[int, int]:
         connections = self._sources[source]
         _, peer = next(iter(connections.values()))
-        return len(connections), not self._is_welcome(peer)
+        return len(connections), self._standing(peer)
 
     def _end_oldest(self, source: str, reason: str) -> None:
         oldest, (transport, peer) = next(iter(self._sources[source].items()))
