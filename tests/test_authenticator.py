@@ -13,7 +13,7 @@ import weakref
 
 import pytest
 
-from console.auth.authenticator import Authenticator
+from console.auth.authenticator import KEY_ANSWER_SECONDS, Authenticator
 from console.auth.memory import MemoryCredentials
 from console.auth.passwords import hash_password
 from console.auth.public_keys import fingerprint
@@ -484,6 +484,20 @@ def test_many_refused_keys_are_answered_ten_a_second():
     assert one < many
 
 
+@pytest.mark.parametrize("user", ["boss", "nobody"])
+def test_a_refused_key_is_answered_on_a_grid(user, store):
+    """Whether there is such a user, whose file has to be read, shows in no answer's time."""
+
+    async def scenario(authenticator):
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        assert await authenticator.key(user, offered(b"x"), **WHERE) == "no key of this user"
+        return loop.time() - began
+
+    seconds, _ = run(store, scenario)
+    assert seconds >= 0.999 * KEY_ANSWER_SECONDS  # the loop's clock is allowed its grain
+
+
 def test_a_changed_password_renews_nobody(store):
     """Who came in by the old one gets no further session; who came in by the new one does."""
 
@@ -572,7 +586,7 @@ def test_no_password_stays_with_an_idle_authenticator():
 
 HANGING = """
 import asyncio, threading
-from console.auth.authenticator import Authenticator
+from console.auth.authenticator import KEY_ANSWER_SECONDS, Authenticator
 from console.events import EventBus
 from console.interfaces import Peer
 
