@@ -242,7 +242,7 @@ def exposure_above(path: str | os.PathLike[str]) -> Exposure | None:
             continue
         status = directory.stat()
         problem = exposure(directory, status, secret=False)
-        if problem and ((directory, name) == entries[-1] or not _only_we_can_move(status)):
+        if problem and ((directory, name) == entries[-1] or not only_we_can_move(status)):
             return Exposure(f"is in {directory}, which {problem.problem}", problem.remedy)
         link = directory / name
         if link.is_symlink() and (owner := link.lstat().st_uid) not in {0, os.geteuid()}:
@@ -260,7 +260,7 @@ def _account() -> pwd.struct_passwd | None:
         return None
 
 
-def _only_we_can_move(status: os.stat_result) -> bool:
+def only_we_can_move(status: os.stat_result) -> bool:
     """Tell whether what we own in a directory that others can write is safe there."""
     if status.st_uid not in {0, os.geteuid()}:
         return False

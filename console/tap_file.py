@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from console.errors import StateError
-from console.state import exposure, write_atomically
+from console.state import exposure, only_we_can_move, write_atomically
 from console.text import escape_line
 
 VERSION: Final = 1
@@ -111,8 +111,8 @@ def _check(path: Path, status: os.stat_result, directory: os.stat_result) -> Non
             f"its directory is owned by user {directory.st_uid}, who could replace it",
             "move the file to a directory of yours",
         )
-    if directory.st_mode & stat.S_IWOTH and not directory.st_mode & stat.S_ISVTX:
-        raise StateError(str(path), "its directory lets everybody replace it", f"chmod o-w {place}")
+    if directory.st_mode & 0o022 and not only_we_can_move(directory):
+        raise StateError(str(path), "its directory lets others replace it", f"chmod go-w {place}")
 
 
 def _parse(path: Path, data: bytes) -> tuple[Header, bytes]:

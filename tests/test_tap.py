@@ -731,8 +731,16 @@ def test_a_directory_that_others_can_write_is_refused(trap, path, tmp_path, appl
     path.rename(inside)
     path.symlink_to(inside)
     open_directory.chmod(0o777)
-    assert "lets everybody replace it" in refused(inside)
-    assert "lets everybody replace it" in refused(path)
+    assert "lets others replace it" in refused(inside)
+    assert "lets others replace it" in refused(path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to any group")
+def test_a_directory_that_a_group_can_write_is_refused(trap, path):
+    """Nothing runs of a file that others in the group could have put there."""
+    os.chown(path.parent, -1, 12345)
+    path.parent.chmod(0o770)
+    assert "lets others replace it" in refused(path)
 
 
 def test_a_sticky_directory_is_fine(application, path, tmp_path):
