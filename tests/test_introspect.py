@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from console.introspect.listing import Listing, duration
 from console.introspect.process import process_facts
 from console.introspect.sessions import SessionFacts, list_sessions
-from console.introspect.stacks import describe_places, thread_places
+from console.introspect.stacks import describe_places, describe_thread, thread_places
 from console.introspect.tasks import TaskFacts, list_tasks
 from console.introspect.threads import describe_thread_places, list_threads
 from console.patches import PatchJournal
@@ -170,6 +170,23 @@ def test_tasks_of_a_loop_that_is_stuck():
     assert list(states.values()) == ["running"]
     assert "thread 'service':" in stack
     assert "hold" in stack
+
+
+def test_a_stack_has_one_line_for_what_is_only_the_loop():
+    """How a loop came to call the service is one line; where it waits by itself is told."""
+
+    async def look():
+        return describe_thread(threading.get_ident())
+
+    busy = asyncio.run(look())
+    assert busy.count(" frames of asyncio]\n") == 1
+    assert "base_events.py" not in busy
+    assert ", in look\n" in busy
+
+    with service() as (loop, thread):
+        on_loop(loop, lambda: None)
+        idle = describe_thread(thread.ident)
+    assert ", in " in idle.splitlines()[-1] + idle.splitlines()[-2]
 
 
 def test_a_cancelled_task_says_so():

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from types import FrameType
 
 from console.text import escape_line, plain
 
 _OWN_DIRECTORY = str(Path(__file__).parent.parent)
+_LOOP_DIRECTORY = str(Path(asyncio.__file__).parent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +89,23 @@ def describe_place(stack: traceback.StackSummary) -> str:
 
 
 def describe_thread(ident: int) -> str:
-    """Return a thread's name and stack as text."""
+    """Return a thread's name and stack as text, with one line for what is only asyncio's."""
     name = next((t.name for t in threading.enumerate() if t.ident == ident), "unknown")
-    return f"thread {name!r}:\n" + "".join(thread_stack(ident).format()).rstrip("\n")
+    return f"thread {name!r}:\n" + "".join(_folded(thread_stack(ident))).rstrip("\n")
+
+
+def _folded(stack: traceback.StackSummary) -> Iterator[str]:
+    # How a loop came to call something is the same each time, and hides what it called. The
+    # innermost frame stays: where the thread is now is what was asked.
+    for is_loop, group in groupby(
+        stack[:-1], lambda frame: frame.filename.startswith(_LOOP_DIRECTORY)
+    ):
+        frames = list(group)
+        if is_loop and len(frames) > 1:
+            yield f"  [{len(frames)} frames of asyncio]\n"
+        else:
+            yield from traceback.StackSummary.from_list(frames).format()
+    yield from traceback.StackSummary.from_list(stack[-1:]).format()
 
 
 def describe_places(places: tuple[Place, ...]) -> str:
