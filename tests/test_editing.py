@@ -157,6 +157,20 @@ def test_auto_indent(way, host, login):
     assert client.run("sign(3)") == ["3"]
 
 
+def test_backspace_steps_out(way, host, login):
+    """In an indentation Backspace removes one step of it, elsewhere one character."""
+    client = login(way, host)
+    client.line("def sign(x):")
+    client.line("if x < 0:")
+    client.line("y = -1")
+    client.type("\x7freturn 55\x7f")
+    client.wait_for("return 5")
+    client.line()
+    client.line()
+    client.expect_prompt()
+    assert client.run("sign(3)") == ["5"]
+
+
 def test_editing_an_earlier_line(host, login):
     """The arrow keys reach every line of a statement, and what is changed there counts."""
     client = login("ssh", host)
@@ -362,6 +376,26 @@ def test_sizes(rows, columns, way, host, connect):
     client.wait_until(lambda: digits in unwrapped(client), "the line")
     client.line()
     client.wait_for("70")
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(5, 30), (3, 40), (2, 60)])
+def test_small_sizes(rows, columns, host, connect):
+    """In a window of a few rows one still sees what is typed, an error and an explanation."""
+    client = connect("ssh", host, rows=rows, columns=columns).login()
+    client.type("len(\x1bOP")
+    client.wait_for("len(obj")
+    client.type("\x1bOP")
+    client.wait_until(lambda: "len(obj" not in client.text, "no explanation")
+    client.type("\x03")
+    client.expect_prompt()
+    client.type("1 1\r")
+    client.wait_for("Syntax Err")
+    assert ">>> 1 1" in client.text
+    client.type("\x03")
+    client.expect_prompt()
+    client.line("foo")
+    client.wait_until(lambda: "12" in client.screen(), "the value")
+    client.expect_prompt()
 
 
 def test_resize_while_editing(way, host, connect):

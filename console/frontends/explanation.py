@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition, is_done
@@ -71,14 +71,22 @@ class Explanation:
         return "Nothing is known of what the cursor is at without running code."
 
 
-def paths_at(document: Document) -> Iterable[str]:
+def paths_at(document: Document) -> Iterator[str]:
     """Yield what can be asked about at the cursor: the name there, then the call around it."""
     line = document.current_line_before_cursor[-_LOOK_BACK_CHARACTERS:]
     rest = _WORD.match(document.current_line_after_cursor)
-    whole = line + (rest.group() if rest else "")
-    match = _PATH_BEFORE.search(whole)
+    match = _PATH_BEFORE.search(line + (rest.group() if rest else ""))
     if match:
         yield match.group()
+    for path, _given in calls_around(line):
+        yield path
+
+
+def calls_around(line: str) -> Iterator[tuple[str, str]]:
+    """Yield the calls that a line is within at its end, the inner ones first.
+
+    Of each what is called, and what stands behind its bracket.
+    """
     depth = 0
     for at in range(len(line) - 1, -1, -1):
         if line[at] in ")]}":
@@ -87,5 +95,5 @@ def paths_at(document: Document) -> Iterable[str]:
             depth -= 1
             match = _PATH_BEFORE.search(line[:at]) if depth < 0 and line[at] == "(" else None
             if match:
-                yield match.group()
+                yield match.group(), line[at + 1 :]
             depth = max(depth, 0)
