@@ -15,6 +15,7 @@ from types import FrameType
 from console.text import escape_line, plain
 
 _OWN_DIRECTORY = str(Path(__file__).parent.parent)
+_LIBRARIES = ("/site-packages/", "/dist-packages/", f"{Path(threading.__file__).parent}/")
 _LOOP_DIRECTORY = str(Path(asyncio.__file__).parent)
 
 
@@ -27,12 +28,21 @@ class Place:
     function: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line} in {self.function}"
+        return f"{_within_library(self.file)}:{self.line} in {self.function}"
 
     @property
     def is_own(self) -> bool:
         """Whether it is the console's own code."""
         return self.file.startswith(_OWN_DIRECTORY)
+
+
+def _within_library(file: str) -> str:
+    """Shorten the name of a library's file: where libraries are, everybody knows."""
+    for directory in _LIBRARIES:
+        _, found, inner = file.partition(directory)
+        if found:
+            return inner
+    return file
 
 
 def place_of(frame: FrameType) -> Place:
