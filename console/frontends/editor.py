@@ -37,7 +37,7 @@ from console.frontends.explanation import Explanation
 from console.frontends.keys import LONG_CHARACTERS, console_keys, python_keys
 from console.frontends.layout import EditorLayout
 from console.frontends.sharing import SharedApplication, initialise_python_input
-from console.frontends.themes import style_of
+from console.frontends.themes import result_colours, style_of
 from console.interfaces import FrontendHost, HistoryLog, Preferences
 from console.introspect.parsing import parse
 from console.scope import muted
@@ -121,6 +121,11 @@ class Editor:
     def interrupt(self) -> None:
         """Drop what has been typed, as Ctrl-C does."""
         self._exit(KeyboardInterrupt)
+
+    @property
+    def result_colours(self) -> dict[str, str]:
+        """The colours of what statements come to; empty for none."""
+        return result_colours(self._python.theme, self._python.color_depth)
 
     def print_above(self, write: Callable[[], None]) -> None:
         """Call ``write`` with the prompt out of the way, and draw the prompt again."""
@@ -223,6 +228,11 @@ class _ConsoleInput(PythonInput):
             plain = preferences.theme == "plain"
             self.color_depth = ColorDepth.DEPTH_1_BIT if plain else color_depth(self._kind)
         self.cursor_shape_config = "vi" if self.vi_mode else "emacs"
+
+    @property
+    def theme(self) -> str:
+        """The name of the theme that holds now."""
+        return self._applied.theme
 
     def explain(self) -> None:
         """Show or hide what is known of what the cursor is at."""
