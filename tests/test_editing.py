@@ -539,3 +539,27 @@ def test_explanation_of_commands(host, login):
     client.type("\x1bOP")
     client.wait_for("revert(")
     wait_until(lambda: client._read(0.1) or "Undo" in client.text, "its documentation")
+
+
+# ---- what is wrong
+
+
+def test_a_wrong_option(way, host, login):
+    """An option that does not exist is told at Enter, with those that do, and can be mended."""
+    client = login(way, host)
+    client.type("%lop foo\r")
+    client.wait_for("no option %lop; there are %json, %loop, %thread, %timeout")
+    assert client.cursor_line == ">>> %lop foo"
+    client.type("\x01\x1bd%loop\x05")
+    client.wait_until(lambda: client.cursor_line == ">>> %loop foo", "the option mended")
+    assert enter(client) == ["12"]
+
+
+@pytest.mark.parametrize("statement", ["no_such_name?", "revert(99)", "patch(1, 'a', 2)"])
+def test_what_our_words_say_of_errors(statement, host, login):
+    """What a word of the console complains of is shown with the statement's frame alone."""
+    client = login("ssh", host)
+    shown = client.run(statement)
+    frames = [line for line in shown if line.startswith("  File ")]
+    assert frames
+    assert all('"<console-' in line for line in frames)

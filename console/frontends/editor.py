@@ -28,7 +28,8 @@ from prompt_toolkit.validation import DummyValidator, ValidationError, Validator
 from ptpython.layout import CompletionVisualisation
 from ptpython.python_input import PythonInput
 
-from console.evaluation.compiler import answer_question, normalise, split_mode
+from console.evaluation.compiler import answer_question, normalise
+from console.evaluation.options import OptionError, split_options
 from console.frontends.channel import ChannelInput, color_depth, make_output
 from console.frontends.completion import StaticCompleter
 from console.frontends.display import BoundedLexer
@@ -288,7 +289,10 @@ class _StatementValidator(Validator):
         """
         if len(document.text) > LONG_CHARACTERS:
             return
-        _, source = split_mode(document.text)
+        try:
+            _, source = split_options(document.text)
+        except OptionError as error:
+            raise ValidationError(0, str(error)) from None
         try:
             # Only parsed, and muted: warnings are said when the statement runs.
             with muted():
