@@ -498,6 +498,14 @@ def test_what_is_no_table(value):
     assert show(value)[0] in {"[", "{"}
 
 
+def test_points_of_numbers_stand_below_each_other():
+    """Numbers of a column are lined up by their points, unless one is written otherwise."""
+    rows = [{"name": "x" * 60, "price": price} for price in (7.2, 69.55, 10, -0.5)]
+    assert [line[65:] for line in show(rows)[2:-1]] == [" 7.2", "69.55", "10", "-0.5"]
+    rows[0]["price"] = 1e30
+    assert [line[65:] for line in show(rows)[2:-1]] == ["1e+30", "69.55", "   10", " -0.5"]
+
+
 def test_a_small_list_stays_on_its_line():
     """What fits is shown as Python shows it, records or not."""
     assert show([{"a": 1}, {"a": 2}]) == ["[{'a': 1}, {'a': 2}]"]
