@@ -541,6 +541,18 @@ def test_explanation_of_commands(host, login):
     wait_until(lambda: client._read(0.1) or "Undo" in client.text, "its documentation")
 
 
+def test_paste_mode_is_told(way, host, login):
+    """F6 lets Enter begin lines as they are, and a line says so until F6 ends it."""
+    client = login(way, host)
+    client.type("\x1b[17~if foo:\r  kept = 7\r\r")
+    client.wait_for("paste mode: Enter begins a line, Alt-Enter runs")
+    assert ">>> if foo:\n...   kept = 7\n..." in client.text
+    client.type("\x1b[17~")
+    client.wait_until(lambda: "paste mode" not in client.text, "no hint")
+    client.type("\x1b\r")
+    assert client.run("kept") == ["7"]
+
+
 # ---- what is wrong
 
 

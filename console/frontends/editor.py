@@ -34,7 +34,7 @@ from console.frontends.channel import ChannelInput, color_depth, make_output
 from console.frontends.completion import StaticCompleter
 from console.frontends.display import BoundedLexer
 from console.frontends.echo import Echo
-from console.frontends.explanation import Explanation
+from console.frontends.explanation import Explanation, paste_hint
 from console.frontends.keys import LONG_CHARACTERS, console_keys, python_keys
 from console.frontends.layout import EditorLayout
 from console.frontends.sharing import SharedApplication, initialise_python_input
@@ -181,7 +181,7 @@ class _ConsoleInput(PythonInput):
             _lexer=SimpleLexer() if host.commands else BoundedLexer(),
             _completer=DummyCompleter(),  # the buffer gets ours; ptpython's takes 1 ms to make
             _validator=DummyValidator() if host.commands else _StatementValidator(),
-            _extra_toolbars=[self._explanation.container],
+            _extra_toolbars=[self._explanation.container, paste_hint(lambda: self.paste_mode)],
             _input_buffer_height=lambda: _editing_height(host.terminal.size.rows),
         )
         buffer = self.default_buffer

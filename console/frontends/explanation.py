@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition, is_done
@@ -69,6 +69,15 @@ class Explanation:
             lines = documentation_of(subject.value).splitlines()[:_LINES]
             return escape_controls("\n".join([head, *lines]))
         return "Nothing is known of what the cursor is at without running code."
+
+
+def paste_hint(is_on: Callable[[], bool]) -> ConditionalContainer:
+    """Make the line that says why Enter does not run a block: F6 is easily pressed by mistake."""
+    text = "paste mode: Enter begins a line, Alt-Enter runs, F6 ends it"
+    return ConditionalContainer(
+        Window(FormattedTextControl(text), style="class:explanation", height=1),
+        filter=Condition(is_on) & ~is_done,
+    )
 
 
 def paths_at(document: Document) -> Iterator[str]:
