@@ -20,7 +20,6 @@ from prompt_toolkit.filters import Condition, Filter
 from prompt_toolkit.history import History
 from prompt_toolkit.key_binding import merge_key_bindings
 from prompt_toolkit.key_binding.vi_state import InputMode
-from prompt_toolkit.layout.dimension import Dimension
 from prompt_toolkit.lexers import SimpleLexer
 from prompt_toolkit.output.color_depth import ColorDepth
 from prompt_toolkit.styles import BaseStyle, DynamicStyle
@@ -48,10 +47,6 @@ _ESCAPE_SECONDS = 0.1
 
 _HISTORY_ENTRIES = 1000
 """As many as the arrow keys reach: they are laid out anew for each prompt."""
-
-_EDITING_ROWS = 6
-_TOOLBAR_ROWS = 3
-"""An error, a search and an explanation: where they find no room, nothing is drawn at all."""
 
 
 class Editor:
@@ -159,11 +154,6 @@ class Editor:
         return True
 
 
-def _editing_height(rows: int) -> Dimension:
-    """Return how much of a screen the text takes at least: with six rows a menu fits below it."""
-    return Dimension(min=max(1, min(_EDITING_ROWS, rows - _TOOLBAR_ROWS)))
-
-
 class _ConsoleInput(PythonInput):
     """PythonInput, less what would reach into the server or into the host's values."""
 
@@ -182,7 +172,6 @@ class _ConsoleInput(PythonInput):
             _completer=DummyCompleter(),  # the buffer gets ours; ptpython's takes 1 ms to make
             _validator=DummyValidator() if host.commands else _StatementValidator(),
             _extra_toolbars=[self._explanation.container, paste_hint(lambda: self.paste_mode)],
-            _input_buffer_height=lambda: _editing_height(host.terminal.size.rows),
         )
         buffer = self.default_buffer
         self.history = buffer.history = _SharedHistory(host.history)
