@@ -78,8 +78,13 @@ def _is_multiline(document: Document) -> bool:
     """Whether Enter begins a new line. ptpython looks for open brackets, in the whole text."""
     text = document.text
     if len(text) <= LONG_CHARACTERS:
-        return document_is_multiline_python(document)
+        return document_is_multiline_python(document) or _opens_block(document.current_line)
     return "\n" in text or text.endswith((":", "\\", "(", "[", "{", ","))
+
+
+def _opens_block(line: str) -> bool:
+    """Whether a line with a comment opens a block: ptpython sees a colon only at the very end."""
+    return "#" in line and len(next_indentation(line)) > len(line) - len(line.lstrip())
 
 
 def _auto_newline(buffer: Buffer) -> None:
