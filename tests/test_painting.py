@@ -40,12 +40,13 @@ def paint(text, kind=OutcomeKind.VALUE):
         ("Order(id=4711)", "Order(id=<number>4711</>)"),
         ("<Shop object at 0x7f12>", "<Shop object at 0x7f12>"),
         ("v1.2.3", "v1.2.3"),
-        ("   name  port\n0  a    1", "   name  port\n0  a    1"),
+        ("   name  n\n   ----  -\n0  a    1", "   <head>name  n</>\n   ----  -\n0  a    1"),
+        ("   name  n\n0  a    1", "   name  n\n0  a    1"),
         ("00000000  47 45  |GE|", "00000000  47 45  |GE|"),
     ],
 )
 def test_values(text, shown):
-    """Texts, numbers and constants have colours; tables, dumps and parts of words have none."""
+    """Texts, numbers, constants and a table's head have colours; cells and dumps have none."""
     assert paint(text) == shown
 
 

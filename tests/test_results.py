@@ -448,6 +448,25 @@ def test_more_lines_are_counted():
     assert show(Frame(), last="")[-1] == "... 1,234 more lines: page()"
 
 
+class Owner:
+    def __init__(self, text):
+        self.text = text
+
+    def __repr__(self):
+        return self.text
+
+    def method(self):
+        """What is shown without a call."""
+
+
+def test_a_method_without_its_call():
+    """A bound method is shown as Python does, but for an owner with much to say."""
+    assert show(Owner("short").method) == ["<bound method Owner.method of short>"]
+    owner = Owner("x" * 1000)
+    shown = "".join(show([owner.method], 300))
+    assert shown == f"[<bound method Owner.method of {object.__repr__(owner)}>]"
+
+
 # ---------------------------------------------------------------- tables
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition, is_done
+from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.layout.containers import ConditionalContainer, Window
 from prompt_toolkit.layout.controls import FormattedTextControl
 from prompt_toolkit.layout.dimension import Dimension
@@ -38,7 +39,7 @@ class Explanation:
         self._text = ""
         self.container = ConditionalContainer(
             Window(
-                FormattedTextControl(lambda: self._text),
+                FormattedTextControl(self._shown),
                 style="class:explanation",
                 height=Dimension(max=_ROWS),
                 wrap_lines=True,
@@ -46,6 +47,10 @@ class Explanation:
             ),
             filter=Condition(lambda: bool(self._text)) & ~is_done,
         )
+
+    def _shown(self) -> StyleAndTextTuples:
+        head, end, rest = self._text.partition("\n")
+        return [("bold", head), ("", end + rest)]
 
     def hide(self, _sender: object = None) -> None:
         """Show nothing."""

@@ -1,7 +1,7 @@
 """Colours in what a statement came to: values and tracebacks, on terminals that have colours.
 
 By a few patterns, not by a lexer of Python: that takes 4 ms for each KiB, on the loop that serves
-the others. Tables and dumps are left as they are, and so is what is long.
+the others. Dumps are left as they are, and so is what is long.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Colours = Mapping[str, str]
 
 OFF: Final = "\x1b[0m"
 
-NAMES: Final = ("text", "number", "constant", "place", "marks", "error")
+NAMES: Final = ("text", "number", "constant", "head", "place", "marks", "error")
 
 _VALUE = re.compile(
     r"(?P<text>\b[brBR]{0,2}'(?:[^'\\\n]|\\.)*'|'(?:[^'\\\n]|\\.)*'"
@@ -28,7 +28,8 @@ _VALUE = re.compile(
     r"|(?P<number>(?<![\w.])-?\d[\d_]*(?:\.\d+)?(?:e[+-]?\d+)?j?(?![\w.]))"
     r"|(?P<constant>\b(?:True|False|None)\b)"
 )
-_TABLE_OR_DUMP = re.compile(r" |[0-9a-f]{8}  ")
+_TABLE = re.compile(r"\A +(?P<head>\S[^\n]*)(?=\n +-[- ]*$)", re.MULTILINE)
+_DUMP = re.compile(r"[0-9a-f]{8}  ")
 
 _TRACEBACK = re.compile(
     r"^[ |+-]*File (?P<place>\"[^\"\n]*\", line \d+)"
@@ -48,11 +49,15 @@ def painted(outcome: Outcome, colours: Colours) -> Outcome:
     text = outcome.text
     if not colours or not text or len(text) > _LONGEST_CHARACTERS:
         return outcome
-    if outcome.kind is OutcomeKind.VALUE:
-        pattern = None if _TABLE_OR_DUMP.match(text) else _VALUE
-    else:
+    if outcome.kind is not OutcomeKind.VALUE:
         pattern = _TRACEBACK
-    return outcome if pattern is None else replace(outcome, text=_paint(pattern, text, colours))
+    elif text[0] == " ":
+        pattern = _TABLE
+    elif _DUMP.match(text):
+        return outcome
+    else:
+        pattern = _VALUE
+    return replace(outcome, text=_paint(pattern, text, colours))
 
 
 def _paint(pattern: re.Pattern[str], text: str, colours: Colours) -> str:

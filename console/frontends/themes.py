@@ -31,6 +31,7 @@ _RESULT = {
     "text": "class:pygments.literal.string",
     "number": "class:pygments.literal.number",
     "constant": "class:pygments.keyword.constant",
+    "head": "bold",
     "place": "class:result.place",
     "marks": "class:result.error",
     "error": "class:result.error",
