@@ -118,6 +118,16 @@ def start(client: Client, line: str) -> None:
     client.line()
 
 
+def begin_block(client: Client, *lines: str) -> None:
+    """Type the lines of a block, each when the prompt for it is there."""
+    client.expect_prompt()
+    for line in lines:
+        client.type(line)
+        client.wait_until(lambda: client.cursor_line.endswith(line), line)  # noqa: B023 - at once
+        client.line()
+        client.wait_until(lambda: client.cursor_line == "...", "...")
+
+
 def log_in(client: Client) -> None:
     """Answer the questions of telnet's login."""
     client.wait_until(lambda: client.cursor_line == "username:", "username:")
@@ -160,11 +170,8 @@ def by_nc(stage: Stage, client: Client) -> None:
     start(client, f"nc localhost {stage.telnet_port}")
     log_in(client)
     client.run("shop.orders[:3]")
-    client.line("for order in shop.orders[:3]:")
-    client.wait_until(lambda: client.cursor_line == "...", "...")
-    client.line("    order.state = 'packed'")
-    client.wait_until(lambda: client.cursor_line == "...", "...")
-    client.line("")
+    begin_block(client, "for order in shop.orders[:3]:", "    order.state = 'packed'")
+    client.line()
     client.run("{order.state for order in shop.orders[:3]}")
 
 
@@ -193,10 +200,7 @@ def with_f1(stage: Stage, client: Client) -> None:
     start(client, f"ssh -p {stage.ssh_port} boss@localhost")
     client.expect_prompt()
     client.run("theme('dark')")
-    client.line("async def ship_all(orders):")
-    client.wait_until(lambda: client.cursor_line == "...", "...")
-    client.line("for order in orders:")
-    client.wait_until(lambda: client.cursor_line == "...", "...")
+    begin_block(client, "async def ship_all(orders):", "for order in orders:")
     client.type("yield await shop.ship(order, \x1bOP")
 
 
