@@ -42,6 +42,8 @@ _RESULT = {
 _UI = {
     "terminal": {
         "explanation": "bg:#bbbbbb #000000",
+        "scrollbar.background": "bg:#999999",
+        "scrollbar.button": "bg:#777777",
         "result.place": "ansicyan",
         "result.error": "bold ansired",
     },
@@ -54,6 +56,8 @@ _UI = {
         "completion-menu.meta.completion": "bg:#262626 #9e9e9e",
         "completion-menu.meta.completion.current": "bg:#ffffff #5f87af reverse",
         "explanation": "bg:#262626 #d0d0d0",
+        "scrollbar.background": "bg:#262626",
+        "scrollbar.button": "bg:#585858",
         "validation-toolbar": "bg:#5f0000 #ffffff",
     },
     "light": {
@@ -65,6 +69,8 @@ _UI = {
         "completion-menu.meta.completion": "bg:#e4e4e4 #606060",
         "completion-menu.meta.completion.current": "bg:#ffffff #005f87 reverse",
         "explanation": "bg:#eeeeee #303030",
+        "scrollbar.background": "bg:#e4e4e4",
+        "scrollbar.button": "bg:#bcbcbc",
         "validation-toolbar": "bg:#ffd7d7 #5f0000",
     },
 }
