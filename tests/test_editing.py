@@ -283,6 +283,15 @@ def test_unmarked_paste_keeps_its_indentation(way, host, login):
     assert client.run("added(0)") == ["190"]
 
 
+def test_short_unmarked_paste_keeps_its_indentation(way, host, login):
+    """A short block that comes at once is not indented again either."""
+    client = login(way, host)
+    client.type("def half(x):\r    y = x / 2\r    return y\r\r")
+    client.wait_for("return y")
+    client.expect_prompt()
+    assert client.run("half(3)") == ["1.5"]
+
+
 def test_paste_and_ctrl_c(way, host, login):
     """Ctrl-C drops what was pasted, however much that is."""
     client = login(way, host)
