@@ -75,14 +75,17 @@ def thread_stack(ident: int, *, skip_own: bool = False) -> traceback.StackSummar
 
     Args:
         ident: The thread's identifier.
-        skip_own: Leave out everything up to the console's own innermost frame, so that what is
-            left is the statement's.
+        skip_own: Leave out what the console itself does around a statement and in its words, so
+            that what is left is the statement's.
     """
     frame = sys._current_frames().get(ident)  # noqa: SLF001 - documented, for debuggers like us
     if frame is None:
         return traceback.StackSummary()
     stack = traceback.extract_stack(frame)
     if skip_own:
+        if any(entry.filename.startswith("<console-") for entry in stack):
+            while stack[-1].filename.startswith(_OWN_DIRECTORY):
+                stack.pop()  # a word of ours, which the statement has called
         ours = [n for n, entry in enumerate(stack) if entry.filename.startswith(_OWN_DIRECTORY)]
         if ours and ours[-1] + 1 < len(stack):
             del stack[: ours[-1] + 1]
