@@ -2,6 +2,7 @@
 # make test    the tests, two files at a time; make test PYTEST_ARGS='-k ssh -x'
 # make fuzz    what reads what strangers send; make fuzz SECONDS=600 FUZZ_ARGS='--target telnet'
 # make attacks the attacks of the tests, with what each does to a service, as a Markdown table
+# make screenshots  the pictures of README and docs, anew
 # make bench   the benchmarks, into benchmarks/results; QUICK=1; ONLY='key_echo enter'
 #
 # Each makes .venv when it is missing, and installs again when pyproject.toml has changed.
@@ -17,7 +18,7 @@ WHEEL := build/wheel
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test fuzz attacks lint wheel-test bench clean
+.PHONY: demo test fuzz attacks screenshots lint wheel-test bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -32,6 +33,9 @@ fuzz: $(VENV)/.installed-test
 
 attacks: $(VENV)/.installed-test
 	@$(BIN)/python tests/attack_report.py
+
+screenshots: $(VENV)/.installed-test
+	@$(BIN)/python docs/screenshots/take.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

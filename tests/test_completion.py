@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
-from console.frontends.completion import StaticCompleter, attributes, static_attribute
+from console.frontends.completion import StaticCompleter, attributes
+from console.introspect.static import static_attribute
 
 RUNS = []
 """What code of the values has been run: it must stay empty."""
@@ -189,6 +190,8 @@ def namespace():
         "lazy": LazyModule("lazy"),
         "module": module_with_getattr(),
         "keys": Keys(apple=1),
+        "listed": [1, Base()],
+        "nested": {"in": {"deep": 1}},
         "sys": sys,
         "_hidden": 1,
         5: "no name",
@@ -200,14 +203,14 @@ def namespace():
 
 def complete(namespace, text, private=("exit", "statements")):
     """Return what Tab offers behind a text, in order."""
-    completer = StaticCompleter(namespace, lambda: private)
+    completer = StaticCompleter(namespace, lambda: dict.fromkeys(private))
     found = completer.get_completions(Document(text), CompleteEvent(completion_requested=True))
     return [completion.text for completion in found]
 
 
 def inserted(namespace, text):
     """Return the texts as they stand after each completion."""
-    completer = StaticCompleter(namespace, tuple)
+    completer = StaticCompleter(namespace, dict)
     found = completer.get_completions(Document(text), CompleteEvent(completion_requested=True))
     return [text[: len(text) + one.start_position] + one.text for one in found]
 
@@ -235,6 +238,65 @@ def inserted(namespace, text):
 def test_names(namespace, text, offered):
     """Names of the namespace, builtins, keywords and the session's own names are offered."""
     assert complete(namespace, text) == offered
+
+
+def called(first, /, order, *rest, express=False, **more):
+    ran("called")
+
+
+class Built:
+    def __init__(self, size, *, colour="red"):
+        ran("init")
+
+    def turn(self, angle):
+        ran("turn")
+
+
+@pytest.mark.parametrize(
+    ("text", "offered"),
+    [
+        ("called(", ["order=", "express="]),
+        ("called(1, ", ["order=", "express="]),
+        ("x = called(1, express=True, ", ["order="]),
+        ("called(1, expr", ["express="]),
+        ("called(called(1), ord", ["order=", "ord"]),
+        ("called(1, order=ord", ["ord"]),
+        ("called(1)", []),
+        ("Built(", ["size=", "colour="]),
+        ("built.turn(", ["angle="]),
+        ("mine(", ["pages="]),
+        ("trap(", []),
+        ("no_such(", []),
+    ],
+)
+def test_parameters(text, offered):
+    """Within a call its parameters are offered, without those that are given already."""
+    RUNS.clear()
+    names = {"called": called, "Built": Built, "built": object.__new__(Built), "trap": Trap}
+    completer = StaticCompleter(names, lambda: {"mine": lambda pages: None, "exit": 1})
+    found = completer.get_completions(Document(text), CompleteEvent(completion_requested=True))
+    assert [one.text for one in found] == offered
+    assert RUNS == []
+
+
+def test_options():
+    """In front of a statement the options are offered, within it a % is an operator."""
+    assert complete({}, "%") == ["json", "loop", "thread", "timeout"]
+    assert complete({}, "%timeout 5 %js") == ["json"]
+    assert complete({"loop": 1}, "5 %loo") == ["loop"]
+    assert complete({"loop": 1}, "x = 5\n%loo") == ["loop"]
+
+
+def test_names_of_the_session(namespace):
+    """A session's own names are completed further, and told with how they are called."""
+    mine = {"_": [Base()], "helper": lambda amount: None}
+    completer = StaticCompleter(namespace, lambda: mine)
+
+    def offered(text):
+        return list(completer.get_completions(Document(text), CompleteEvent()))
+
+    assert [one.text for one in offered("_[0].inh")] == ["inherited"]
+    assert [one.display_meta_text for one in offered("helpe")] == ["function (amount)"]
 
 
 def test_keywords_are_all_there(namespace):
@@ -296,7 +358,14 @@ def test_no_more_than_a_screenful(namespace):
         ("int.from_b", ["from_bytes"]),
         ("trap.method.__na", ["__name__"]),
         ("f().pl", []),
-        ("food['apple'].inh", []),
+        ("food['apple'].inh", ["inherited"]),
+        ("food['none'].inh", []),
+        ("keys['apple'].bit_l", []),
+        ("listed[1].inh", ["inherited"]),
+        ("x = listed[-1].inh", ["inherited"]),
+        ("listed[9].inh", []),
+        ("listed[foo].inh", []),
+        ("trap[0].pl", []),
         ("(base).inh", []),
         ("'text'.up", []),
         ("no_such.", []),
@@ -320,6 +389,8 @@ def test_attributes(namespace, text, offered):
         ("keys['", []),
         ("no_such['", []),
         ("food[ap", []),
+        ("nested['in']['", ["deep"]),
+        ("nested['out']['", []),
     ],
 )
 def test_keys(namespace, text, offered):

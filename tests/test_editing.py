@@ -141,11 +141,11 @@ def test_history_search_in_vi_mode(history_host, login):
 def test_auto_indent(way, host, login):
     """A block is indented by itself, goes back after pass, and ends with an empty line."""
     client = login(way, host)
-    for line in ("def sign(x):", "if x < 0:", "pass"):
+    for line in ("def sign(x):  # of a number", "if x < 0:", "pass"):
         client.line(line)
     client.type("return x")
     client.wait_for("return x")
-    begin = max(n for n, line in enumerate(client.screen()) if line == ">>> def sign(x):")
+    begin = max(n for n, line in enumerate(client.screen()) if line.startswith(">>> def sign"))
     assert client.screen()[begin + 1 : begin + 4] == [
         "...     if x < 0:",
         "...         pass",
@@ -155,6 +155,20 @@ def test_auto_indent(way, host, login):
     client.line()
     client.expect_prompt()
     assert client.run("sign(3)") == ["3"]
+
+
+def test_backspace_steps_out(way, host, login):
+    """In an indentation Backspace removes one step of it, elsewhere one character."""
+    client = login(way, host)
+    client.line("def sign(x):")
+    client.line("if x < 0:")
+    client.line("y = -1")
+    client.type("\x7freturn 55\x7f")
+    client.wait_for("return 5")
+    client.line()
+    client.line()
+    client.expect_prompt()
+    assert client.run("sign(3)") == ["5"]
 
 
 def test_editing_an_earlier_line(host, login):
@@ -269,6 +283,15 @@ def test_unmarked_paste_keeps_its_indentation(way, host, login):
     assert client.run("added(0)") == ["190"]
 
 
+def test_short_unmarked_paste_keeps_its_indentation(way, host, login):
+    """A short block that comes at once is not indented again either."""
+    client = login(way, host)
+    client.type("def half(x):\r    y = x / 2\r    return y\r\r")
+    client.wait_for("return y")
+    client.expect_prompt()
+    assert client.run("half(3)") == ["1.5"]
+
+
 def test_paste_and_ctrl_c(way, host, login):
     """Ctrl-C drops what was pasted, however much that is."""
     client = login(way, host)
@@ -362,6 +385,26 @@ def test_sizes(rows, columns, way, host, connect):
     client.wait_until(lambda: digits in unwrapped(client), "the line")
     client.line()
     client.wait_for("70")
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(5, 30), (3, 40), (2, 60)])
+def test_small_sizes(rows, columns, host, connect):
+    """In a window of a few rows one still sees what is typed, an error and an explanation."""
+    client = connect("ssh", host, rows=rows, columns=columns).login()
+    client.type("len(\x1bOP")
+    client.wait_for("len(obj")
+    client.type("\x1bOP")
+    client.wait_until(lambda: "len(obj" not in client.text, "no explanation")
+    client.type("\x03")
+    client.expect_prompt()
+    client.type("1 1\r")
+    client.wait_for("Syntax Err")
+    assert ">>> 1 1" in client.text
+    client.type("\x03")
+    client.expect_prompt()
+    client.line("foo")
+    client.wait_until(lambda: "12" in client.screen(), "the value")
+    client.expect_prompt()
 
 
 def test_resize_while_editing(way, host, connect):
@@ -505,3 +548,39 @@ def test_explanation_of_commands(host, login):
     client.type("\x1bOP")
     client.wait_for("revert(")
     wait_until(lambda: client._read(0.1) or "Undo" in client.text, "its documentation")
+
+
+def test_paste_mode_is_told(way, host, login):
+    """F6 lets Enter begin lines as they are, and a line says so until F6 ends it."""
+    client = login(way, host)
+    client.type("\x1b[17~if foo:\r  kept = 7\r\r")
+    client.wait_for("paste mode: Enter begins a line, Alt-Enter runs")
+    assert ">>> if foo:\n...   kept = 7\n..." in client.text
+    client.type("\x1b[17~")
+    client.wait_until(lambda: "paste mode" not in client.text, "no hint")
+    client.type("\x1b\r")
+    assert client.run("kept") == ["7"]
+
+
+# ---- what is wrong
+
+
+def test_a_wrong_option(way, host, login):
+    """An option that does not exist is told at Enter, with those that do, and can be mended."""
+    client = login(way, host)
+    client.type("%lop foo\r")
+    client.wait_for("no option %lop; there are %json, %loop, %thread, %timeout")
+    assert client.cursor_line == ">>> %lop foo"
+    client.type("\x01\x1bd%loop\x05")
+    client.wait_until(lambda: client.cursor_line == ">>> %loop foo", "the option mended")
+    assert enter(client) == ["12"]
+
+
+@pytest.mark.parametrize("statement", ["no_such_name?", "revert(99)", "patch(1, 'a', 2)"])
+def test_what_our_words_say_of_errors(statement, host, login):
+    """What a word of the console complains of is shown with the statement's frame alone."""
+    client = login("ssh", host)
+    shown = client.run(statement)
+    frames = [line for line in shown if line.startswith("  File ")]
+    assert frames
+    assert all('"<console-' in line for line in frames)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import collections.abc
 import contextlib
+import re
 import sys
 import threading
 import types
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from console.introspect.listing import Listing, duration
 from console.introspect.process import process_facts
 from console.introspect.sessions import SessionFacts, list_sessions
-from console.introspect.stacks import describe_places, thread_places
+from console.introspect.stacks import Place, describe_places, describe_thread, thread_places
 from console.introspect.tasks import TaskFacts, list_tasks
 from console.introspect.threads import describe_thread_places, list_threads
 from console.patches import PatchJournal
@@ -170,6 +171,37 @@ def test_tasks_of_a_loop_that_is_stuck():
     assert list(states.values()) == ["running"]
     assert "thread 'service':" in stack
     assert "hold" in stack
+
+
+def test_files_of_libraries_are_named_within_them():
+    """A place in Python's own library or an installed one is told without where that is."""
+
+    async def wait():
+        await asyncio.Event().wait()
+
+    with service() as (loop, _thread):
+        on_loop(loop, lambda: asyncio.create_task(wait(), name="job"))
+        table = repr(list_tasks(loop))
+    assert f"{__file__}:" in table
+    assert re.search(r" asyncio/locks\.py:\d+ in Event\.wait", table)
+    assert str(Place("/x/lib/python3/site-packages/package/a.py", 3, "f")) == "package/a.py:3 in f"
+
+
+def test_a_stack_has_one_line_for_what_is_only_the_loop():
+    """How a loop came to call the service is one line; where it waits by itself is told."""
+
+    async def look():
+        return describe_thread(threading.get_ident())
+
+    busy = asyncio.run(look())
+    assert busy.count(" frames of asyncio]\n") == 1
+    assert "base_events.py" not in busy
+    assert ", in look\n" in busy
+
+    with service() as (loop, thread):
+        on_loop(loop, lambda: None)
+        idle = describe_thread(thread.ident)
+    assert ", in " in idle.splitlines()[-1] + idle.splitlines()[-2]
 
 
 def test_a_cancelled_task_says_so():

@@ -36,6 +36,11 @@ def fed(*texts, flush=True):
     [
         ["x", "\r"],
         ["x" * BURST_CHARACTERS],
+        ["one = 1\rtwo = 2\r"],
+        ["one = 1\r secret = 2\r"],
+        ["for x in y:\r"],
+        ["for x in y:\rprint(x)\r\r"],
+        ["for x in y:\r", "    print(x)\r"],
         ["\x1b[A" * 200],
         ["y" * 300 + "\x03"],
         [f"{BEGIN}{LONG}{END}"],
@@ -54,6 +59,16 @@ def test_a_burst_is_marked():
     body = LONG.rstrip("\r")
     assert fed(body) == (f"{BEGIN}{body}{END}", 0)
     assert fed(LONG) == (f"{BEGIN}{body}\r{END}\r", 0)
+
+
+@pytest.mark.parametrize(
+    "block",
+    ["for x in y:\r    print(x)", "def f(a,  # why\r\tb): pass", "x = [\n  1,\n]", "if x:\r\r y"],
+)
+def test_a_block_is_marked(block):
+    """A block that comes at once with its indentation is a paste, however short."""
+    assert fed(block) == (f"{BEGIN}{block}{END}", 0)
+    assert fed(f"{block}\r") == (f"{BEGIN}{block}\r{END}\r", 0)
 
 
 def test_a_burst_in_pieces():

@@ -169,10 +169,21 @@ def test_commands_are_told(fresh_host, login):
     assert client.run("theme")[0].startswith("theme() tells what is chosen; theme('terminal'),")
     shown = client.run("editing('edlin')")
     assert "ValueError: no editing 'edlin'; there are 'emacs', 'vi'" in shown
-    text = "\n".join(client.run("help()"))
+    text = "\n".join(client.run("%json help()"))  # as a whole, not screen by screen
     assert "editing('vi')" in text
     assert "theme('light')" in text
     assert "name?, name??" in text
+
+
+def test_help_fits_a_small_terminal(fresh_host, connect):
+    """On 80 x 24 help() is read screen by screen from its first line, and no line is wrapped."""
+    client = connect("ssh", fresh_host, rows=24, columns=80).login()
+    client.line("help()")
+    client.wait_for("--more-- lines 1-23 of ")
+    assert client.screen()[0].startswith("This is a Python prompt")
+    client.line()
+    client.expect_prompt()
+    assert "exit(), Ctrl-D" in client.text
 
 
 def test_a_command_over_ssh(fresh_host):

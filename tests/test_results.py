@@ -448,6 +448,25 @@ def test_more_lines_are_counted():
     assert show(Frame(), last="")[-1] == "... 1,234 more lines: page()"
 
 
+class Owner:
+    def __init__(self, text):
+        self.text = text
+
+    def __repr__(self):
+        return self.text
+
+    def method(self):
+        """What is shown without a call."""
+
+
+def test_a_method_without_its_call():
+    """A bound method is shown as Python does, but for an owner with much to say."""
+    assert show(Owner("short").method) == ["<bound method Owner.method of short>"]
+    owner = Owner("x" * 1000)
+    shown = "".join(show([owner.method], 300))
+    assert shown == f"[<bound method Owner.method of {object.__repr__(owner)}>]"
+
+
 # ---------------------------------------------------------------- tables
 
 
@@ -496,6 +515,14 @@ def test_records_of_each_kind_are_a_table(kind):
 def test_what_is_no_table(value):
     """Records that differ, a single one, and all else are laid out as they are."""
     assert show(value)[0] in {"[", "{"}
+
+
+def test_points_of_numbers_stand_below_each_other():
+    """Numbers of a column are lined up by their points, unless one is written otherwise."""
+    rows = [{"name": "x" * 60, "price": price} for price in (7.2, 69.55, 10, -0.5)]
+    assert [line[65:] for line in show(rows)[2:-1]] == [" 7.2", "69.55", "10", "-0.5"]
+    rows[0]["price"] = 1e30
+    assert [line[65:] for line in show(rows)[2:-1]] == ["1e+30", "69.55", "   10", " -0.5"]
 
 
 def test_a_small_list_stays_on_its_line():

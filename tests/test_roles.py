@@ -531,7 +531,8 @@ def test_an_operator_completes_the_commands(service):
 
 def test_help_shows_what_the_role_may_do(enter):
     """Help names kick and reload for an admin alone, and Python not at all for a viewer."""
-    shown = {user: enter(user).run("help()") for user in ("vera", "oscar", "ada")}
+    shown = {user: enter(user).run("%json help()") for user in ("oscar", "ada")}
+    shown["vera"] = enter("vera").run("help()")
     assert "Python" not in shown["vera"]
     assert "kick" not in shown["vera"] + shown["oscar"]
     assert "tasks()" in shown["oscar"]

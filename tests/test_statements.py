@@ -134,6 +134,12 @@ def test_a_blocked_worker_is_left_behind_and_listed(host, login):
     wait_until(lambda: "has ended" in host.stderr, "the end of what was left behind, in the log")
 
 
+def test_where_a_statement_waits_for_the_console(host, login):
+    """A statement that is in one of the console's words is shown where it has called that."""
+    shown = login("nc", host).run("statements()")
+    assert re.fullmatch(r" +<console-\d+\.1>:1 in <module>: statements\(\)", shown[-1])
+
+
 def test_a_lost_connection_interrupts_what_it_ran(host, login):
     """A statement ends soon after its client has vanished."""
     client = login("ssh", host)

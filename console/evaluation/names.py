@@ -29,41 +29,45 @@ from console.text import escape_controls
 _PLAIN_TEXT = pydoc.plaintext  # type: ignore[attr-defined]
 
 _HELP = """\
-This is a Python prompt in the running process. help(object) is Python's own help.
-What you change here changes the service.
+This is a Python prompt in the running process: what you change here changes
+the service. help(object) is Python's own help.
 
-  statement         runs in a thread of your session: time.sleep(9) stops nobody else
-  await something   runs the whole cell on the service's event loop; so does one that itself
-                    calls asyncio.create_task, all_tasks, get_running_loop and their like
-  %loop statement   runs on the service's loop between two callbacks: atomic for it, but it waits;
-                    what holds it too long is reported, and then interrupted
-  %timeout 5 stmt   gives the statement up after 5 seconds; %json stmt answers with JSON
-  %loop, %thread    where your statements run from now on; mode() tells
-  Ctrl-C            drops the line, or stops the statement and gives the prompt back
-  Tab, F1           completes; tells signature and documentation of what the cursor is at
-  name?, name??     the same and more, or its source; like Tab without running any of its code
-  _                 the last value, your own
-  patch(o, 'a', v)  sets o.a (or o[a] of a dict) and remembers what was there; minutes=5 undoes
-                    it by itself unless you keep(n); patches() lists, revert(n) or revert() undo
-  pm()              a debugger where your last exception was raised; breakpoint() works as well
-  page(value)       a long value or text, screen by screen, with search; page() the last value
-  hexdump(data)     bytes in hexadecimal, screen by screen
-  pretty(False)     plain reprs on one line; pretty(tables=False), pretty(rich=False) as well
-  stack()           where the thread of the service's loop is now, even if it is stuck
-  tasks()           the tasks of the service's loop, and where each is suspended; threads()
+Running
+  statement         in a thread of your session: time.sleep(9) stops nobody else
+  await something   on the service's event loop, the whole cell; also where it
+                    itself calls asyncio.create_task, all_tasks and the like
+  %loop statement   on the service's loop between two callbacks: atomic for it,
+                    but it waits; what holds it too long is interrupted
+  %timeout 5 stmt   gives it up after 5 seconds; %json stmt answers with JSON
+  Ctrl-C            drops the line, or stops the statement
+  pm()              debugs where your last exception was; breakpoint() works too
+Looking
+  Tab, F1           completes; shows signature and documentation
+  name?, name??     tells of an object, or its source; like Tab runs none of its
+                    code
+  _                 your last value
+  page(value)       all of a value or text, screen by screen, with search
+  hexdump(data)     bytes in hexadecimal
+  stack()           where the service's loop is now, even if it is stuck
+  tasks()           its tasks, and where each is suspended; threads()
   statements()      what runs for all sessions, and what was left behind
   who(), whoami()   the open sessions; yours; uptime() tells of the process
-  a leading space   keeps a statement out of the history and the log, as a secret
-  help(object)      what Python knows about an object
-  editing('vi')     keys of the editor, or 'emacs'; kept for your next sessions
-  theme('light')    colours of the editor: 'terminal', 'dark', 'light' or 'plain'; kept as well
-  mode('loop', keep=True)
-                    chooses for your next sessions too where statements run
+Changing
+  patch(o, 'a', v)  sets o.a (or o[a] of a dict) and remembers what was there;
+                    minutes=5 undoes it by itself unless you keep(n)
+  patches()         what is applied; revert(n) or revert() undoes
+Your sessions
+  editing('vi')     the editor's keys, or 'emacs'; kept for your next sessions
+  theme('light')    its colours: 'terminal', 'dark', 'light', 'plain'; kept too
+  mode('loop')      where statements run from now on; kept with keep=True
+  pretty(False)     plain reprs; also pretty(tables=False), pretty(rich=False)
+  a leading space   keeps a statement out of history and log, as a secret
   exit(), Ctrl-D    leave; the service goes on
 """
 
 _ADMIN_HELP = """\
-  kick(n, reason)   ends session n in order: its user is told who did it, and why
+Administering
+  kick(n, reason)   ends session n; its user is told who did it, and why
   reload()          reads host keys and the like anew
 """
 
@@ -92,9 +96,9 @@ class Exit:
 
 
 class Help:
-    """Explains the console, or an object as Python's own ``help`` does, without a pager.
+    """Explains the console, or an object as Python's own ``help`` does, without pydoc's pager.
 
-    pydoc's pager would use the server's terminal, and keep that choice for the whole process.
+    That would use the server's terminal, and keep that choice for the whole process.
     """
 
     def __init__(self, role: Role = Role.OPERATOR) -> None:
@@ -104,9 +108,9 @@ class Help:
         return "Type help() for help on this console, or help(object) for help on an object"
 
     def __call__(self, *objects: Any) -> None:
-        """Print the help text, or the documentation of each object."""
+        """Show the help text, or the documentation of each object."""
         if not objects:
-            print(self._text, end="")  # noqa: T201 - the session's stdout
+            page_text(self._text.rstrip("\n"))
         for thing in objects:
             page_text(pydoc.render_doc(thing, renderer=_PLAIN_TEXT))
 

@@ -9,6 +9,7 @@ left, so that one large item does not hide those behind it.
 from __future__ import annotations
 
 from bisect import bisect_left
+from types import MethodType
 from typing import Any, Final
 
 from wcwidth import wcswidth
@@ -23,6 +24,9 @@ _INDENT: Final = 4
 
 _ITEM_CHARACTERS: Final = 1000
 """An item's own text may be so long whatever is left, or else an eighth of what is left."""
+
+_METHOD_CHARACTERS: Final = 200
+"""The repr of a bound method has that of its owner in it; a longer one is not shown."""
 
 _LEAST: Final = 500
 """Characters that each container inside of another gets, even where little is left."""
@@ -106,6 +110,9 @@ def clipped_repr(value: Any, limit: int) -> tuple[str, int]:
             begin = kind.__getitem__(value, slice(0, limit))
             return escape_controls(kind.__repr__(begin)), max(0, kind.__len__(value) - limit)
     text = str.__str__(repr(value))  # exactly a str: it may be of a class of its own
+    if type(value) is MethodType and len(text) > _METHOD_CHARACTERS:
+        # Whoever left the call's brackets out does not want to see all that its owner has.
+        text = f"{text.partition(' of ')[0]} of {object.__repr__(value.__self__)}>"
     return escape_controls(text[:limit]), max(0, len(text) - limit)
 
 

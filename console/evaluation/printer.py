@@ -14,8 +14,11 @@ from console.limits import RESULT_CHARACTERS
 from console.text import escape_controls
 
 _PACKAGE = Path(__file__).parent.parent
-_OWN_DIRECTORIES = (str(_PACKAGE / "evaluation"), str(_PACKAGE / "sessions"))
-"""Whose frames stand between a statement and what it calls: they would only distract."""
+_OWN_DIRECTORIES = tuple(
+    str(_PACKAGE / name) for name in ("evaluation", "introspect", "patches.py", "sessions")
+)
+"""Whose frames stand between a statement and what it calls, or what our words say of it: they would
+only distract."""
 
 
 def format_value(value: Any, limit_characters: int = RESULT_CHARACTERS) -> str:

@@ -26,6 +26,9 @@ _NUMBERS: Final = frozenset({complex, float, int})
 _AMBIGUOUS: Final = re.compile(r"|\s.*|.*\s|[-+.\d].*|None|True|False|nan|inf|\.\.\.", re.DOTALL)
 
 
+_DECIMAL: Final = re.compile(r"-?\d+(?:\.\d+)?")
+
+
 @dataclass(slots=True)
 class Table:
     """The lines of a table.
@@ -61,7 +64,8 @@ def table(root: Node, columns: int) -> Table | None:
     for name, label in zip(names, labels, strict=True):
         nodes = [one[label] for one in by_label]
         right = all(isinstance(one, Atom) and one.kind in _NUMBERS for one in nodes)
-        made.append(_Column(name, [_cell(one) for one in nodes], right=right))
+        cells = [_cell(one) for one in nodes]
+        made.append(_Column(name, _by_point(cells) if right else cells, right=right))
     fitting = _fit(made, columns)
     lines = [
         _GAP.join(column.cell(row) for column in fitting).rstrip()
@@ -145,6 +149,15 @@ def _cell(node: Node) -> str:
     if isinstance(node, Atom) and node.kind is str and not _AMBIGUOUS.fullmatch(text[1:-1]):
         return text[1:-1]
     return text
+
+
+def _by_point(cells: list[str]) -> list[str]:
+    """Put the points of numbers below each other, where all are written without an exponent."""
+    if not all(_DECIMAL.fullmatch(cell) for cell in cells):
+        return cells
+    behind = [len(cell.partition(".")[2]) + ("." in cell) for cell in cells]
+    most = max(behind)
+    return [cell + " " * (most - own) for cell, own in zip(cells, behind, strict=True)]
 
 
 def _cut(text: str, width: int) -> str:

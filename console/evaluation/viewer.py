@@ -36,11 +36,11 @@ _LONGEST_CHARACTERS: Final = 80
 """No command is longer, so nothing longer is even looked at."""
 
 _HELP = """\
-You may look at this service. These words work, alone or as calls: tasks, tasks()
+You may look at this service. These words work, alone or as calls: tasks()
 
-  tasks             the tasks of the service's event loop, and where each is suspended
+  tasks             the tasks of the service's event loop, and where each waits
   threads           the threads of the process, and where each is now
-  stack             where the thread of the service's loop is now, even if it is stuck
+  stack             where the service's event loop is now, even if it is stuck
   stack(IDENT)      the same for another thread
   who, whoami       the open sessions; yours
   statements        what runs for all sessions, and what was left behind

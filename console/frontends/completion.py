@@ -13,19 +13,23 @@ import itertools
 import keyword
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from types import FunctionType
 from typing import Any, Final
 
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
-from console.introspect.describe import summary_of
+from console.frontends.explanation import calls_around
+from console.introspect.describe import ITEM, NAME, Subject, find, summary_of
+from console.introspect.signature import keywords_of, signature_of
 from console.introspect.static import (
     ABSENT,
+    class_dict,
+    is_descriptor,
     isinstance_static,
     namespaces,
-    static_attribute,
 )
 
 _LOOK_AT: Final = 50_000
@@ -40,17 +44,29 @@ _LOOK_BACK_CHARACTERS: Final = 512
 Entry = str | tuple[Any, bool]
 """What is told of a name: a word, or the value and whether its first parameter is given."""
 
-_DOTTED = re.compile(r"((?:[^\W\d]\w*\s*\.\s*)*)([^\W\d]\w*)?$")
-_KEY = re.compile(r"((?:[^\W\d]\w*\.)*[^\W\d]\w*)\[(['\"])([^'\"\\]*)$")
+_PATH = rf"{NAME}(?:\s*\.\s*{NAME}|{ITEM})*"
+_DOTTED = re.compile(rf"(?:({_PATH})\s*\.\s*)?({NAME})?$")
+_KEY = re.compile(rf"({_PATH})\[(['\"])([^'\"\\]*)$")
+_OPTION = re.compile(r"\s*(?:%\w+\s+(?:[\d.]+\s+)?)*%(\w*)$")
+_PARAMETER = re.compile(r"(?:^|,)\s*\w*$")
+_GIVEN = re.compile(r"(\w+)\s*=(?!=)")
 _IMPORT = re.compile(r"^\s*(?:import|from)\s+(?:[\w.]+\s*,\s*)*([\w.]*)$")
 _FROM = re.compile(r"^\s*from\s+([\w.]+)\s+import\s+\(?(?:\w+\s*,\s*)*(\w*)$")
 
 
+_OPTIONS: Final[dict[str, Entry]] = {
+    "json": "answers with one JSON object",
+    "loop": "on the service's loop, between two callbacks",
+    "thread": "on a thread of this session",
+    "timeout": "seconds, after which the statement is given up",
+}
+
+
 class StaticCompleter(Completer):
-    """Completes names, attributes, string keys of plain dicts, and loaded modules."""
+    """Completes names, attributes, string keys of plain dicts, parameters, and loaded modules."""
 
     def __init__(
-        self, namespace: dict[str, Any], private_names: Callable[[], Iterable[str]]
+        self, namespace: dict[str, Any], private_names: Callable[[], Mapping[str, Any]]
     ) -> None:
         self._namespace = namespace
         self._private_names = private_names
@@ -62,7 +78,10 @@ class StaticCompleter(Completer):
     ) -> Iterator[Completion]:
         """Yield what fits the text before the cursor."""
         line = document.current_line_before_cursor[-_LOOK_BACK_CHARACTERS:]
-        typed, entries = self._candidates(line)
+        if document.cursor_position_row == 0 and (match := _OPTION.match(line)):
+            typed, entries = match[1], _OPTIONS
+        else:
+            typed, entries = self._candidates(line)
         fitting = (
             name
             for name in entries
@@ -81,7 +100,7 @@ class StaticCompleter(Completer):
         if match := _IMPORT.match(line):
             return match[1], _modules(match[1])
         if match := _KEY.search(line):
-            value = self._resolve(match[1].split("."))
+            value = self._resolve(match[1])
             keys = value if type(value) is dict else {}
             looked_at = itertools.islice(list(keys), _LOOK_AT)
             return match[3], {key: "key" for key in looked_at if type(key) is str}
@@ -89,20 +108,29 @@ class StaticCompleter(Completer):
         if match is None:
             return "", {}
         typed = match[2] or ""
-        path = [part.strip() for part in match[1].split(".")[:-1]]
-        if path:
-            value = self._resolve(path)
+        if match[1]:
+            value = self._resolve(match[1])
             return typed, {} if value is ABSENT else attributes(value)
         before = line[: match.start()].rstrip()
-        if before.endswith((".", ")", "]", "'", '"')) or not typed:
-            # An attribute of what only evaluation would tell, or nothing typed yet.
-            return typed, {}
-        return typed, self._names()
+        if before.endswith((".", ")", "]", "'", '"')):
+            return typed, {}  # an attribute of what only evaluation would tell
+        parameters = self._parameters(line)
+        return typed, {**self._names(), **parameters} if typed else parameters
+
+    def _parameters(self, line: str) -> dict[str, Entry]:
+        """Name the parameters of the call that is being typed, as they are given."""
+        path, given = next(calls_around(line), ("", ""))
+        subject = self._find(path) if path and _PARAMETER.search(given) else None
+        if subject is None:
+            return {}
+        names = keywords_of(subject.value, bound=subject.bound)
+        taken = set(_GIVEN.findall(given))
+        return {f"{name}=": "parameter" for name in names if name not in taken}
 
     def _names(self) -> dict[str, Entry]:
         entries: dict[str, Entry] = dict.fromkeys(keyword.kwlist, "keyword")
         entries |= {name: (value, False) for name, value in list(vars(builtins).items())}
-        entries |= dict.fromkeys(self._private_names(), "console")
+        entries |= {name: (value, False) for name, value in self._private_names().items()}
         entries |= {
             name: (value, False)
             # A subclass of dict may have methods of its own.
@@ -113,19 +141,34 @@ class StaticCompleter(Completer):
         entries.pop("__builtins__", None)
         return entries
 
-    def _resolve(self, path: list[str]) -> Any:
-        value = dict.get(self._namespace, path[0], ABSENT)
+    def _resolve(self, path: str) -> Any:
+        """Find a value where it is stored; ABSENT if only code would tell."""
+        subject = self._find(path)
+        if subject is None:
+            return ABSENT
+        value = subject.value
+        return ABSENT if type(value) is not FunctionType and is_descriptor(value) else value
+
+    def _find(self, path: str) -> Subject | None:
+        if "[" not in path:
+            path = re.sub(r"\s+", "", path)
+        name = re.match(NAME, path)
+        first = name.group() if name else ""
+        value = dict.get(self._namespace, first, ABSENT)
         if value is ABSENT:
-            value = vars(builtins).get(path[0], ABSENT)
-        for name in path[1:]:
-            if value is ABSENT:
-                break
-            value = static_attribute(value, name)
-        return value
+            value = self._private_names().get(first, vars(builtins).get(first, ABSENT))
+        if value is ABSENT:
+            return None
+        try:
+            return find(path, [{first: value}])
+        except (AttributeError, LookupError):
+            return None
 
 
-def _rank(name: str) -> tuple[bool, bool, str]:
-    return name.startswith("__"), name.startswith("_"), name
+def _rank(name: str) -> tuple[bool, bool, bool, str]:
+    if name.endswith("="):  # parameters come first, in their own order
+        return False, False, False, ""
+    return True, name.startswith("__"), name.startswith("_"), name
 
 
 def _modules(typed: str) -> dict[str, Entry]:
@@ -150,4 +193,9 @@ def attributes(value: Any) -> dict[str, Entry]:
 
 
 def _meta(entry: Entry) -> str:
-    return entry if isinstance(entry, str) else summary_of(entry[0], bound=entry[1])
+    if isinstance(entry, str):
+        return entry
+    value, bound = entry
+    if str(class_dict(type(value)).get("__module__")).startswith("console."):
+        return f"console {signature_of(value) or ''}".rstrip()  # a word of ours
+    return summary_of(value, bound=bound)

@@ -27,16 +27,17 @@ from prompt_toolkit.validation import DummyValidator, ValidationError, Validator
 from ptpython.layout import CompletionVisualisation
 from ptpython.python_input import PythonInput
 
-from console.evaluation.compiler import answer_question, normalise, split_mode
+from console.evaluation.compiler import answer_question, normalise
+from console.evaluation.options import OptionError, split_options
 from console.frontends.channel import ChannelInput, color_depth, make_output
 from console.frontends.completion import StaticCompleter
 from console.frontends.display import BoundedLexer
 from console.frontends.echo import Echo
-from console.frontends.explanation import Explanation
+from console.frontends.explanation import Explanation, paste_hint
 from console.frontends.keys import LONG_CHARACTERS, console_keys, python_keys
 from console.frontends.layout import EditorLayout
 from console.frontends.sharing import SharedApplication, initialise_python_input
-from console.frontends.themes import style_of
+from console.frontends.themes import result_colours, style_of
 from console.interfaces import FrontendHost, HistoryLog, Preferences
 from console.introspect.parsing import parse
 from console.scope import muted
@@ -117,6 +118,11 @@ class Editor:
         """Drop what has been typed, as Ctrl-C does."""
         self._exit(KeyboardInterrupt)
 
+    @property
+    def result_colours(self) -> dict[str, str]:
+        """The colours of what statements come to; empty for none."""
+        return result_colours(self._python.theme, self._python.color_depth)
+
     def print_above(self, write: Callable[[], None]) -> None:
         """Call ``write`` with the prompt out of the way, and draw the prompt again."""
         application = self._python.app
@@ -165,7 +171,7 @@ class _ConsoleInput(PythonInput):
             _lexer=SimpleLexer() if host.commands else BoundedLexer(),
             _completer=DummyCompleter(),  # the buffer gets ours; ptpython's takes 1 ms to make
             _validator=DummyValidator() if host.commands else _StatementValidator(),
-            _extra_toolbars=[self._explanation.container],
+            _extra_toolbars=[self._explanation.container, paste_hint(lambda: self.paste_mode)],
         )
         buffer = self.default_buffer
         self.history = buffer.history = _SharedHistory(host.history)
@@ -212,6 +218,11 @@ class _ConsoleInput(PythonInput):
             plain = preferences.theme == "plain"
             self.color_depth = ColorDepth.DEPTH_1_BIT if plain else color_depth(self._kind)
         self.cursor_shape_config = "vi" if self.vi_mode else "emacs"
+
+    @property
+    def theme(self) -> str:
+        """The name of the theme that holds now."""
+        return self._applied.theme
 
     def explain(self) -> None:
         """Show or hide what is known of what the cursor is at."""
@@ -267,7 +278,10 @@ class _StatementValidator(Validator):
         """
         if len(document.text) > LONG_CHARACTERS:
             return
-        _, source = split_mode(document.text)
+        try:
+            _, source = split_options(document.text)
+        except OptionError as error:
+            raise ValidationError(0, str(error)) from None
         try:
             # Only parsed, and muted: warnings are said when the statement runs.
             with muted():

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import builtins
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
 
 from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition, is_done
+from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.layout.containers import ConditionalContainer, Window
 from prompt_toolkit.layout.controls import FormattedTextControl
 from prompt_toolkit.layout.dimension import Dimension
@@ -38,7 +39,7 @@ class Explanation:
         self._text = ""
         self.container = ConditionalContainer(
             Window(
-                FormattedTextControl(lambda: self._text),
+                FormattedTextControl(self._shown),
                 style="class:explanation",
                 height=Dimension(max=_ROWS),
                 wrap_lines=True,
@@ -46,6 +47,10 @@ class Explanation:
             ),
             filter=Condition(lambda: bool(self._text)) & ~is_done,
         )
+
+    def _shown(self) -> StyleAndTextTuples:
+        head, end, rest = self._text.partition("\n")
+        return [("bold", head), ("", end + rest)]
 
     def hide(self, _sender: object = None) -> None:
         """Show nothing."""
@@ -71,14 +76,31 @@ class Explanation:
         return "Nothing is known of what the cursor is at without running code."
 
 
-def paths_at(document: Document) -> Iterable[str]:
+def paste_hint(is_on: Callable[[], bool]) -> ConditionalContainer:
+    """Make the line that says why Enter does not run a block: F6 is easily pressed by mistake."""
+    text = "paste mode: Enter begins a line, Alt-Enter runs, F6 ends it"
+    return ConditionalContainer(
+        Window(FormattedTextControl(text), style="class:explanation", height=1),
+        filter=Condition(is_on) & ~is_done,
+    )
+
+
+def paths_at(document: Document) -> Iterator[str]:
     """Yield what can be asked about at the cursor: the name there, then the call around it."""
     line = document.current_line_before_cursor[-_LOOK_BACK_CHARACTERS:]
     rest = _WORD.match(document.current_line_after_cursor)
-    whole = line + (rest.group() if rest else "")
-    match = _PATH_BEFORE.search(whole)
+    match = _PATH_BEFORE.search(line + (rest.group() if rest else ""))
     if match:
         yield match.group()
+    for path, _given in calls_around(line):
+        yield path
+
+
+def calls_around(line: str) -> Iterator[tuple[str, str]]:
+    """Yield the calls that a line is within at its end, the inner ones first.
+
+    Of each what is called, and what stands behind its bracket.
+    """
     depth = 0
     for at in range(len(line) - 1, -1, -1):
         if line[at] in ")]}":
@@ -87,5 +109,5 @@ def paths_at(document: Document) -> Iterable[str]:
             depth -= 1
             match = _PATH_BEFORE.search(line[:at]) if depth < 0 and line[at] == "(" else None
             if match:
-                yield match.group()
+                yield match.group(), line[at + 1 :]
             depth = max(depth, 0)

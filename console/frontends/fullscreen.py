@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from console.frontends.painting import painted
 from console.frontends.prompt import is_plain, leave_prompt, show_prompt
 from console.frontends.rendering import render_outcome, terminal_bytes
 from console.interfaces import FrontendHost, Outcome
@@ -159,7 +160,9 @@ class FullscreenFrontend:
         return "" if self._editor is None else self._editor.take_typeahead()
 
     def render(self, outcome: Outcome) -> Iterable[tuple[bool, str]]:
-        """Show values and tracebacks as Python's plain prompt does."""
+        """Show values and tracebacks as Python's plain prompt does, in the theme's colours."""
+        if self._editor is not None:
+            outcome = painted(outcome, self._editor.result_colours)
         return render_outcome(outcome)
 
     def write(self, text: str, *, error: bool = False) -> None:

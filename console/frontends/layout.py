@@ -37,9 +37,16 @@ from ptpython.layout import PythonPromptMargin
 from ptpython.python_input import PythonInput
 
 from console.frontends.display import LongLine, SpecialCharacters
-from console.frontends.prompt import RESERVED_ROWS
+from console.frontends.prompt import reserved_rows
 
 _MENU_ROWS = 12
+
+
+def _text_height() -> Dimension | None:
+    application = get_app()
+    if application.is_done:
+        return None
+    return Dimension(min=reserved_rows(application.output.get_size().rows))
 
 
 class EditorLayout:
@@ -80,7 +87,7 @@ class EditorLayout:
             left_margins=[PythonPromptMargin(python_input)],
             # The last row stays free: a message may stand there.
             scroll_offsets=ScrollOffsets(bottom=1, left=4, right=4),
-            height=lambda: None if get_app().is_done else Dimension(min=RESERVED_ROWS),
+            height=_text_height,
             wrap_lines=True,
         )
         menu = CompletionsMenu(

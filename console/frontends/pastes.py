@@ -2,8 +2,8 @@
 
 A terminal that knows bracketed paste (xterm, DECSET 2004) marks where a paste begins and ends.
 From others a paste comes as keys, and would be typed: each line indented once more, each line run
-as soon as it is complete, thousands of redraws. Nobody types `BURST_CHARACTERS` within one read,
-so that such a burst is marked here as the terminal would have done it.
+as soon as it is complete, thousands of redraws. Nobody types `BURST_CHARACTERS` within one read, or
+a block with its indentation, so that such a burst is marked here as the terminal would have done.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ BEGIN, END = "\x1b[200~", "\x1b[201~"
 
 BURST_CHARACTERS = 256
 """What comes at once and is longer was pasted. A key held down is slower, even over slow lines."""
+
+# A line that goes on, and the next one indented already, which the editor does for who types.
+_BLOCK = re.compile(r"[:,(\[{\\][ \t]*(?:#[^\r\n]*)?[\r\n]+[ \t]+\S")
 
 _QUIET_SECONDS = 0.05
 """A paste arrives in pieces; it is whole when nothing has come for so long."""
@@ -54,7 +57,7 @@ class Pastes:
         elif _KEYS.search(text):
             self.flush()
             self._deliver(text)
-        elif self._burst or len(text) > BURST_CHARACTERS:
+        elif self._burst or len(text) > BURST_CHARACTERS or _BLOCK.search(text):
             self._gather(text)
         else:
             self._deliver(text)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 PROMPT = ">>> "
 
-RESERVED_ROWS = 6
-"""As much of the screen is free from the prompt on, so that a menu has somewhere to open."""
+_RESERVED_ROWS = 6
+_MESSAGE_ROWS = 3
+"""An error, a search and an explanation: where they find no room, nothing is drawn at all."""
 
 # Asks the terminal to mark pastes (xterm, DECSET 2004). The editor does it by itself, but a paste
 # may be what starts the editor.
@@ -18,6 +19,11 @@ _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
 _BEAM, _OWN_SHAPE = "\x1b[6 q", "\x1b[0 q"
 
 
+def reserved_rows(rows: int) -> int:
+    """Return how much of a screen is free from the prompt on, so that a menu can open there."""
+    return max(1, min(_RESERVED_ROWS, rows - _MESSAGE_ROWS))
+
+
 def show_prompt(rows: int, *, vi_inserts: bool) -> str:
     """Return what shows the prompt.
 
@@ -26,7 +32,7 @@ def show_prompt(rows: int, *, vi_inserts: bool) -> str:
             one looks at it.
         vi_inserts: Whether vi's keys are used, and insert.
     """
-    below = min(RESERVED_ROWS, rows) - 1
+    below = reserved_rows(rows) - 1
     room = "\n" * below + f"\x1b[{below}A" if below > 0 else ""
     return f"{room}{_MARK_PASTES}{_BEAM if vi_inserts else ''}{_BOLD}{PROMPT}{_PLAIN}"
 

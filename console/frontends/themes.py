@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
+from prompt_toolkit.output.color_depth import ColorDepth
+from prompt_toolkit.output.vt100 import _EscapeCodeCache
 from prompt_toolkit.styles import BaseStyle, Style
 from prompt_toolkit.styles.defaults import default_ui_style
 from prompt_toolkit.styles.pygments import style_from_pygments_cls
@@ -14,24 +16,61 @@ from pygments.styles import get_style_by_name  # type: ignore[import-untyped]
 _CODE = {"dark": "monokai", "light": "xcode"}
 """Of Pygments' schemes, those that are readable on the ground that they are named for."""
 
+# Bright black is the ground itself on some terminals (Solarized).
+_TERMINAL_CODE = {
+    **default_ansi_code_style,
+    "pygments.operator": "",
+    "pygments.operator.word": "bold ansigreen",
+    "pygments.name.namespace": "",
+    "pygments.name.attribute": "",
+    "pygments.literal.number": "ansicyan",
+    "pygments.literal.string.interpol": "bold",
+}
+
+_RESULT = {
+    "text": "class:pygments.literal.string",
+    "number": "class:pygments.literal.number",
+    "constant": "class:pygments.keyword.constant",
+    "head": "bold",
+    "place": "class:result.place",
+    "marks": "class:result.error",
+    "error": "class:result.error",
+}
+"""By the names in painting.py, how what a statement came to is shown."""
+
 # What is reverse stands out on a monochrome terminal too.
 _UI = {
+    "terminal": {
+        "explanation": "bg:#bbbbbb #000000",
+        "scrollbar.background": "bg:#999999",
+        "scrollbar.button": "bg:#777777",
+        "result.place": "ansicyan",
+        "result.error": "bold ansired",
+    },
     "dark": {
+        "result.place": "#66d9ef",
+        "result.error": "bold #ff5f5f",
         "completion-menu": "bg:#303030 #d0d0d0",
         "completion-menu.completion": "",
         "completion-menu.completion.current": "bg:#ffffff #5f87af reverse",
         "completion-menu.meta.completion": "bg:#262626 #9e9e9e",
         "completion-menu.meta.completion.current": "bg:#ffffff #5f87af reverse",
         "explanation": "bg:#262626 #d0d0d0",
+        "scrollbar.background": "bg:#262626",
+        "scrollbar.button": "bg:#585858",
         "validation-toolbar": "bg:#5f0000 #ffffff",
     },
     "light": {
+        "result.place": "#005f87",
+        "result.error": "bold #af0000",
         "completion-menu": "bg:#eeeeee #303030",
         "completion-menu.completion": "",
         "completion-menu.completion.current": "bg:#ffffff #005f87 reverse",
         "completion-menu.meta.completion": "bg:#e4e4e4 #606060",
         "completion-menu.meta.completion.current": "bg:#ffffff #005f87 reverse",
         "explanation": "bg:#eeeeee #303030",
+        "scrollbar.background": "bg:#e4e4e4",
+        "scrollbar.button": "bg:#bcbcbc",
         "validation-toolbar": "bg:#ffd7d7 #5f0000",
     },
 }
@@ -45,5 +84,14 @@ def style_of(theme: str) -> BaseStyle:
         scheme = style_from_pygments_cls(get_style_by_name(_CODE[theme]))
         rules += scheme.style_rules
     else:
-        rules += default_ansi_code_style.items()
+        rules += _TERMINAL_CODE.items()
     return Style([*rules, *_UI.get(theme, {}).items()])
+
+
+@cache
+def result_colours(theme: str, depth: ColorDepth) -> dict[str, str]:
+    """Return what switches the colours of results on; nothing where there are none."""
+    if depth is ColorDepth.DEPTH_1_BIT:
+        return {}
+    style, codes = style_of(theme), _EscapeCodeCache(depth)
+    return {name: codes[style.get_attrs_for_style_str(of)] for name, of in _RESULT.items()}

@@ -33,12 +33,12 @@ from console.introspect.static import (
     type_name,
 )
 
-_NAME: Final = r"[^\W\d]\w*"
-_ITEM: Final = r"\[(?:-?\d+|'[^'\\\n]*'|\"[^\"\\\n]*\")\]"
-PATH: Final = rf"{_NAME}(?:\.{_NAME}|{_ITEM})*"
+NAME: Final = r"[^\W\d]\w*"
+ITEM: Final = r"\[(?:-?\d+|'[^'\\\n]*'|\"[^\"\\\n]*\")\]"
+PATH: Final = rf"{NAME}(?:\.{NAME}|{ITEM})*"
 """What can be asked about: names, attributes, items by number or plain key."""
 
-_STEP = re.compile(rf"\.?({_NAME})|\[(-?\d+)\]|\['([^']*)'\]|\[\"([^\"]*)\"\]")
+_STEP = re.compile(rf"\.?({NAME})|\[(-?\d+)\]|\['([^']*)'\]|\[\"([^\"]*)\"\]")
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,3 +85,10 @@ def duration(seconds: float) -> str:
 def moment(timestamp: float) -> str:
     """Say when something was, in the server's own time zone."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(timestamp))
+
+
+def short_moment(timestamp: float) -> str:
+    """Say when something was, without the date if it was today."""
+    said, now = moment(timestamp), moment(time.time())
+    day = said.partition(" ")[0]
+    return said.removeprefix(f"{day} ") if now.startswith(day) else said

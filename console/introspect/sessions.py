@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from console.introspect.listing import Listing, duration, moment
+from console.introspect.listing import Listing, duration, moment, short_moment
 from console.text import escape_line
 
 
@@ -59,7 +59,7 @@ def list_sessions(rows: Sequence[SessionFacts], *, sources: bool) -> Listing[Ses
             "ROLE": lambda row: row.role,
             "FROM": lambda row: f"{row.transport} {row.peer}",
             "FRONTEND": lambda row: row.frontend,
-            "SINCE": lambda row: moment(row.opened_at),
+            "SINCE": lambda row: short_moment(row.opened_at),
             "IDLE": lambda row: duration(row.idle_seconds),
             "RUNS": lambda row: (escape_line(row.source, 60) if sources else row.statement) or "-",
         },

@@ -76,6 +76,18 @@ def signature_of(value: Any, *, bound: bool = False) -> str | None:
     return signature_of(call, bound=True) if type(call) is FunctionType else None
 
 
+def keywords_of(value: Any, *, bound: bool = False) -> tuple[str, ...]:
+    """Return the names by which parameters can be given; none where they are not known."""
+    value, bound = callee(value, bound=bound)
+    if isinstance_static(value, type):
+        value, bound = callee(_in_bases(mro(value), "__init__"), bound=True)
+    if type(value) is not FunctionType:
+        return ()
+    code = value.__code__
+    first = max(code.co_posonlyargcount, 1 if bound and code.co_argcount else 0)
+    return code.co_varnames[first : code.co_argcount + code.co_kwonlyargcount]
+
+
 def callee(value: Any, *, bound: bool) -> tuple[Any, bool]:
     """Look through what only passes a call on: bound methods, decorators, partial()."""
     for _ in range(_DEPTH):

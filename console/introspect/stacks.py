@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from types import FrameType
 
 from console.text import escape_line, plain
 
 _OWN_DIRECTORY = str(Path(__file__).parent.parent)
+_LIBRARIES = ("/site-packages/", "/dist-packages/", f"{Path(threading.__file__).parent}/")
+_LOOP_DIRECTORY = str(Path(asyncio.__file__).parent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +28,21 @@ class Place:
     function: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line} in {self.function}"
+        return f"{_within_library(self.file)}:{self.line} in {self.function}"
 
     @property
     def is_own(self) -> bool:
         """Whether it is the console's own code."""
         return self.file.startswith(_OWN_DIRECTORY)
+
+
+def _within_library(file: str) -> str:
+    """Shorten the name of a library's file: where libraries are, everybody knows."""
+    for directory in _LIBRARIES:
+        _, found, inner = file.partition(directory)
+        if found:
+            return inner
+    return file
 
 
 def place_of(frame: FrameType) -> Place:
@@ -61,14 +75,17 @@ def thread_stack(ident: int, *, skip_own: bool = False) -> traceback.StackSummar
 
     Args:
         ident: The thread's identifier.
-        skip_own: Leave out everything up to the console's own innermost frame, so that what is
-            left is the statement's.
+        skip_own: Leave out what the console itself does around a statement and in its words, so
+            that what is left is the statement's.
     """
     frame = sys._current_frames().get(ident)  # noqa: SLF001 - documented, for debuggers like us
     if frame is None:
         return traceback.StackSummary()
     stack = traceback.extract_stack(frame)
     if skip_own:
+        if any(entry.filename.startswith("<console-") for entry in stack):
+            while stack[-1].filename.startswith(_OWN_DIRECTORY):
+                stack.pop()  # a word of ours, which the statement has called
         ours = [n for n, entry in enumerate(stack) if entry.filename.startswith(_OWN_DIRECTORY)]
         if ours and ours[-1] + 1 < len(stack):
             del stack[: ours[-1] + 1]
@@ -85,9 +102,23 @@ def describe_place(stack: traceback.StackSummary) -> str:
 
 
 def describe_thread(ident: int) -> str:
-    """Return a thread's name and stack as text."""
+    """Return a thread's name and stack as text, with one line for what is only asyncio's."""
     name = next((t.name for t in threading.enumerate() if t.ident == ident), "unknown")
-    return f"thread {name!r}:\n" + "".join(thread_stack(ident).format()).rstrip("\n")
+    return f"thread {name!r}:\n" + "".join(_folded(thread_stack(ident))).rstrip("\n")
+
+
+def _folded(stack: traceback.StackSummary) -> Iterator[str]:
+    # How a loop came to call something is the same each time, and hides what it called. The
+    # innermost frame stays: where the thread is now is what was asked.
+    for is_loop, group in groupby(
+        stack[:-1], lambda frame: frame.filename.startswith(_LOOP_DIRECTORY)
+    ):
+        frames = list(group)
+        if is_loop and len(frames) > 1:
+            yield f"  [{len(frames)} frames of asyncio]\n"
+        else:
+            yield from traceback.StackSummary.from_list(frames).format()
+    yield from traceback.StackSummary.from_list(stack[-1:]).format()
 
 
 def describe_places(places: tuple[Place, ...]) -> str:

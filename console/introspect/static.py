@@ -34,13 +34,14 @@ def static_attribute(value: Any, name: str) -> Any:
                 return ABSENT
         if type(found) in {staticmethod, classmethod}:
             return found.__func__
-        if type(found) is FunctionType or not _is_descriptor(found):
+        if type(found) is FunctionType or not is_descriptor(found):
             return found
         return ABSENT
     return ABSENT
 
 
-def _is_descriptor(value: Any) -> bool:
+def is_descriptor(value: Any) -> bool:
+    """Whether code of its own decides what an attribute is that has this value in its class."""
     return any(
         "__get__" in class_dict(base) for base in mro(type(value))
     ) and not isinstance_static(value, type)
