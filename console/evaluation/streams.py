@@ -43,7 +43,7 @@ class RoutedOutput(io.TextIOBase):
         if scope is not None and not _called_by_logging(sys._getframe(1)):  # noqa: SLF001
             # Checked here, as a real stream does it, before the text travels to another thread.
             if not isinstance(text, str):
-                message = f"write() argument must be str, not {type(text).__name__}"
+                message = f"write() argument must be str, not {type(text).__name__}"  # type: ignore[unreachable]
                 raise TypeError(message)
             if scope.sink.write(text, error=self._error):
                 return len(text)
