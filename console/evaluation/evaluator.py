@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import MutableMapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from console.config import MODES, EvaluationSettings
@@ -167,8 +168,7 @@ class SessionEvaluator:
             **more,
         )
         self._running, self._pressed_at = execution, None
-        self._statements.add(execution)
-        self._worker.submit(execution.run)
+        self._statements.add(execution, partial(self._worker.submit, execution.run))
         outcome = await self._watch(execution, options.timeout_seconds)
         self._running = None
         # What is left behind has not told yet, and nobody will hear it.
@@ -184,6 +184,9 @@ class SessionEvaluator:
         execution = self._running
         if execution is None or execution.done.done():
             return False
+        if self._statements.withdraw(execution):
+            execution.withdraw()
+            return True
         if self._pressed_at is None:
             self._pressed_at = time.monotonic()
         execution.interrupt()
@@ -196,7 +199,9 @@ class SessionEvaluator:
             return
         self._closed = True
         execution, self._running = self._running, None
-        if execution is not None and not execution.done.done():
+        if execution is not None and self._statements.withdraw(execution):
+            execution.withdraw()
+        elif execution is not None and not execution.done.done():
             # Its session is gone. It is asked to stop, or left running, as the settings say.
             execution.scope.sink = LateOutput(execution.name)
             execution.given_up = True

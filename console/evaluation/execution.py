@@ -42,6 +42,8 @@ logger = logging.getLogger("console.evaluation")
 
 _NO_LOOP_MESSAGES = ("no running event loop", "There is no current event loop")
 
+_INTERRUPTED = Outcome(OutcomeKind.INTERRUPTED, "KeyboardInterrupt", status=130)
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -233,7 +235,7 @@ class Execution:
         if issubclass(kind, KeyboardInterrupt) or (
             self._interrupted and issubclass(kind, asyncio.CancelledError)
         ):
-            return Outcome(OutcomeKind.INTERRUPTED, "KeyboardInterrupt", status=130)
+            return _INTERRUPTED
         drop_own_frames(error)
         text = format_exception(
             error, compiling=compiling, limit_characters=self._in.settings.result_characters
@@ -251,7 +253,7 @@ class Execution:
         if isinstance(step.value, Outcome):
             return step.value
         if isinstance(step.error, KeyboardInterrupt):
-            return Outcome(OutcomeKind.INTERRUPTED, "KeyboardInterrupt", status=130)
+            return _INTERRUPTED
         # Its own code (__traceback__ as a property, for one) raises whenever it is looked at.
         text = f"{type(error).__name__}: it cannot be shown"
         return Outcome(OutcomeKind.EXCEPTION, text, status=1, error_id=self.name)
@@ -315,6 +317,10 @@ class Execution:
             self._cancelled = True
             with contextlib.suppress(RuntimeError):  # closed: there is nothing left to cancel
                 self._task.get_loop().call_soon_threadsafe(self._task.cancel)
+
+    def withdraw(self) -> None:
+        """End before it has begun."""
+        self._resolve(_INTERRUPTED)
 
     def give_up(self, outcome: Outcome) -> None:
         """Let the session go on with this outcome; the statement ends when it can."""

@@ -29,6 +29,7 @@ class HostLoop:
         self._lock = threading.Lock()
         self._guard: SignalGuard | AsyncExceptionGuard | None = None
         self._holds_signal = False
+        self._waking: asyncio.AbstractEventLoop | None = None
         self.ident = 0
         """The identifier of the loop's thread; 0 until the loop has run something for us."""
 
@@ -43,9 +44,14 @@ class HostLoop:
     def wake(self) -> None:
         """Let the loop notice what a statement changed from another thread (a queue, a future)."""
         loop = self._given or self._own
-        if loop is not None:
+        # One that will wake up anyway sees this change too: a call more would cost it a turn.
+        if loop is not None and self._waking is not loop:
+            self._waking = loop
             with contextlib.suppress(RuntimeError):  # closed meanwhile: nobody to wake
-                loop.call_soon_threadsafe(_nothing)
+                loop.call_soon_threadsafe(self._woken)
+
+    def _woken(self) -> None:
+        self._waking = None
 
     def loop(self) -> asyncio.AbstractEventLoop:
         """Return the loop, started if it is ours. Safe to call from any thread."""
@@ -127,10 +133,6 @@ class HostLoop:
         thread.join(timeout_seconds)
         if thread.is_alive():
             logger.warning("the loop for awaiting statements is still busy; it is left behind")
-
-
-def _nothing() -> None:
-    """Do nothing: waking the loop is the effect."""
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:

@@ -10,8 +10,10 @@ import asyncio
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 from console.evaluation.execution import Execution
+from console.evaluation.gate import Gate
 from console.text import escape_controls
 
 output_logger = logging.getLogger("console.output")
@@ -52,14 +54,21 @@ class Statements:
     def __init__(self) -> None:
         self._running: dict[str, Execution] = {}
         self._winding_down: set[asyncio.Task[None]] = set()
+        self._gate = Gate()
 
-    def add(self, execution: Execution) -> None:
-        """Take a statement in."""
+    def add(self, execution: Execution, begin: Callable[[], None]) -> None:
+        """Take a statement in, and let it begin as soon as there is room."""
         self._running[execution.name] = execution
+        self._gate.enter(execution, begin)
 
     def remove(self, execution: Execution) -> None:
         """Forget a statement that has really ended."""
         self._running.pop(execution.name, None)
+        self._gate.leave(execution)
+
+    def withdraw(self, execution: Execution) -> bool:
+        """Let a statement that has not begun never begin. False if it has."""
+        return self._gate.withdraw(execution)
 
     def wind_down(self, execution: Execution) -> None:
         """Ask a statement whose session is gone to stop, for a while."""

@@ -13,12 +13,16 @@ import io
 import logging
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
 from console.scope import Scope, current_scope
 
 _LOGGING_FILE = logging.__file__
+
+_LAST_FILES = frozenset({_LOGGING_FILE, str(Path(__file__).with_name("execution.py"))})
+"""Where looking back ends: below a statement there is only what runs it."""
 
 _LOOK_BACK_FRAMES = 30
 """As deep as a handler that renders before it writes; a statement's own stack ends before that."""
@@ -36,13 +40,13 @@ class RoutedOutput(io.TextIOBase):
     def write(self, text: str) -> int:
         """Write to the running session, or to the host's stream."""
         scope = current_scope.get()
-        if (
-            scope is not None
-            and not _called_by_logging(sys._getframe(1))  # noqa: SLF001
+        if scope is not None and not _called_by_logging(sys._getframe(1)):  # noqa: SLF001
             # Checked here, as a real stream does it, before the text travels to another thread.
-            and scope.sink.write(_checked(text), error=self._error)
-        ):
-            return len(text)
+            if not isinstance(text, str):
+                message = f"write() argument must be str, not {type(text).__name__}"  # type: ignore[unreachable]
+                raise TypeError(message)
+            if scope.sink.write(text, error=self._error):
+                return len(text)
         return len(text) if self._real is None else self._real.write(text)
 
     def writelines(self, lines: Iterable[str]) -> None:  # type: ignore[override]  # str, as TextIO
@@ -203,13 +207,6 @@ def read_line(scope: Scope, *, secret: bool = False) -> str:
     return scope.source.read_line(secret=secret)
 
 
-def _checked(text: Any) -> str:
-    if isinstance(text, str):
-        return text
-    message = f"write() argument must be str, not {type(text).__name__}"
-    raise TypeError(message)
-
-
 def _called_by_logging(frame: FrameType | None) -> bool:
     """Whether a log handler writes, by itself or through the likes of ``print`` and rich.
 
@@ -218,7 +215,8 @@ def _called_by_logging(frame: FrameType | None) -> bool:
     for _ in range(_LOOK_BACK_FRAMES):
         if frame is None:
             return False
-        if frame.f_code.co_filename == _LOGGING_FILE:
-            return True
+        file = frame.f_code.co_filename
+        if file in _LAST_FILES:
+            return file == _LOGGING_FILE
         frame = frame.f_back
     return False

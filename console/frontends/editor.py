@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from prompt_toolkit.application import create_app_session
+from prompt_toolkit.clipboard import Clipboard
 from prompt_toolkit.completion import DummyCompleter, WordCompleter
 from prompt_toolkit.cursor_shapes import (
     CursorShape,
@@ -19,9 +21,12 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition, Filter
 from prompt_toolkit.history import History
 from prompt_toolkit.key_binding import merge_key_bindings
-from prompt_toolkit.key_binding.vi_state import InputMode
+from prompt_toolkit.key_binding.emacs_state import EmacsState
+from prompt_toolkit.key_binding.vi_state import InputMode, ViState
+from prompt_toolkit.layout.controls import SearchBufferControl
 from prompt_toolkit.lexers import SimpleLexer
 from prompt_toolkit.output.color_depth import ColorDepth
+from prompt_toolkit.search import SearchState
 from prompt_toolkit.styles import BaseStyle, DynamicStyle
 from prompt_toolkit.validation import DummyValidator, ValidationError, Validator
 from ptpython.layout import CompletionVisualisation
@@ -49,15 +54,41 @@ _HISTORY_ENTRIES = 1000
 """As many as the arrow keys reach: they are laid out anew for each prompt."""
 
 
-class Editor:
-    """Reads one statement at a time. Lives on the console's loop."""
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What outlives an editor of which its session has let go: nothing else outlives a statement.
 
-    def __init__(self, host: FrontendHost) -> None:
+    Attributes:
+        vi: As `Editor.vi`.
+        inserts: As `Editor.inserts`.
+    """
+
+    vi: bool
+    inserts: bool
+    preferences: Preferences
+    paste_mode: bool
+    clipboard: Clipboard
+    search: SearchState
+    vi_state: ViState
+    emacs_state: EmacsState
+
+
+class Editor:
+    """Reads one statement at a time. Lives on the console's loop.
+
+    Args:
+        host: The session.
+        kept: What its last editor has left.
+    """
+
+    def __init__(self, host: FrontendHost, kept: Kept | None = None) -> None:
         self._host = host
         self._input = ChannelInput(lambda: host.terminal.write(b"\a"))
         self._output = make_output(host.terminal)
         with create_app_session(input=self._input, output=self._output):
             self._python = _ConsoleInput(host, self._input, self._output)
+        if kept is not None:
+            self._python.restore(kept)
         self._closed = False
 
     @property
@@ -146,6 +177,15 @@ class Editor:
             self._input.close()
             purge_filter_caches()
 
+    def keep(self) -> Kept:
+        """Let go of everything else, while no `read` is pending.
+
+        It is `purge_filter_caches` that lets it be collected.
+        """
+        self._closed = True
+        self._input.close()
+        return self._python.keep(inserts=self.inserts)
+
     def _exit(self, error: type[BaseException]) -> bool:
         application = self._python.app
         if not application.is_running or application.is_done:
@@ -223,6 +263,34 @@ class _ConsoleInput(PythonInput):
     def theme(self) -> str:
         """The name of the theme that holds now."""
         return self._applied.theme
+
+    def keep(self, *, inserts: bool) -> Kept:
+        """Return what the session's next editor goes on with."""
+        return Kept(
+            vi=self.vi_mode,
+            inserts=inserts,
+            preferences=self._applied,
+            paste_mode=self.paste_mode,
+            clipboard=self.app.clipboard,
+            search=self._search.searcher_search_state,
+            vi_state=self.app.vi_state,
+            emacs_state=self.app.emacs_state,
+        )
+
+    def restore(self, kept: Kept) -> None:
+        """Go on with what the session's last editor has left."""
+        self._applied = kept.preferences
+        self.vi_mode = kept.vi
+        self.paste_mode = kept.paste_mode
+        self.app.clipboard = kept.clipboard
+        self.app.vi_state = kept.vi_state
+        self.app.emacs_state = kept.emacs_state
+        self._search.searcher_search_state = kept.search
+
+    @property
+    def _search(self) -> SearchBufferControl:
+        layout: EditorLayout = self.ptpython_layout  # type: ignore[assignment]  # see sharing.py
+        return layout.search.control
 
     def explain(self) -> None:
         """Show or hide what is known of what the cursor is at."""

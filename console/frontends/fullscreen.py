@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING
 from console.frontends.painting import painted
 from console.frontends.prompt import is_plain, leave_prompt, show_prompt
 from console.frontends.rendering import render_outcome, terminal_bytes
+from console.frontends.spares import SpareEditors, spare_editors
 from console.interfaces import FrontendHost, Outcome
 
 if TYPE_CHECKING:
-    from console.frontends.editor import Editor
+    from console.frontends.editor import Editor, Kept
 
 _COALESCE_SECONDS = 0.05
 """Text that comes while a prompt is up is gathered this long: each time costs a redraw."""
@@ -37,10 +38,12 @@ class FullscreenFrontend:
 
     name = "fullscreen"
 
-    def __init__(self, host: FrontendHost) -> None:
+    def __init__(self, host: FrontendHost, spares: SpareEditors | None = None) -> None:
         self._host = host
         self._terminal = host.terminal
         self._editor: Editor | None = None
+        self._kept: Kept | None = None
+        self._spares = spare_editors() if spares is None else spares
         self._unread: list[str] = []
         self._ended = False
         self._interrupted = False
@@ -59,6 +62,7 @@ class FullscreenFrontend:
             # The prompt begins in the first column: what stands there would be overwritten.
             self._send("\n")
         while await self._wait_at_literal():
+            self._spares.take(self)
             editor = self._editor or await self._build()
             self._give_unread(editor)
             try:
@@ -70,6 +74,8 @@ class FullscreenFrontend:
                 continue
             finally:
                 self._flush_above()
+                if not self._closed:
+                    self._spares.rest(self)
             if source.strip():
                 return source
         return None
@@ -110,8 +116,16 @@ class FullscreenFrontend:
             )
         from console.frontends.editor import Editor  # noqa: PLC0415 - heavy, see above
 
-        self._editor = Editor(self._host)
+        self._editor = Editor(self._host, self._kept)
+        if self._closed:
+            self._editor.close()
         return self._editor
+
+    def let_go(self) -> None:
+        """Let go of the editor, which is not in use: the next key builds another one."""
+        if self._editor is not None:
+            self._kept = self._editor.keep()
+            self._editor = None
 
     def _give_unread(self, editor: Editor) -> None:
         for text in self._unread:
@@ -133,11 +147,13 @@ class FullscreenFrontend:
     @property
     def _inserts(self) -> bool:
         """Whether a plain key that comes first is inserted: not so in vi's command mode."""
-        return self._editor is None or self._editor.inserts
+        state = self._editor or self._kept
+        return state is None or state.inserts
 
     @property
     def _vi(self) -> bool:
-        return self._host.preferences.editing == "vi" if self._editor is None else self._editor.vi
+        state = self._editor or self._kept
+        return self._host.preferences.editing == "vi" if state is None else state.vi
 
     def feed_eof(self) -> None:
         """End the input after what it has."""
@@ -218,6 +234,7 @@ class FullscreenFrontend:
             self._resize_timer = None
         self._closed = True
         self._arrived.set()
+        self._spares.take(self)
         if self._editor is not None:
             self._editor.close()
 

@@ -60,7 +60,7 @@ class EditorLayout:
         extra_toolbars: Sequence[AnyContainer],
         **_unused: object,
     ) -> None:
-        search = SearchToolbar(python_input.search_buffer)
+        self.search = search = SearchToolbar(python_input.search_buffer)
         self.control = BufferControl(
             buffer=python_input.default_buffer,
             search_buffer_control=search.control,

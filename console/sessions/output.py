@@ -33,6 +33,17 @@ def _nowhere(text: str, error: bool) -> None:
     """Take text that nobody will see."""
 
 
+class _Run:
+    """Consecutive text of one stream, up to a chunk of it."""
+
+    __slots__ = ("error", "parts", "size")
+
+    def __init__(self, error: bool) -> None:
+        self.error = error
+        self.parts: list[str] = []
+        self.size = 0
+
+
 class SessionOutput:
     """An `OutputSink` in front of a frontend.
 
@@ -53,7 +64,9 @@ class SessionOutput:
         # `console.uninterrupted`.
         self._lock = threading.RLock()
         self._waiting: deque[Latch] = deque()
-        self._pending: deque[tuple[bool, str]] = deque()
+        self._pending: deque[_Run] = deque()
+        self._last = _Run(error=False)  # the last that waits, or one that is full
+        self._last.size = _CHUNK_CHARACTERS
         self._size = 0
         self._dropped = 0
         self._scheduled = False
@@ -61,8 +74,26 @@ class SessionOutput:
         self._closed = False
         self._drained: list[asyncio.Future[None]] = []
 
+    @uninterrupted
     def write(self, text: str, *, error: bool = False) -> bool:
         """Take text to be shown. False once the session is over: the text is then the host's."""
+        size = len(text)
+        with self._lock:
+            last = self._last
+            # Most of what is printed comes while the text before it still waits.
+            if (
+                last.error is error
+                and last.size + size <= _CHUNK_CHARACTERS
+                and self._scheduled
+                and self._size < self._limit
+            ):
+                last.parts.append(text)
+                last.size += size
+                self._size += size
+                return True
+        return self._write(text, error)
+
+    def _write(self, text: str, error: bool) -> bool:
         # In pieces, so that the bound holds for one large string too.
         return all(
             self._put(text[start : start + _CHUNK_CHARACTERS], error)
@@ -84,11 +115,11 @@ class SessionOutput:
                 if not self._may_not_wait():
                     return None
                 self._dropped += len(text)
+                self._last.size = _CHUNK_CHARACTERS  # the note comes before what is written next
                 return True
             if self._dropped:
                 self._note_dropped()
-            self._pending.append((error, text))
-            self._size += len(text)
+            self._append(text, error)
             if self._scheduled or self._paused:
                 return True
             self._scheduled = True
@@ -101,6 +132,16 @@ class SessionOutput:
             self._scheduled = False
             raise
         return True
+
+    @uninterrupted
+    def _append(self, text: str, error: bool) -> None:
+        last = self._last
+        if last.error is not error or last.size + len(text) > _CHUNK_CHARACTERS:
+            self._last = last = _Run(error)
+            self._pending.append(last)
+        last.parts.append(text)
+        last.size += len(text)
+        self._size += len(text)
 
     def _wait_for_room(self) -> None:
         # Made for each wait: an interrupt may come at any point of it.
@@ -141,6 +182,7 @@ class SessionOutput:
             # An exception kept by the host may hold this object: it must not hold the session.
             self._deliver = _nowhere
             self._pending.clear()
+            self._last.size = _CHUNK_CHARACTERS
             self._size = self._dropped = 0
             self._let_writers_go()
         self._tell_drained()
@@ -155,8 +197,7 @@ class SessionOutput:
     def _note_dropped(self) -> None:
         note = f"\n[{self._dropped} characters of output dropped: the client was too slow]\n"
         self._dropped = 0
-        self._pending.append((True, note))
-        self._size += len(note)
+        self._append(note, error=True)
 
     def _schedule(self) -> None:
         with self._lock:
@@ -186,18 +227,11 @@ class SessionOutput:
         """Take up to a chunk of consecutive text of the same stream."""
         if not self._pending:
             return False, ""
-        error, text = self._pending.popleft()
-        parts = [text]
-        size = len(text)
-        while self._pending:
-            next_error, text = self._pending[0]
-            if next_error != error or size + len(text) > _CHUNK_CHARACTERS:
-                break
-            self._pending.popleft()
-            parts.append(text)
-            size += len(text)
-        self._size -= size
-        return error, "".join(parts)
+        taken = self._pending.popleft()
+        text = "".join(taken.parts)
+        self._size = self._size - len(text) if self._pending else 0
+        taken.size = _CHUNK_CHARACTERS  # it may be the last one: nothing more goes into it
+        return taken.error, text
 
     def _tell_drained(self) -> None:
         waiting, self._drained = self._drained, []

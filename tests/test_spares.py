@@ -1,0 +1,137 @@
+"""An editor that is not used for long is let go of, and nobody who types notices."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import weakref
+
+from console.frontends.fullscreen import FullscreenFrontend
+from console.frontends.spares import SpareEditors
+from frontend_host import CAPABLE, FakeHost, editor_of, run, turns, until
+
+SOON_SECONDS = 0.02
+
+
+@contextlib.asynccontextmanager
+async def person(spares, **options):
+    """Somebody at a full-screen frontend, whose statements are gathered; with their screen."""
+    host = FakeHost(CAPABLE, **options)
+    frontend = FullscreenFrontend(host, spares)
+    statements = []
+
+    async def read():
+        while (statement := await frontend.read()) is not None:
+            statements.append(statement)
+
+    task = asyncio.ensure_future(read())
+    try:
+        await turns()
+        yield frontend, host, statements
+    finally:
+        frontend.close()
+        await task
+        frontend.close()
+
+
+async def type_statement(frontend, statements, text):
+    """Type a statement and Enter, and wait until it has been read."""
+    count = len(statements)
+    for key in text:
+        frontend.feed(key)
+        await turns()
+    await editor_of(frontend)
+    frontend.feed("\r")
+    await until(lambda: len(statements) > count)
+
+
+async def let_go(frontend):
+    """Wait until the frontend has no editor."""
+    await until(lambda: frontend._editor is None)
+
+
+def test_an_idle_editor_is_let_go_of():
+    """Nothing of it stays alive, the prompt stays as it is, and what is typed next is read."""
+
+    async def test():
+        async with person(SpareEditors(SOON_SECONDS)) as (frontend, host, statements):
+            await type_statement(frontend, statements, "1+1")
+            application = weakref.ref(frontend._editor._python.app)
+            await let_go(frontend)
+            # Its own last redraw and timers, if any, end when they are next run.
+            for _ in range(1000):
+                gc.collect()
+                if application() is None:
+                    break
+                await asyncio.sleep(0.001)
+            assert application() is None
+            assert host.terminal.lines == [">>> 1+1", ">>>"]
+            await type_statement(frontend, statements, "2+2")
+            assert statements == ["1+1", "2+2"]
+            assert host.terminal.lines == [">>> 1+1", ">>> 2+2", ">>>"]
+
+    run(test)
+
+
+def test_what_was_cut_is_still_there():
+    """What was cut at an earlier prompt is pasted at a later one, by another editor."""
+
+    async def test():
+        async with person(SpareEditors(SOON_SECONDS)) as (frontend, _, statements):
+            await type_statement(frontend, statements, "kept\x15first")
+            assert statements == ["first"]
+            await let_go(frontend)
+            await type_statement(frontend, statements, "\x19")
+            assert statements == ["first", "kept"]
+
+    run(test)
+
+
+def test_the_mode_of_editing_stays():
+    """Who has changed to vi's keys by F4 has them in the next editor too."""
+
+    async def test():
+        async with person(SpareEditors(SOON_SECONDS)) as (frontend, _, statements):
+            frontend.feed("\x1bOS")
+            await type_statement(frontend, statements, "a")
+            assert frontend._vi
+            await let_go(frontend)
+            assert frontend._vi
+            await type_statement(frontend, statements, "b")
+            assert frontend._editor.vi
+
+    run(test)
+
+
+def test_an_editor_in_use_stays():
+    """What somebody has begun to type stays for as long as they like."""
+
+    async def test():
+        spares = SpareEditors(SOON_SECONDS)
+        async with person(spares) as (slow, host, typed), person(spares) as (quick, _, statements):
+            await type_statement(slow, typed, "0")
+            slow.feed("1+")
+            editor = await editor_of(slow)
+            await type_statement(quick, statements, "2")
+            await let_go(quick)
+            assert slow._editor is editor
+            await host.terminal.shows(lambda lines: lines[-1] == ">>> 1+")
+            await type_statement(slow, typed, "1")
+            assert typed == ["0", "1+1"]
+
+    run(test)
+
+
+def test_who_has_left_is_forgotten():
+    """A session that ends leaves nothing behind with those that are not in use."""
+
+    async def test():
+        spares = SpareEditors()
+        async with person(spares) as (frontend, _, statements):
+            await type_statement(frontend, statements, "1")
+            assert list(spares._spare) == [frontend]
+        assert not spares._spare
+        assert spares._timer is None
+
+    run(test)
