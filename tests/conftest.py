@@ -7,6 +7,7 @@ import pytest
 
 from clients import Session
 from console import Console
+from console.evaluation.interrupts import is_stray
 from rawsession import Raw
 from servers import Host, wait_until
 
@@ -171,3 +172,12 @@ def _nothing_is_left():
     )
     assert (sys.stdout, sys.stderr, sys.stdin) == streams
     assert threading.Thread.start is start
+
+
+@pytest.fixture
+def strays(monkeypatch):
+    """Pass over interrupts that hit a weakref callback, as a running console does."""
+    hook = sys.unraisablehook
+    monkeypatch.setattr(
+        sys, "unraisablehook", lambda raised: is_stray(raised.exc_value) or hook(raised)
+    )

@@ -190,7 +190,7 @@ def test_the_bound_holds_for_one_large_text():
     run(test, LIMIT)
 
 
-def test_an_interrupted_writer_leaves_it_whole():
+def test_an_interrupted_writer_leaves_it_whole(strays):
     """However often Ctrl-C ends whoever prints, what is printed next arrives, and is all."""
 
     def flood(output):

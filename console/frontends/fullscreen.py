@@ -64,6 +64,10 @@ class FullscreenFrontend:
         while await self._wait_at_literal():
             self._spares.take(self)
             editor = self._editor or await self._build()
+            if self._interrupted:  # while it was built
+                self._interrupted = False
+                self._send("\nKeyboardInterrupt\n")
+                continue
             self._give_unread(editor)
             try:
                 source = await editor.read()
