@@ -186,7 +186,10 @@ class CredentialStore(Protocol):
     """
 
     def password_hash(self, name: str) -> str | None:
-        """Return the user's argon2 hash in PHC form; None if no password lets this user in."""
+        """Return the user's argon2 hash in PHC form; None if no password lets this user in.
+
+        The same one until the password changes: another one ends what the old one let in.
+        """
 
     def authorized_keys(self, name: str) -> Sequence[AuthorizedKey]:
         """Return the public keys that open exactly this user's account."""

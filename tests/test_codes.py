@@ -188,9 +188,13 @@ def test_the_first_of_two_codes_is_not_kept_for_long(besieged, clock):
 
 
 def test_an_attack_is_forgotten(besieged, clock):
-    """Some hours later one code is enough again."""
-    clock.now += 2 * LAPSE_SECONDS
-    assert besieged.right("boss", "here")
+    """Ten hours later one code is enough again, however long it was."""
+    for _ in range(10_000):
+        besieged.wrong("boss", "there")
+    clock.now += 9.9 * LAPSE_SECONDS
+    assert not besieged.right("boss", "here")
+    clock.now += 0.2 * LAPSE_SECONDS
+    assert besieged.right("boss", "there")
 
 
 def test_what_is_kept_of_codes_is_bounded(besieged):

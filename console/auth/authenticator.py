@@ -340,5 +340,5 @@ class Authenticator:
 
 
 def _digest(phc: str | None) -> bytes:
-    """Make what tells a password's hash from another one, and is none itself."""
+    """Make what tells one stored hash from another, and is of no use in its place."""
     return hashlib.sha256((phc or "").encode("utf-8", "replace")).digest()

@@ -23,7 +23,10 @@ FREE_WRONG_CODES: Final = 10
 """Wrong codes behind the right password that are taken for slips."""
 
 LAPSE_SECONDS: Final = 3600.0
-"""After this one of them is forgotten."""
+"""After this one of them is forgotten: whoever keeps to slips has one try an hour."""
+
+COUNTED: Final = 20.0
+"""So that one code is enough again ten hours after the last wrong one."""
 
 NEXT_SECONDS: Final = 300.0
 """How long the first right code waits for the second."""
@@ -38,7 +41,7 @@ class Codes:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._wrong = Failures(clock, LAPSE_SECONDS)
+        self._wrong = Failures(clock, LAPSE_SECONDS, COUNTED)
         self._first_right: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     def wrong(self, user: str, source: str) -> None:

@@ -24,13 +24,18 @@ class Failures:
     Args:
         clock: Seconds that only go forward.
         lapse_seconds: After this one is forgotten.
+        most: No more are counted.
     """
 
     def __init__(
-        self, clock: Callable[[], float] = time.monotonic, lapse_seconds: float = LAPSE_SECONDS
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        lapse_seconds: float = LAPSE_SECONDS,
+        most: float = COUNTED,
     ) -> None:
         self._clock = clock
         self._lapse_seconds = lapse_seconds
+        self._most = most
         self._counts: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def count(self, name: str) -> float:
@@ -40,7 +45,7 @@ class Failures:
 
     def add(self, name: str) -> None:
         """Count one more."""
-        self._counts[name] = (min(self.count(name) + 1.0, COUNTED), self._clock())
+        self._counts[name] = (min(self.count(name) + 1.0, self._most), self._clock())
         self._counts.move_to_end(name)
         if len(self._counts) > REMEMBERED:
             self._counts.popitem(last=False)
