@@ -340,6 +340,43 @@ def test_silence_is_cut(transport, make, caplog):
     assert "reason=no login within 0.3 seconds" in caplog.messages[0]
 
 
+def test_who_makes_room_for_whom(make):
+    """Of strangers from as many addresses a guesser goes first, and an operator's goes last."""
+    operator, guesser, others = "127.0.0.2", "127.0.0.3", ("127.0.0.4", "127.0.0.5", "127.0.0.6")
+    quick = LoginSettings(connections=3, failure_seconds=0.001)
+    with make(ssh=0, telnet=0, login=quick) as console, contextlib.ExitStack() as stack:
+
+        def connect(source):
+            client = stack.enter_context(RawSsh(console.ssh_port, source=source))
+            client.read_version()
+            return client
+
+        with RawSsh(console.ssh_port, source=operator) as client:
+            assert client.knock().guess("boss", "sekrit")
+        with RawSsh(console.ssh_port, source=guesser) as client:
+            assert not client.knock().guess("boss", "wrong")
+        early, first, wrong = connect(operator), connect(others[0]), connect(guesser)
+        second = connect(others[1])
+        wrong.wait_gone()
+        third = connect(others[2])
+        first.wait_gone()
+        for client in (early, second, third):  # they are served still
+            client.send_bytes(client.version + b"\r\n")
+            client.exchange_keys()
+
+
+def test_who_has_logged_in_makes_no_room(make):
+    """Connections after the login are not counted among those before it, however many."""
+    few = LoginSettings(connections=2, connections_per_source=2)
+    with make(ssh=0, login=few) as console, contextlib.ExitStack() as stack:
+        clients = []
+        for _ in range(4):
+            clients.append(stack.enter_context(RawSsh(console.ssh_port)))
+            assert clients[-1].knock().guess("boss", "sekrit")
+        for client in clients:
+            client.open_session()
+
+
 # ---- after the login
 
 
