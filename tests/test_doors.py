@@ -3,6 +3,8 @@
 import contextlib
 import gc
 import os
+import select
+import shutil
 import socket
 import ssl
 import stat
@@ -165,6 +167,41 @@ def test_silent_handshakes_are_strangers(make, private):
             assert session.run("1 + 1").endswith("2\n")
 
 
+def test_there_is_one_time_for_handshake_and_login(tls):
+    """Who comes late with the handshake has what is left of it for the login, and no more."""
+    console, certificate = tls
+    address = ("127.0.0.1", console.listeners[0].port)
+    context = ssl.create_default_context(cafile=certificate)
+    late = socket.create_connection(address, DEADLINE_SECONDS)
+    # The half of the time goes by while nothing is said.
+    assert select.select([late], [], [], 1.0)[0] == []
+    with contextlib.ExitStack() as stack:
+        sockets = [socket.create_connection(address, DEADLINE_SECONDS), late]
+        early, late = (
+            stack.enter_context(context.wrap_socket(one, server_hostname="localhost"))
+            for one in sockets
+        )
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            while late.recv(65536):  # until the end, that the other has not come to
+                pass
+        early.sendall(b"boss\n")
+        said = b""
+        while b"password: " not in said:
+            said += early.recv(65536)
+        assert b"timed out" not in said
+
+
+def test_bytes_below_tls_are_counted(tls, caplog):
+    """Each typed byte may come in a record of its own, of 23: 64 KiB of these are enough."""
+    console, certificate = tls
+    with contextlib.closing(connect_tls(console.listeners[0].port, certificate)) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with pytest.raises(OSError):
+            for _ in range(10_000):
+                client.send(b"x")
+    wait_until(lambda: "reason=more than 65536 bytes before login" in caplog.text, "a line")
+
+
 def test_a_certificate_that_cannot_be_used(make, private):
     """With a key that others can read, an encrypted or a wrong one the console does not start."""
     certificate, key = make_certificate(private)
@@ -172,6 +209,14 @@ def test_a_certificate_that_cannot_be_used(make, private):
     with pytest.raises(ConfigurationError, match=r"telnets\.key"):
         make(telnets=TelnetsSettings(0, certificate=certificate, key=key)).start()
     key.chmod(0o600)
+    open_to_all = private / "open"
+    open_to_all.mkdir()
+    open_to_all.chmod(0o777)
+    for place in ({"key": key}, {"certificate": certificate}):
+        copied = {name: shutil.copy(path, open_to_all) for name, path in place.items()}
+        files = {"certificate": certificate, "key": key, **copied}
+        with pytest.raises(ConfigurationError, match=r"is in .*open, which can be changed"):
+            make(telnets=TelnetsSettings(0, **files)).start()
     other, _ = make_certificate(private, "other")
     with pytest.raises(ConfigurationError, match=r"telnets\.certificate"):
         make(telnets=TelnetsSettings(0, certificate=other, key=key)).start()

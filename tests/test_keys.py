@@ -377,6 +377,16 @@ def test_a_host_key_that_others_can_read_is_refused(tmp_path, mode):
     load_host_key(path)
 
 
+def test_a_host_key_that_others_can_replace_is_refused(tmp_path):
+    """Whoever may write to a directory above it can put another one there."""
+    path = tmp_path / "above" / "keys" / "host_key"
+    make_host_key(path)
+    path.parent.parent.chmod(0o777)
+    error = refused(path)
+    subprocess.run(error.remedy, shell=True, check=True)
+    load_host_key(path)
+
+
 @pytest.mark.parametrize("arguments", ["-t ed25519", "-t rsa -m PEM", "-t rsa -m PKCS8"])
 def test_an_encrypted_host_key_says_how_to_decrypt_it(tmp_path, ssh_keygen, arguments):
     """Each form of encryption is known for what it is."""
