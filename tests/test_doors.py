@@ -454,6 +454,17 @@ def test_who_is_taken_out_gets_no_other_session(change, inside, caplog):
     )
 
 
+def test_who_waits_with_the_first_session_is_looked_up_again(inside, monkeypatch):
+    """A login of a while ago, on which nothing was opened yet, is none for a user who is gone."""
+    from console.transports import ssh
+
+    monkeypatch.setattr(ssh, "_FRESH_SECONDS", 0.0)
+    _, store, client = inside
+    store.remove("view")
+    with pytest.raises((Gone, AssertionError)):
+        client.open_session()
+
+
 def test_who_is_kicked_loses_the_connection(inside):
     """A kick ends the connection, on which the next session could be opened without a login."""
     console, _, client = inside
