@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 from console.auth.host_key import HostKey, import_host_keys, load_host_keys, make_host_key
 from console.auth.public_keys import fingerprint
 from console.config import ListenSettings, SshSettings, TelnetsSettings
+from console.loading import load
 from console.transports.tls import load_certificate
-from console.waiting import load
 
 if TYPE_CHECKING:  # all that is behind the door
     import ssl

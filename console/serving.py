@@ -24,10 +24,11 @@ from console.doors import Door, Shared, SshDoor, TelnetDoor
 from console.evaluation.hooks import hooks
 from console.evaluation.host import HostLoop
 from console.listening import Listener, bind
+from console.loading import load
 from console.namespace import Namespace
 from console.patches import PatchJournal
 from console.plan import Plan
-from console.waiting import StopRequest, load
+from console.waiting import StopRequest
 
 if TYPE_CHECKING:
     from console.inside import Inside

@@ -1,7 +1,6 @@
 """The console's thread: one run of a console on it, from the start to the end.
 
-What a console serves with is imported on this thread, not by whoever starts it: the host's loop
-goes on meanwhile.
+What a console serves with is not imported by whoever starts it: the host's loop goes on meanwhile.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from console.errors import ConsoleError, StartError
+from console.loading import load
 from console.plan import Plan
 from console.waiting import StopRequest, uncancellable
 
@@ -113,7 +113,8 @@ class ConsoleThread:
                 self.started.set_exception(_start_error(error))
 
     async def _serve(self) -> None:
-        from console.serving import Server  # noqa: PLC0415 - on this thread, see above
+        await load("console.serving")
+        from console.serving import Server  # noqa: PLC0415 - see above
 
         self.server = Server(self._plan, self._host_loop, self._host_thread, self._stop)
         await self.server.serve(self._has_started)

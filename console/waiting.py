@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import importlib
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Generator
@@ -105,8 +104,3 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
-
-
-async def load(module: str) -> None:
-    """Import a module on a thread of the loop's pool: the loop goes on meanwhile."""
-    await asyncio.get_running_loop().run_in_executor(None, importlib.import_module, module)
