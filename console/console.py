@@ -1,8 +1,8 @@
-"""`Console`: owns the console thread, its loop, and everything on it.
+"""`Console`: its settings, and its life from start to stop.
 
-The thread carries transports, login and frontends. The host's threads and loop are never waited
-for, and the host waits for nothing but `start` and `stop`. Statements run on workers and on the
-host's loop (``evaluation/``); no user code runs on the console's thread.
+A thread of its own (``thread.py``) carries transports, login and frontends. The host's threads and
+loop are never waited for, and the host waits for nothing but `start` and `stop`. Statements run on
+workers and on the host's loop (``evaluation/``); no user code runs on the console's thread.
 """
 
 from __future__ import annotations
