@@ -1,23 +1,20 @@
-"""`Console`: owns the console thread, its loop, and everything on it.
+"""`Console`: its settings, and its life from start to stop.
 
-The thread carries transports, login and frontends. The host's threads and loop are never waited
-for, and the host waits for nothing but `start` and `stop`. Statements run on workers and on the
-host's loop (``evaluation/``); no user code runs on the console's thread.
+A thread of its own (``thread.py``) carries transports, login and frontends. The host's threads and
+loop are never waited for, and the host waits for nothing but `start` and `stop`. Statements run on
+workers and on the host's loop (``evaluation/``); no user code runs on the console's thread.
 """
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import contextlib
 import enum
-import logging
-import selectors
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from console._version import __version__
 from console.auth.store import FileCredentials, credential_store, default_keys_directory
@@ -30,16 +27,17 @@ from console.config import (
     TelnetsSettings,
     listen_settings,
 )
-from console.errors import AlreadyRunning, ConfigurationError, ConsoleError, StartError
-from console.evaluation.host import HostLoop
+from console.errors import AlreadyRunning, ConfigurationError
 from console.interfaces import CredentialStore
 from console.limits import STOP_SECONDS
-from console.listening import Listener
-from console.patches import PatchJournal
-from console.serving import Plan, Server, finish_tasks, running_servers
-from console.waiting import Done, running_loop, uncancellable, wait_for_end, wait_for_start
+from console.plan import Plan
+from console.thread import ConsoleThread
+from console.waiting import Done, running_loop, wait_for_end, wait_for_start
 
-logger = logging.getLogger("console")
+if TYPE_CHECKING:  # what serves is imported on the console's thread
+    from console.listening import Listener
+    from console.patches import PatchJournal
+    from console.serving import Server
 
 
 class ConsoleState(enum.Enum):
@@ -135,7 +133,7 @@ class Console:
         self._given_loop = loop
         self._state = ConsoleState.STOPPED
         self._state_lock = threading.Lock()
-        self._running: Server | None = None
+        self._thread: ConsoleThread | None = None
         self._ended: concurrent.futures.Future[None] | None = None
 
     def __repr__(self) -> str:
@@ -150,10 +148,15 @@ class Console:
         return self._state
 
     @property
+    def _server(self) -> Server | None:
+        thread = self._thread
+        return None if thread is None else thread.server
+
+    @property
     def listeners(self) -> tuple[Listener, ...]:
         """Where it listens; empty unless it runs."""
-        running = self._running
-        return () if running is None else running.listeners
+        server = self._server
+        return () if server is None else server.listeners
 
     @property
     def telnet_port(self) -> int | None:
@@ -171,14 +174,14 @@ class Console:
     @property
     def host_key_fingerprint(self) -> str | None:
         """The SSH host key's SHA-256 fingerprint, as ``ssh-keygen -l`` prints it."""
-        running = self._running
-        return None if running is None else running.fingerprint
+        server = self._server
+        return None if server is None else server.fingerprint
 
     @property
     def patch_journal(self) -> PatchJournal | None:
         """The patches that its sessions have made; None unless it runs."""
-        running = self._running
-        return None if running is None else running.journal
+        server = self._server
+        return None if server is None else server.journal
 
     def describe(self) -> str:
         """Say what listens where and what to type, for the start of a service's log."""
@@ -204,27 +207,21 @@ class Console:
             StartError: If the startup file cannot be used.
         """
         loop = running_loop()
-        started, ended = uncancellable(), uncancellable()
-        host = HostLoop(self._given_loop or loop)
         here = loop is not None and self._given_loop in {None, loop}
-        host.learn_thread(threading.get_ident() if here else 0)
-        running = Server(self._plan(), host)
+        thread = ConsoleThread(
+            self._plan(),
+            self._given_loop or loop,
+            threading.get_ident() if here else 0,
+            on_started=self._has_started,
+            on_over=self._is_over,
+        )
         with self._state_lock:
             if self._state is not ConsoleState.STOPPED:
                 raise AlreadyRunning
             self._state = ConsoleState.STARTING
-            self._running, self._ended = running, ended
-        running_servers.add(running)
-        thread = threading.Thread(
-            target=self._run_thread, args=(running, started, ended), name="console", daemon=True
-        )
-        try:
-            thread.start()
-        except RuntimeError as error:
-            self._is_over(running, ended)
-            message = f"the console cannot start: {error}"
-            raise StartError(message) from error
-        return wait_for_start(started, loop, running.request_stop)
+            self._thread, self._ended = thread, thread.ended
+        thread.start()
+        return wait_for_start(thread.started, loop, thread.request_stop)
 
     def stop(self) -> Awaitable[None]:
         """Stop: tell the open sessions, end their prompts, close everything.
@@ -235,14 +232,13 @@ class Console:
         """
         loop = running_loop()
         with self._state_lock:
-            ended, running = self._ended, self._running
+            ended, thread = self._ended, self._thread
             if self._state in {ConsoleState.STARTING, ConsoleState.RUNNING}:
                 self._state = ConsoleState.STOPPING
         if ended is None:
             return Done()
-        if running is not None:
-            running.host.give_back_signal()
-            running.request_stop()
+        if thread is not None:
+            thread.request_stop()
         return wait_for_end(ended, loop, STOP_SECONDS)
 
     def __enter__(self) -> Self:
@@ -271,58 +267,21 @@ class Console:
 
     # ---- the console thread
 
-    def _run_thread(
-        self,
-        running: Server,
-        started: concurrent.futures.Future[None],
-        ended: concurrent.futures.Future[None],
-    ) -> None:
-        loop: asyncio.AbstractEventLoop | None = None
-        pool: concurrent.futures.ThreadPoolExecutor | None = None
-        error: BaseException | None = None
-        try:
-            # A selector of ours, so that a forked child can find each descriptor; and asyncio's
-            # own loop class, since the host's policy, if it has one, is not meant for us.
-            running.selector = selectors.DefaultSelector()
-            loop = asyncio.SelectorEventLoop(running.selector)
-            pool = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="console-pool")
-            loop.set_default_executor(pool)
-            loop.run_until_complete(running.serve(lambda: self._has_started(started)))
-        except BaseException as caught:  # noqa: BLE001 - it travels to the caller of start()
-            error = caught
-        finally:
-            if loop is not None:
-                with contextlib.suppress(Exception):
-                    finish_tasks(loop)
-                loop.close()
-            if running.selector is not None:
-                running.selector.close()
-            if pool is not None:
-                pool.shutdown(wait=False, cancel_futures=True)
-            if started.done() and error is not None:
-                logger.error("the console ended unexpectedly", exc_info=error)
-            self._is_over(running, ended)
-            if not started.done():
-                started.set_exception(_start_error(error))
-
-    def _is_over(self, running: Server, ended: concurrent.futures.Future[None]) -> None:
-        running_servers.discard(running)
+    def _is_over(self) -> None:
         with self._state_lock:
-            self._running = None
+            self._thread = None
             self._state = ConsoleState.STOPPED
-        ended.set_result(None)
 
-    def _has_started(self, started: concurrent.futures.Future[None]) -> None:
+    def _has_started(self) -> None:
         with self._state_lock:
             if self._state is ConsoleState.STARTING:  # else stop() has been called meanwhile
                 self._state = ConsoleState.RUNNING
-        started.set_result(None)
 
     def _died_in_fork(self) -> None:
         """Become a stopped console: in a forked child the thread does not exist."""
         self._state_lock = threading.Lock()
         self._state = ConsoleState.STOPPED
-        self._running = None
+        self._thread = None
         self._ended = None
 
     def _plan(self) -> Plan:
@@ -339,11 +298,3 @@ class Console:
             notice=lambda: self.notice() if callable(self.notice) else self.notice,
             forked=self._died_in_fork,
         )
-
-
-def _start_error(error: BaseException | None) -> BaseException:
-    if isinstance(error, ConsoleError):
-        return error
-    made = StartError(f"the console cannot start: {error or 'it was stopped'}")
-    made.__cause__ = error
-    return made

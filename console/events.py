@@ -124,7 +124,7 @@ class EventBus:
         self._subscribers: tuple[Subscriber, ...] = ()
 
     def subscribe(self, subscriber: Subscriber) -> None:
-        """Add a subscriber. Call before the console starts."""
+        """Add a subscriber. Call before anything is published."""
         self._subscribers += (subscriber,)
 
     def publish(self, event: Event) -> None:

@@ -1,33 +1,20 @@
-"""Sockets to listen on, and the transports that listen there."""
+"""Sockets to listen on."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import os
 import socket
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
-from console.auth.authenticator import Authenticator
-from console.auth.public_keys import fingerprint
-from console.config import ListenSettings, LoginSettings, SshSettings, TelnetsSettings
-from console.errors import ConfigurationError, ListenError
-from console.interfaces import Admission, Principal
+from console.config import ListenSettings
+from console.errors import ListenError
 from console.state import exposure, exposure_above
-from console.transports.drops import Drops
-from console.transports.strangers import Strangers
-
-if TYPE_CHECKING:
-    import ssl
-
-    from console.auth.ssh_keys import SSHKey
-    from console.transports.ssh import SshListener
-    from console.transports.telnet_listener import TelnetListener
 
 _NO_HOST = "console"
 """Stands where ssh wants the name of a host; known_hosts keeps the host key under it."""
@@ -61,166 +48,6 @@ class Listener:
         if self.transport == "telnets":
             return f"openssl s_client -quiet -connect {self.host}:{self.port}"
         return f"nc -U {self.socket}" if self.socket else f"telnet {self.host} {self.port}"
-
-
-class Transport(Protocol):
-    """What all transports do."""
-
-    @property
-    def connections(self) -> Iterable[Any]:
-        """The connections that are open, each with an ``abort()``."""
-
-    async def listen(self, sock: socket.socket, backlog: int) -> None:
-        """Accept connections on a bound socket."""
-
-    def close(self) -> None:
-        """Accept no more connections. Can be called twice."""
-
-    async def wait_closed(self, seconds: float) -> None:
-        """Wait until the last connection is gone, but no longer than this."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shared:
-    """What the transports of a console have in common."""
-
-    authenticator: Authenticator
-    strangers: Strangers
-    admit: Admission
-    drops: Drops
-    login: LoginSettings
-    banner: str
-    keys: Path
-    too_many: Callable[[Principal, Sequence[Principal]], str]
-
-
-class Door:
-    """One transport, and how to read anew what it proves itself with."""
-
-    def __init__(self, settings: ListenSettings, shared: Shared) -> None:
-        self.settings = settings
-        self.transport: Transport
-        self.fingerprint: str | None = None
-        self._shared = shared
-
-    async def prepare(self) -> None:
-        """Make the transport, which is not heard of until it is told to listen.
-
-        Raises:
-            KeyFileError: If the host key cannot be used.
-            ConfigurationError: If the certificate cannot be used.
-        """
-        loop = asyncio.get_running_loop()
-        shared, settings = self._shared, self.settings
-        if isinstance(settings, SshSettings):
-            keys = await loop.run_in_executor(None, _load_host_keys, settings, shared.keys)
-            self.transport = self._ssh(keys)
-        else:
-            tls = None
-            if isinstance(settings, TelnetsSettings):
-                tls = await loop.run_in_executor(None, load_certificate, settings)
-            self.transport = self._telnet(tls)
-
-    async def reload(self) -> str:
-        """Read keys and certificates anew; they count from the next connection on.
-
-        Returns:
-            A line that says what is used now; empty if there is nothing to read.
-
-        Raises:
-            KeyFileError: If the host key cannot be used. The old one goes on.
-            ConfigurationError: If the certificate cannot be used. The old one goes on.
-        """
-        loop = asyncio.get_running_loop()
-        settings, transport = self.settings, self.transport
-        if isinstance(settings, SshSettings):
-            keys = await loop.run_in_executor(None, _load_host_keys, settings, self._shared.keys)
-            self._use_host_keys(transport, keys)  # type: ignore[arg-type]  # _ssh() made it
-            return f"ssh: host key {self.fingerprint}"
-        if isinstance(settings, TelnetsSettings):
-            tls = await loop.run_in_executor(None, load_certificate, settings)
-            transport.use_certificate(tls)  # type: ignore[attr-defined]  # _telnet() made it
-            return f"telnets: certificate {settings.certificate}"
-        return ""
-
-    def _ssh(self, keys: list[SSHKey]) -> SshListener:
-        from console.auth.ssh_keys import read_offer  # noqa: PLC0415 - heavy, and not everybody's
-        from console.transports.ssh import SshListener  # noqa: PLC0415 - as above
-
-        shared = self._shared
-        listener = SshListener(
-            authenticator=shared.authenticator,
-            read_offer=read_offer,
-            admit=shared.admit,
-            strangers=shared.strangers,
-            drops=shared.drops,
-            grace_seconds=shared.login.grace_seconds,
-            too_many=shared.too_many,
-        )
-        self._use_host_keys(listener, keys)
-        return listener
-
-    def _use_host_keys(self, listener: SshListener, keys: list[SSHKey]) -> None:
-        listener.use_host_keys(keys)
-        self.fingerprint = fingerprint(keys[0].public_data)
-
-    def _telnet(self, tls: ssl.SSLContext | None) -> TelnetListener:
-        from console.transports.telnet_listener import TelnetListener  # noqa: PLC0415 - as above
-
-        shared = self._shared
-        return TelnetListener(
-            transport=self.settings.name,
-            banner=shared.banner,
-            authenticator=shared.authenticator,
-            admit=shared.admit,
-            strangers=shared.strangers,
-            drops=shared.drops,
-            grace_seconds=shared.login.grace_seconds,
-            tls=tls,
-        )
-
-
-def _load_host_keys(settings: SshSettings, directory: Path) -> list[SSHKey]:
-    """Load the host keys; make the one in the keys directory on first use. Blocks."""
-    from console.auth import host_key  # noqa: PLC0415 - asyncssh is heavy, and not everybody's
-
-    path = directory / "host_key"
-    if settings.host_key is not None:
-        path = Path(settings.host_key)
-    elif not path.exists():
-        host_key.make_host_key(path)
-    return host_key.load_host_keys(path)
-
-
-def load_certificate(settings: TelnetsSettings) -> ssl.SSLContext:
-    """Load what telnet within TLS proves itself with. Blocks.
-
-    Raises:
-        ConfigurationError: If a file cannot be read, is open to others or does not fit.
-    """
-    from console.transports.telnet_listener import tls_context  # noqa: PLC0415 - as above
-
-    key = settings.key or settings.certificate
-    try:
-        open_to_others = (
-            exposure(key, Path(key).stat(), secret=True)
-            or exposure_above(key)
-            or exposure(settings.certificate, Path(settings.certificate).stat(), secret=False)
-            or exposure_above(settings.certificate)
-        )
-        if open_to_others:
-            raise ConfigurationError("telnets.key", str(key), str(open_to_others))
-        return tls_context(str(settings.certificate), str(key))
-    except OSError as error:  # SSLError too
-        problem = getattr(error, "strerror", None) or str(error)
-        raise ConfigurationError(
-            "telnets.certificate",
-            str(settings.certificate),
-            f"cannot be used with the key {key}: {problem}",
-        ) from error
-
-
-# ---------------------------------------------------------------- sockets
 
 
 def bind(settings: ListenSettings, on_close: Callable[..., Any]) -> tuple[socket.socket, Listener]:

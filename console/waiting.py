@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import logging
+import threading
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
@@ -16,6 +18,34 @@ class Done(Awaitable[None]):
 
     def __await__(self) -> Generator[Any, None, None]:
         yield from ()
+
+
+class StopRequest:
+    """Asks a loop to stop: from any thread, and also before the loop runs."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+        self._noticed = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def is_set(self) -> bool:
+        """Whether it has been asked to stop."""
+        return self._asked.is_set()
+
+    def set(self) -> None:
+        """Ask it to stop. Can be called twice."""
+        self._asked.set()
+        loop = self._loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has stopped
+                loop.call_soon_threadsafe(self._noticed.set)
+
+    async def wait(self) -> None:
+        """Wait for it, on the loop that is to stop."""
+        self._loop = asyncio.get_running_loop()
+        if not self._asked.is_set():  # before there was a loop to tell
+            await self._noticed.wait()
 
 
 def uncancellable() -> concurrent.futures.Future[None]:

@@ -1,11 +1,12 @@
 """Fixtures: services with a console, and clients that are logged in to them."""
 
+import subprocess
 import sys
 import threading
 
 import pytest
 
-from clients import Session
+from clients import Session, need
 from console import Console
 from console.evaluation.interrupts import is_stray
 from rawsession import Raw
@@ -158,6 +159,19 @@ def screen_client(request, get_host, login):
     """A client that is logged in, by each way that has a full-screen editor."""
     way, kind = request.param
     return login(way, get_host(kind))
+
+
+@pytest.fixture
+def ssh_keygen():
+    """Run the real ssh-keygen."""
+    need("ssh-keygen")
+
+    def run(*arguments, check=True):
+        return subprocess.run(
+            ["ssh-keygen", *map(str, arguments)], capture_output=True, text=True, check=check
+        )
+
+    return run
 
 
 @pytest.fixture(autouse=True)

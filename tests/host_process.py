@@ -9,7 +9,8 @@ ends when its stdin does, or after its lifetime.
 
 It may have more, for services under attack: ``heartbeat``, the seconds between two looks at the
 loop's lag; ``users`` and their passwords; ``log_level``, for a service that logs to stderr itself;
-``login_grace``, in seconds, and ``login`` for the other `LoginSettings`.
+``login_grace``, in seconds, and ``login`` for the other `LoginSettings`. ``gate`` names modules
+whose import waits until a command opens the gate.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ import time
 
 from console import Console, FileCredentials, LoginSettings, SessionSettings
 from console.interfaces import Role
+from gate import Gate
 
 LIFETIME_SECONDS = 900
 
@@ -32,6 +34,7 @@ names = dict(spec["names"])
 ended = threading.Event()
 watched = {"host_lag": 0.0}
 heartbeat = spec.get("heartbeat", 0.01)
+gate = Gate(spec.get("gate", ()))
 
 
 touched, compiled = [], []
@@ -199,6 +202,13 @@ def obey(command):
         case {"release": _}:
             watched.pop("release").set()
             return None
+        case {"gate": "reached"}:
+            return gate.reached.wait(30)
+        case {"gate": "open"}:
+            return gate.open()
+        case {"gate": "broken", "is": broken}:
+            gate.broken = broken
+            return None
     raise ValueError(command)
 
 
@@ -253,6 +263,7 @@ def main_without_loop():
         ended.wait()
 
 
+sys.meta_path.insert(0, gate)
 if spec.get("watched"):
     sys.addaudithook(listen_for_code)
     names["canary"] = make_canary()
@@ -276,3 +287,4 @@ match spec["kind"]:
     case "threaded":
         main_without_loop()
 print("ended in order", flush=True)
+gate.open()  # the interpreter waits for threads that import

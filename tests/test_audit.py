@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.audit.log import FallbackHandler, log_event, mirror_exception
+from console.audit.fallback import FallbackHandler
+from console.audit.log import log_event, mirror_exception
 from console.events import (
     ConnectionDropped,
     EventBus,

@@ -561,12 +561,15 @@ def test_fork_after_start(tmp_path):
         assert process.wait(DEADLINE_SECONDS) == 0
 
 
+HEAVY = {"argon2", "asyncssh", "cryptography", "prompt_toolkit", "ptpython", "telnetlib3"}
+
+
 @pytest.mark.parametrize(
     ("statement", "heavy"),
     [
-        ("import console", {"asyncio", "asyncssh", "telnetlib3", "prompt_toolkit", "ptpython"}),
-        ("from console import Console", {"telnetlib3", "prompt_toolkit", "ptpython"}),
-        ("from console import FileCredentials", {"telnetlib3", "prompt_toolkit", "ptpython"}),
+        ("import console", {"asyncio", *HEAVY}),
+        ("from console import Console", {"console.serving", *HEAVY}),
+        ("from console import FileCredentials", HEAVY),
     ],
 )
 def test_import_is_light(statement, heavy, tmp_path):

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from clients import need
-from console.audit.log import FallbackHandler, log_event, mirror_exception
+from console.audit.fallback import FallbackHandler
+from console.audit.log import log_event, mirror_exception
 from console.events import ConnectionDropped, ExceptionShown, LoginFailed, LoginSucceeded
 
 FILTER = Path(__file__).parent.parent / "docs" / "fail2ban" / "filter.d" / "console.conf"

@@ -95,9 +95,9 @@ def test_the_next_key_is_of_the_same_kind(path):
     """A client offered two kinds could choose the one that it does not know."""
     make_host_key(path.with_name("ecdsa"), "ecdsa-sha2-nistp256")
     key = make_next_host_key(path.with_name("ecdsa"))
-    assert key.get_algorithm() == "ecdsa-sha2-nistp256"
+    assert key.kind == "ecdsa-sha2-nistp256"
     make_host_key(path.with_name("rsa"), "ssh-rsa")
-    assert make_next_host_key(path.with_name("rsa")).get_algorithm() == "ssh-rsa"
+    assert make_next_host_key(path.with_name("rsa")).kind == "ssh-rsa"
 
 
 def test_the_commands_do_the_steps_and_show_them(path, capsys, tmp_path):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import math
 import os
-import shutil
 import stat
 import subprocess
 import sys
@@ -18,23 +17,6 @@ from console.auth.authorized_keys import clean_line, parse_authorized_key, read_
 from console.auth.host_key import load_host_key, make_host_key
 from console.auth.public_keys import fingerprint
 from console.errors import CredentialError, InvalidKey, KeyFileError, StartError
-
-
-@pytest.fixture
-def ssh_keygen():
-    """Run the real ssh-keygen; without it skip, unless the clients are required."""
-    program = shutil.which("ssh-keygen")
-    if program is None:
-        if os.environ.get("CONSOLE_REQUIRE_CLIENTS") == "1":
-            pytest.fail("ssh-keygen is required and missing")
-        pytest.skip("needs ssh-keygen")
-
-    def run(*arguments, check=True):
-        return subprocess.run(
-            [program, *map(str, arguments)], capture_output=True, text=True, check=check
-        )
-
-    return run
 
 
 def wire(*parts):

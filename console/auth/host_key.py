@@ -6,8 +6,9 @@ clients that ask for it learn it (``UpdateHostKeys`` of ssh_config(5), on by def
 makes it the host key, which those clients know by then. The former one stays as ``host_key_old``,
 announced and not used, so that the step can be taken back, until it is forgotten.
 
-Importing this module does not import asyncssh (250 ms); the functions do. They block, and may be
-called from any thread.
+asyncssh (150 ms) is imported to make a key, to read one of another kind or form than we make, and
+to compute with one (`import_host_keys`): not to read one of ours, which each start does. The
+functions block, and may be called from any thread.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from console.auth.openssh_key import ED25519, read_ed25519
 from console.auth.public_keys import KINDS, key_problem
 from console.auth.ssh_keys import import_private_key, make_private_key
 from console.errors import KeyFileError
@@ -37,6 +40,23 @@ if TYPE_CHECKING:
 _LOCK_SECONDS = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class HostKey:
+    """A private key that can be used.
+
+    Attributes:
+        place: Its file.
+        kind: Its kind, as SSH names it.
+        public_data: The public key in wire form.
+        data: What the file holds.
+    """
+
+    place: str
+    kind: str
+    public_data: bytes
+    data: bytes = field(repr=False)
+
+
 def next_path(path: Path) -> Path:
     """Return where the key stands that will follow the host key at ``path``."""
     return path.with_name(path.name + "_next")
@@ -47,7 +67,7 @@ def old_path(path: Path) -> Path:
     return path.with_name(path.name + "_old")
 
 
-def load_host_keys(path: str | os.PathLike[str]) -> list[SSHKey]:
+def load_host_keys(path: str | os.PathLike[str]) -> list[HostKey]:
     """Read the host key, and those that are announced beside it: the next and the old one.
 
     Args:
@@ -68,7 +88,7 @@ def load_host_keys(path: str | os.PathLike[str]) -> list[SSHKey]:
     return list(keys.values())
 
 
-def load_host_key(path: str | os.PathLike[str]) -> SSHKey:
+def load_host_key(path: str | os.PathLike[str]) -> HostKey:
     """Read one private key.
 
     Args:
@@ -96,18 +116,43 @@ def load_host_key(path: str | os.PathLike[str]) -> SSHKey:
     open_to_others = exposure(path, status, secret=True) or exposure_above(path)
     if open_to_others:
         raise KeyFileError(place, open_to_others.problem, open_to_others.remedy)
-    key = _import(data, place, name, make_one)
-    kind = key.get_algorithm()
+    public = read_ed25519(data)
+    if public is not None:
+        kind = ED25519
+    else:
+        key = _import(data, place, name, make_one)
+        kind, public = key.get_algorithm(), key.public_data
     if kind in KINDS and not kind.startswith("sk-"):
-        problem = key_problem(kind, key.public_data)
+        problem = key_problem(kind, public)
     else:
         problem = f"a host key of kind {kind} is not served"
     if problem:
         raise KeyFileError(place, problem, f"move it away and {make_one}")
-    return key
+    return HostKey(place, kind, public, data)
 
 
-def make_host_key(path: str | os.PathLike[str], kind: str = "ssh-ed25519") -> SSHKey:
+def import_host_keys(keys: Iterable[HostKey]) -> list[SSHKey]:
+    """Make of keys that have been read what can be computed with.
+
+    Raises:
+        KeyFileError: If a file holds a public key that is not that of its private key.
+    """
+    return [_computing(key) for key in keys]
+
+
+def _computing(key: HostKey) -> SSHKey:
+    made = import_private_key(key.data)
+    if made.public_data != key.public_data:
+        name = shlex.quote(key.place)
+        raise KeyFileError(
+            key.place,
+            "holds a public key that is not that of its private key",
+            f"move it away and make one: ssh-keygen -t ed25519 -N '' -f {name}",
+        )
+    return made
+
+
+def make_host_key(path: str | os.PathLike[str], kind: str = ED25519) -> HostKey:
     """Make the server's private key unless the file exists, and load it.
 
     The file is for its owner alone (0600), in a directory that is (0700). Of two processes that
@@ -131,7 +176,7 @@ def make_host_key(path: str | os.PathLike[str], kind: str = "ssh-ed25519") -> SS
     return load_host_key(file)
 
 
-def make_next_host_key(path: Path) -> SSHKey:
+def make_next_host_key(path: Path) -> HostKey:
     """Make the key that will follow the host key, of the same kind, unless it is there already.
 
     Of the same kind, because a client would choose between two kinds, and might at once choose
@@ -140,10 +185,10 @@ def make_next_host_key(path: Path) -> SSHKey:
     Raises:
         KeyFileError: If there is no host key, or a key cannot be used or made.
     """
-    return make_host_key(next_path(path), load_host_key(path).get_algorithm())
+    return make_host_key(next_path(path), load_host_key(path).kind)
 
 
-def rotate(path: Path) -> SSHKey:
+def rotate(path: Path) -> HostKey:
     """Make the next key the host key, and the host key the old one. Return the new host key.
 
     A server that runs keeps its keys until it is started again.

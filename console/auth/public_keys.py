@@ -98,6 +98,10 @@ class Wire:
             found.append(self.string())
         return found
 
+    def rest(self) -> bytes:
+        """Read everything up to the end."""
+        return self.take(len(self._data) - self.position)
+
     @property
     def finished(self) -> bool:
         """Whether all has been read."""

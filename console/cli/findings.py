@@ -27,9 +27,9 @@ from console.cli.hardening import weak_spots
 from console.config import ServerSettings, declarations
 from console.config_file import examine, place, tables, variable
 from console.errors import ConsoleError
-from console.listening import load_certificate
 from console.sessions.startup import read_startup
 from console.state import exposure, exposure_above
+from console.transports.tls import load_certificate
 
 _PASSWORDS_CHECKED = 50
 """Users whose password is tried; each try costs 20 ms."""

@@ -57,4 +57,4 @@ def _show(path: Path) -> None:
         if role == "current" or os.path.lexists(file):
             key = host_key.load_host_key(file)
             shown = fingerprint(key.public_data)
-            click.echo(f"{role:7} {shown} {key.get_algorithm()} {file}")
+            click.echo(f"{role:7} {shown} {key.kind} {file}")

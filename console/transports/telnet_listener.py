@@ -252,20 +252,3 @@ class _Handshake(asyncio.Protocol):
             buffer[: len(taken)] = taken
             connection.buffer_updated(len(taken))
             early = early[len(taken) :]
-
-
-def tls_context(certificate: str, key: str | None) -> ssl.SSLContext:
-    """Make a server's TLS context: TLS 1.2 or newer, as OpenSSL's defaults have it.
-
-    Raises:
-        OSError: If a file cannot be read, or is not what it has to be.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate, key, password=_no_passphrase)
-    return context
-
-
-def _no_passphrase() -> str:
-    # Else OpenSSL asks for it on the server's terminal.
-    raise ssl.SSLError("the key is encrypted, and a service has nobody to ask for the passphrase")

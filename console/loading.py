@@ -1,0 +1,54 @@
+"""Imports that are put off until somebody needs them, on a thread that nobody waits for.
+
+A fork copies the locks of modules that other threads are just importing, and no thread that would
+ever give them back: a child that needs such a module would wait for ever. So a fork waits until no
+import of ours is under way. That is some 200 ms, once in a process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import os
+import threading
+from typing import Final
+
+_FORK_SECONDS: Final = 2.0
+"""A fork does not wait longer: its own thread may hold what the import waits for."""
+
+
+async def load(module: str) -> None:
+    """Import a module on a thread of the loop's pool: the loop goes on meanwhile."""
+    await asyncio.get_running_loop().run_in_executor(None, _imports.make, module)
+
+
+class _Imports:
+    """Makes one import at a time, and none while the process forks."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()  # a module may fork while it is imported
+
+    def make(self, module: str) -> None:
+        """Import a module."""
+        with self._lock:
+            importlib.import_module(module)
+
+    def wait(self) -> None:
+        """Wait for what is under way, and let nothing begin."""
+        self._lock.acquire(timeout=_FORK_SECONDS)
+
+    def go_on(self) -> None:
+        """Let imports begin again."""
+        with contextlib.suppress(RuntimeError):  # it has not been waited for to the end
+            self._lock.release()
+
+    def begin_anew(self) -> None:
+        """Forget what was under way: in a forked child nobody goes on with it."""
+        self._lock = threading.RLock()
+
+
+_imports = _Imports()
+os.register_at_fork(
+    before=_imports.wait, after_in_parent=_imports.go_on, after_in_child=_imports.begin_anew
+)
