@@ -562,6 +562,18 @@ def test_paste_mode_is_told(way, host, login):
     assert client.run("kept") == ["7"]
 
 
+def test_what_is_typed_ahead_keeps_its_order(way, host, login):
+    """Statements that are typed without waiting run in the order in which they were typed."""
+    client = login(way, host)
+    client.run("ran = []")
+    for round_ in range(15):
+        for number in range(round_ * 12, round_ * 12 + 12):
+            client.type(f"ran.append({number})\r")
+        client.wait_for(f"ran.append({round_ * 12 + 11})")
+        client.expect_prompt()
+    assert client.run("ran == list(range(180))") == ["True"]
+
+
 # ---- what is wrong
 
 

@@ -177,7 +177,11 @@ class FullscreenFrontend:
 
     def take_typeahead(self) -> str:
         """Give back what was typed behind the statement."""
-        return "" if self._editor is None else self._editor.take_typeahead()
+        typed = "" if self._editor is None else self._editor.take_typeahead()
+        # What came when the editor had ended, and the statement had not been returned yet.
+        typed += "".join(self._unread)
+        self._unread.clear()
+        return typed
 
     def render(self, outcome: Outcome) -> Iterable[tuple[bool, str]]:
         """Show values and tracebacks as Python's plain prompt does, in the theme's colours."""
