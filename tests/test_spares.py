@@ -7,6 +7,8 @@ import contextlib
 import gc
 import weakref
 
+from prompt_toolkit.input import typeahead
+
 from console.frontends.fullscreen import FullscreenFrontend
 from console.frontends.spares import SpareEditors
 from frontend_host import CAPABLE, FakeHost, editor_of, run, turns, until
@@ -135,3 +137,17 @@ def test_who_has_left_is_forgotten():
         assert spares._timer is None
 
     run(test)
+
+
+def test_nothing_is_left_in_the_table_of_keys():
+    """prompt_toolkit's table of keys typed ahead, which is never emptied, has none of a session."""
+
+    async def test():
+        async with person(SpareEditors()) as (frontend, _, statements):
+            await type_statement(frontend, statements, "1")
+            frontend.take_typeahead()
+            await type_statement(frontend, statements, "2")
+
+    before = set(typeahead._buffer)
+    run(test)
+    assert set(typeahead._buffer) == before
