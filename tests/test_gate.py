@@ -9,12 +9,15 @@ from test_evaluator import Session, service, until
 
 MANY = 3 * AT_ONCE
 
+LONG_SECONDS = 60
+"""So long nobody is passed by in a test."""
+
 
 def test_a_few_begin_and_the_next_follow_in_order():
     """No more than a few begin, and each that ends lets the one in that has waited longest."""
 
     async def main():
-        gate, begun = Gate(), []
+        gate, begun = Gate(LONG_SECONDS), []
         for number in range(MANY):
             gate.enter(number, lambda number=number: begun.append(number))
         first = list(begun)
@@ -44,7 +47,7 @@ def test_one_that_is_withdrawn_never_begins():
     """What is withdrawn before it begins does not begin; what has begun cannot be withdrawn."""
 
     async def main():
-        gate, begun = Gate(), []
+        gate, begun = Gate(LONG_SECONDS), []
         for number in range(AT_ONCE + 2):
             gate.enter(number, lambda number=number: begun.append(number))
         assert gate.withdraw(AT_ONCE)
@@ -56,10 +59,11 @@ def test_one_that_is_withdrawn_never_begins():
     assert asyncio.run(main()) == [*range(AT_ONCE), AT_ONCE + 1]
 
 
-def sessions(loop, count):
+def sessions(loop, count, gate=None):
     """Make evaluators of one console."""
     settings = EvaluationSettings()
     first = Session(loop, settings)
+    first.statements._gate = gate or Gate()
     return [first, *(Session(loop, settings, number=n, other=first) for n in range(2, count + 1))]
 
 
@@ -84,14 +88,14 @@ def test_ctrl_c_before_the_beginning():
     """A statement that is interrupted before it begins never runs, and its session goes on."""
 
     async def main(loop):
-        many = sessions(loop, AT_ONCE + 1)
+        many = sessions(loop, AT_ONCE + 1, Gate(LONG_SECONDS))
         await many[0].run("import threading; event = threading.Event(); ran = False")
         waiting = [asyncio.ensure_future(one.run("event.wait(20)")) for one in many[:-1]]
         late = asyncio.ensure_future(many[-1].run("ran = True"))
         await asyncio.sleep(0)  # each has asked to begin
         assert many[-1].evaluator.interrupt()
         outcome = await late
-        await many[-1].run("event.set()")
+        many[0].namespace["event"].set()
         await asyncio.gather(*waiting)
         ran = await many[-1].value("ran")
         listed = many[-1].statements.describe()
@@ -107,7 +111,7 @@ def test_a_session_that_ends_before_its_statement_begins():
     """Nothing of it runs, or is left in the list of statements."""
 
     async def main(loop):
-        many = sessions(loop, AT_ONCE + 1)
+        many = sessions(loop, AT_ONCE + 1, Gate(LONG_SECONDS))
         await many[0].run("import threading; event = threading.Event(); ran = False")
         waiting = [asyncio.ensure_future(one.run("event.wait(20)")) for one in many[:-1]]
         late = asyncio.ensure_future(many[-1].run("ran = True"))

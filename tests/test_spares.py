@@ -7,6 +7,9 @@ import contextlib
 import gc
 import weakref
 
+from prompt_toolkit.input import typeahead
+
+from console.evaluation.gate import AT_ONCE, Gate
 from console.frontends.fullscreen import FullscreenFrontend
 from console.frontends.spares import SpareEditors
 from frontend_host import CAPABLE, FakeHost, editor_of, run, turns, until
@@ -133,5 +136,80 @@ def test_who_has_left_is_forgotten():
             assert list(spares._spare) == [frontend]
         assert not spares._spare
         assert spares._timer is None
+
+    run(test)
+
+
+def test_nothing_is_left_in_the_table_of_keys():
+    """prompt_toolkit's table of keys typed ahead, which is never emptied, has none of a session."""
+
+    async def test():
+        async with person(SpareEditors()) as (frontend, _, statements):
+            await type_statement(frontend, statements, "1")
+            frontend.take_typeahead()
+            await type_statement(frontend, statements, "2")
+
+    before = set(typeahead._buffer)
+    run(test)
+    assert set(typeahead._buffer) == before
+
+
+def test_editors_take_turns():
+    """Of many who press Enter in one moment few use their editors at once, and all are served."""
+
+    async def test():
+        spares, most = SpareEditors(), 0
+        spares._gate = Gate(60)  # nobody is passed by
+
+        async def press(frontend, statements):
+            frontend.feed("1+1\r")
+            await until(lambda: statements == ["1+1"])
+
+        async with contextlib.AsyncExitStack() as stack:
+            people = [await stack.enter_async_context(person(spares)) for _ in range(3 * AT_ONCE)]
+            presses = [asyncio.ensure_future(press(one, read)) for one, _, read in people]
+            while not all(one.done() for one in presses):
+                await asyncio.sleep(0)
+                reading = sum(
+                    one._editor is not None and one._editor.is_reading for one, _, _ in people
+                )
+                most = max(most, reading)
+        assert 0 < most <= AT_ONCE
+
+    run(test)
+
+
+def test_who_types_on_keeps_nobody_waiting():
+    """More than have their turn at once may be in the middle of a line, as long as they like."""
+
+    async def test():
+        spares = SpareEditors()
+        async with contextlib.AsyncExitStack() as stack:
+            people = [await stack.enter_async_context(person(spares)) for _ in range(2 * AT_ONCE)]
+            for frontend, _, _ in people:
+                frontend.feed("1+")
+                await editor_of(frontend)
+            for frontend, _, statements in people:
+                await type_statement(frontend, statements, "1")
+                assert statements == ["1+1"]
+
+    run(test)
+
+
+def test_who_leaves_before_their_turn():
+    """A session that ends while it waits for its turn ends."""
+
+    async def test():
+        spares = SpareEditors()
+        spares._gate = Gate(60)  # nobody is passed by
+        async with contextlib.AsyncExitStack() as stack:
+            people = [await stack.enter_async_context(person(spares)) for _ in range(3 * AT_ONCE)]
+            for frontend, _, _ in people:
+                frontend.feed("1+")
+            await turns(1)
+            frontend = people[-1][0]
+            assert frontend._editor is None
+            frontend.close()
+            assert frontend not in spares._turns
 
     run(test)

@@ -25,7 +25,8 @@ HOLD_SECONDS: Final = 0.005
 class Gate:
     """See the module's docstring. Lives on the console's loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, hold_seconds: float = HOLD_SECONDS) -> None:
+        self._hold_seconds = hold_seconds
         self._inside: dict[object, float] = {}
         self._waiting: deque[tuple[object, Callable[[], None]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -58,7 +59,7 @@ class Gate:
             now = loop.time()
             if len(self._inside) >= AT_ONCE:
                 longest = next(iter(self._inside))  # they are in the order in which they began
-                until = self._inside[longest] + HOLD_SECONDS
+                until = self._inside[longest] + self._hold_seconds
                 if until > now:
                     self._timer = loop.call_at(until, self._admit)
                     return

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from prompt_toolkit.data_structures import Size as ScreenSize
+from prompt_toolkit.input import typeahead
 from prompt_toolkit.input.base import Input
 from prompt_toolkit.input.typeahead import get_typeahead
 from prompt_toolkit.input.vt100_parser import Vt100Parser
@@ -70,8 +71,7 @@ class ChannelInput(Input):
     def take_typeahead(self) -> str:
         """Give back what no statement has used, as it was typed."""
         self._pastes.flush()
-        keys = get_typeahead(self)  # also removes its entry from a table that only grows
-        keys += self._keys
+        keys = self._take_from_table() + self._keys
         self._keys.clear()
         typed = "".join(
             f"{BEGIN}{key.data}{END}" if key.key is Keys.BracketedPaste else key.data
@@ -80,6 +80,12 @@ class ChannelInput(Input):
         typed += "".join(self._text)
         self._text.clear()
         return typed
+
+    def _take_from_table(self) -> list[KeyPress]:
+        keys = get_typeahead(self)
+        # It leaves an empty list in the table, for each input that there ever was.
+        typeahead._buffer.pop(self._hash, None)  # noqa: SLF001 - no public way
+        return keys
 
     # ---- prompt_toolkit's side
 
@@ -167,7 +173,7 @@ class ChannelInput(Input):
         self._ended = True
         self._text.clear()
         self._keys.clear()
-        get_typeahead(self)
+        self._take_from_table()
 
 
 class _Screen:

@@ -62,10 +62,11 @@ class FullscreenFrontend:
             # The prompt begins in the first column: what stands there would be overwritten.
             self._send("\n")
         while await self._wait_at_literal():
-            self._spares.take(self)
+            await self._spares.turn(self)
             editor = self._editor or await self._build()
             if self._interrupted:  # while it was built
                 self._interrupted = False
+                self._spares.rest(self)
                 self._send("\nKeyboardInterrupt\n")
                 continue
             self._give_unread(editor)
@@ -242,7 +243,7 @@ class FullscreenFrontend:
             self._resize_timer = None
         self._closed = True
         self._arrived.set()
-        self._spares.take(self)
+        self._spares.forget(self)
         if self._editor is not None:
             self._editor.close()
 
