@@ -103,6 +103,13 @@ class EchoSession:
     def resized(self):
         self.log.append(self.terminal.size)
 
+    def kind_changed(self):
+        self.log.append(self.terminal.kind)
+
+    def asked(self):
+        self.log.append("asked")
+        self.terminal.write(b"<asked>")
+
     def writing_paused(self):
         self.log.append("paused")
 

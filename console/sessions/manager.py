@@ -10,12 +10,12 @@ from typing import Any
 from console.config import SessionSettings
 from console.errors import NoSuchSession
 from console.events import EventBus, SessionKicked, SessionRefused
-from console.interfaces import Evaluator, Frontend, FrontendHost, Principal, Role, Terminal
+from console.interfaces import Evaluator, Principal, Role, Terminal
 from console.introspect.sessions import SessionFacts
 from console.sessions.admission import refusal
 from console.sessions.history import HistoryStore
 from console.sessions.preferences import PreferenceStore
-from console.sessions.session import Greet, Session, SessionState
+from console.sessions.session import Greet, MakeFrontend, Session, SessionState
 from console.sessions.startup import UserStartup
 from console.text import escape_line
 
@@ -25,7 +25,6 @@ _END_SECONDS = 2.0
 """For a session that is ended by an admin to end in order; then it is cut. A statement is left
 behind after less; what takes longer is a client that does not read."""
 
-MakeFrontend = Callable[[FrontendHost], Frontend]
 MakeEvaluator = Callable[[Session], Evaluator]
 
 
@@ -96,10 +95,11 @@ class SessionManager:
                 events=self._events,
                 greeting=self._greeting,
                 startup=self._startup,
+                make_frontend=self._make_frontend,
                 pending_output_characters=self._pending_output_characters,
             )
             evaluator = self._make_evaluator(session)
-            frontend = self._make_frontend(session)
+            frontend = self._make_frontend(session, None)
         except Exception:  # the edge "connection": the transport must go on
             logger.exception("cannot open a session for %r", principal.user)
             terminal.close(1)

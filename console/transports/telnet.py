@@ -213,7 +213,7 @@ class TelnetConnection(asyncio.BufferedProtocol):
 
     @property
     def kind(self) -> TerminalKind:
-        """What the terminal can do, as far as the client had said at the end of the login."""
+        """What the terminal can do, as far as the client has said."""
         return self._kind
 
     @property
@@ -284,6 +284,10 @@ class TelnetConnection(asyncio.BufferedProtocol):
                 self._interrupted()
             elif item is Signal.TERMINAL_TYPE:
                 self._terminal_type_known.set()
+            elif item is Signal.ASKED:
+                self._asked()
+            elif item is Signal.MODE:
+                self._mode_changed()
             elif self._receiver is not None:
                 self._receiver.resized()
         self._advance_login()
@@ -325,6 +329,28 @@ class TelnetConnection(asyncio.BufferedProtocol):
             self._typed("\x03")
         elif self._state is _State.OPEN:
             self._receiver.interrupt_received()
+
+    def _asked(self) -> None:
+        if self._receiver is None:
+            self._send("\r\n[yes]\r\n")
+        elif self._state is _State.OPEN:
+            self._receiver.asked()
+
+    def _mode_changed(self) -> None:
+        """The client leaves the editing of lines to us, or does it by itself from now on."""
+        if self._state is _State.OPEN:
+            self._kind = self._kind_now()
+            if self._receiver is not None:
+                self._receiver.kind_changed()
+
+    def _kind_now(self) -> TerminalKind:
+        # Type and variables are those of the login: a client asked for them once.
+        return TerminalKind(
+            name=self._codec.terminal_type or "",
+            server_echo=self._codec.will_echo,
+            whole_lines=self._codec.whole_lines,
+            environment=tuple(sorted(self._codec.environment.items())),
+        )
 
     def _begin(self, receiver: TerminalReceiver) -> None:
         with self._edge():
@@ -401,11 +427,7 @@ class TelnetConnection(asyncio.BufferedProtocol):
         self._enter(_State.OPEN)
         self._cancel_login()
         self._server.strangers.remove(self)
-        self._kind = TerminalKind(
-            name=self._codec.terminal_type or "",
-            server_echo=self._codec.will_echo,
-            environment=tuple(sorted(self._codec.environment.items())),
-        )
+        self._kind = self._kind_now()
         self._typed(self._dialogue.accepted())
         # Until the session is attached: uvloop would read 256 KB before it gets to run that.
         self._transport.pause_reading()
