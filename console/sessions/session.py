@@ -183,11 +183,12 @@ class Session:
         self._enter(SessionState.CLOSING)
         self._reason = notice
         if self._frontend is not None:
+            self._frontend.close()  # first, so that no prompt comes again below the notice
             if self.terminal.kind.interactive:
-                self._frontend.write(f"\n{notice}\n")
+                text = notice if self._reading else f"\n{notice}"
+                self._frontend.write(f"{text}\n")
             else:
                 self._frontend.write(f"{notice}\n", error=True)
-            self._frontend.close()
         if not self._reading and self._evaluator is not None:
             self._evaluator.interrupt()
 

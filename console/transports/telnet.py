@@ -18,6 +18,7 @@ import asyncio
 import contextlib
 import enum
 import logging
+import re
 import socket
 from collections.abc import Iterator
 from typing import Final, Protocol, cast
@@ -58,6 +59,9 @@ LINGER_SECONDS: Final = 1.0
 
 TERMINAL_TYPE_SECONDS: Final = 0.5
 """How long a login waits for the terminal type that the client has promised."""
+
+
+_FIRST_ENTER: Final = re.compile("[\r\n]")
 
 
 class Owner(Protocol):
@@ -117,6 +121,7 @@ class TelnetConnection(asyncio.BufferedProtocol):
         self._task: asyncio.Task[None] | None = None
         self._terminal_type_known = asyncio.Event()
         self._kind = TerminalKind(server_echo=False)
+        self._first_enter: str | None = None
         self._receiver: TerminalReceiver | None = None
         self._waiting: list[str] = []
         self._writing_paused = False
@@ -164,7 +169,7 @@ class TelnetConnection(asyncio.BufferedProtocol):
             self._eof = True
             if self._state is _State.CLOSING:
                 self._close_transport()
-            elif self._codec.will_echo or not half:
+            elif self._leaves_echo or not half:
                 self.close()
             elif self._receiver is not None:
                 self._receiver.eof_received()
@@ -318,6 +323,8 @@ class TelnetConnection(asyncio.BufferedProtocol):
         if not text:
             return
         if self._state in {_State.LOGIN, _State.VERIFYING}:
+            if self._first_enter is None and (enter := _FIRST_ENTER.search(text)):
+                self._first_enter = enter.group()
             self._dialogue.feed(text)
         elif self._receiver is None:
             self._waiting.append(text)
@@ -339,16 +346,26 @@ class TelnetConnection(asyncio.BufferedProtocol):
     def _mode_changed(self) -> None:
         """The client leaves the editing of lines to us, or does it by itself from now on."""
         if self._state is _State.OPEN:
+            self._first_enter = ""  # its options tell the truth
             self._kind = self._kind_now()
             if self._receiver is not None:
                 self._receiver.kind_changed()
+
+    @property
+    def _leaves_echo(self) -> bool:
+        """Whether the client leaves it to us to show what is typed.
+
+        Not curl, which agrees to that, and then sends whole lines that its terminal has shown.
+        Keys do not come as a line with LF at its end: Enter is CR then, CR NUL or CR LF.
+        """
+        return self._codec.will_echo and self._first_enter != "\n"
 
     def _kind_now(self) -> TerminalKind:
         # Type and variables are those of the login: a client asked for them once.
         return TerminalKind(
             name=self._codec.terminal_type or "",
-            server_echo=self._codec.will_echo,
-            whole_lines=self._codec.whole_lines,
+            server_echo=self._leaves_echo,
+            whole_lines=self._codec.whole_lines or self._first_enter == "\n",
             environment=tuple(sorted(self._codec.environment.items())),
         )
 
@@ -376,7 +393,7 @@ class TelnetConnection(asyncio.BufferedProtocol):
         # Whoever types ahead has to wait until it is known whether a code is asked for.
         if self._state is not _State.LOGIN or not self._refreshed.done():
             return
-        self._dialogue.echo = self._codec.will_echo
+        self._dialogue.echo = self._leaves_echo
         self._dialogue.ask_code = self._server.authenticator.asks_for_code
         step = self._dialogue.next()
         self._send(self._dialogue.take_output())
