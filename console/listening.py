@@ -92,6 +92,7 @@ class Shared:
     banner: str
     keys: Path
     too_many: Callable[[Principal, Sequence[Principal]], str]
+    keepalive_seconds: float | None
 
 
 class Door:
@@ -156,6 +157,7 @@ class Door:
             drops=shared.drops,
             grace_seconds=shared.login.grace_seconds,
             too_many=shared.too_many,
+            keepalive_seconds=shared.keepalive_seconds,
         )
         self._use_host_keys(listener, keys)
         return listener
@@ -176,6 +178,7 @@ class Door:
             strangers=shared.strangers,
             drops=shared.drops,
             grace_seconds=shared.login.grace_seconds,
+            keepalive_seconds=shared.keepalive_seconds,
             tls=tls,
         )
 

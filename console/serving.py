@@ -181,6 +181,7 @@ class Server:
             banner=self._banner(),
             keys=plan.keys,
             too_many=functools.partial(refusal, plan.sessions, what="connections"),
+            keepalive_seconds=plan.sessions.keepalive_seconds,
         )
         self._doors = [Door(settings, shared) for settings in plan.listeners]
         for door in self._doors:

@@ -14,6 +14,7 @@ from console.interfaces import Evaluator, Principal, Role, Terminal
 from console.introspect.sessions import SessionFacts
 from console.sessions.admission import refusal
 from console.sessions.history import HistoryStore
+from console.sessions.idle import IdleLimit
 from console.sessions.preferences import PreferenceStore
 from console.sessions.session import Greet, MakeFrontend, Session, SessionState
 from console.sessions.startup import UserStartup
@@ -60,6 +61,7 @@ class SessionManager:
         self._greeting = greeting
         self._pending_output_characters = pending_output_characters
         self._sessions: dict[int, Session] = {}
+        self._idle_limits: dict[int, IdleLimit] = {}
         self._count = 0
         self._draining = False
 
@@ -105,6 +107,9 @@ class SessionManager:
             terminal.close(1)
             return
         self._sessions[session.number] = session
+        if self._settings.idle_seconds is not None:
+            limit = IdleLimit(session, self._settings.idle_seconds)
+            self._idle_limits[session.number] = limit
         session.open(frontend, evaluator, self._closed)
 
     def kick(self, number: int, reason: str, by: Principal, own: int) -> str:
@@ -184,3 +189,6 @@ class SessionManager:
 
     def _closed(self, session: Session) -> None:
         self._sessions.pop(session.number, None)
+        limit = self._idle_limits.pop(session.number, None)
+        if limit is not None:
+            limit.close()

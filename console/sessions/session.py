@@ -101,7 +101,7 @@ class Session:
         self._startup = startup
         self._make_frontend = make_frontend
         self._state = SessionState.OPEN
-        self._typed_at = time.monotonic()
+        self._typed_at = self._waits_since = time.monotonic()
         self._statement = ("", "")
         self._lost = False
         self._reading = False
@@ -136,6 +136,13 @@ class Session:
         """Whether somebody sits there, as far as one can tell: no command, no piped input."""
         terminal = self.terminal
         return terminal.kind.interactive and terminal.command is None and not self._eof
+
+    @property
+    def waiting_seconds(self) -> float:
+        """How long it has waited for somebody to type; 0 while a statement runs."""
+        if not self._reading and not self.input.wanted:
+            return 0.0
+        return time.monotonic() - max(self._typed_at, self._waits_since)
 
     def names(self) -> Mapping[str, Any]:
         """Return what the session adds to the builtins, by name."""
@@ -175,6 +182,12 @@ class Session:
         self._task = asyncio.get_running_loop().create_task(
             self._run(evaluator, on_closed), name=f"console session {self.number}"
         )
+
+    def warn(self, text: str) -> None:
+        """Show a person a line above the prompt, which stays as it is."""
+        if self._has_person:
+            before = "" if self._reading else "\n"  # a statement asks, with a prompt of its own
+            self._deliver(f"{before}{text}\n", True)
 
     def end(self, notice: str) -> None:
         """End in order: tell the client why, end its prompt, interrupt its statement."""
@@ -312,6 +325,7 @@ class Session:
             self._typeahead.clear()
             self._typeahead_size = 0
             self._reading = True
+            self._waits_since = time.monotonic()
             try:
                 if text:
                     frontend.feed(text)
@@ -459,6 +473,7 @@ class Session:
 
     def _input_wanted(self) -> None:
         """A statement reads a line: give it what has been typed ahead."""
+        self._waits_since = time.monotonic()
         text = "".join(self._typeahead)
         self._typeahead.clear()
         self._typeahead_size = 0

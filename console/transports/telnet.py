@@ -25,6 +25,7 @@ from typing import Final, Protocol, cast
 
 from console import limits
 from console.interfaces import Admission, Peer, Principal, Size, TerminalKind, TerminalReceiver
+from console.transports import liveness
 from console.transports.drops import Drops
 from console.transports.login import Attempt, Ended, LoginDialogue
 from console.transports.peers import may_become_wrong, peer_of, wrong_protocol
@@ -74,6 +75,7 @@ class Owner(Protocol):
     strangers: Strangers
     drops: Drops
     grace_seconds: float
+    keepalive_seconds: float | None
 
     def connected(self, connection: TelnetConnection) -> None:
         """Take a new connection in."""
@@ -126,6 +128,10 @@ class TelnetConnection(asyncio.BufferedProtocol):
         self._waiting: list[str] = []
         self._writing_paused = False
 
+    @property
+    def _socket(self) -> socket.socket | None:
+        return cast("socket.socket | None", self._transport.get_extra_info("socket"))
+
     def __repr__(self) -> str:
         return f"<telnet connection from {self.peer}, {self._state.value}>"
 
@@ -135,7 +141,7 @@ class TelnetConnection(asyncio.BufferedProtocol):
         """Negotiate and ask for the user name, both at once."""
         self._transport = cast("asyncio.Transport", transport)
         self.peer = peer_of(transport)
-        _tune(transport.get_extra_info("socket"))
+        liveness.tune(self._socket, self._server.keepalive_seconds)
         self._output = Output(self._transport)
         self._codec = Codec(self._output)
         self._timer = asyncio.get_running_loop().call_later(
@@ -172,6 +178,7 @@ class TelnetConnection(asyncio.BufferedProtocol):
             elif self._leaves_echo or not half:
                 self.close()
             elif self._receiver is not None:
+                self._watch_half_closed()
                 self._receiver.eof_received()
             elif self._state is not _State.OPEN:
                 self._dialogue.feed_eof()
@@ -347,8 +354,8 @@ class TelnetConnection(asyncio.BufferedProtocol):
         """The client leaves the editing of lines to us, or does it by itself from now on."""
         if self._state is _State.OPEN:
             self._first_enter = ""  # its options tell the truth
-            self._kind = self._kind_now()
-            if self._receiver is not None:
+            before, self._kind = self._kind, self._kind_now()
+            if self._receiver is not None and before != self._kind:  # one change of two options
                 self._receiver.kind_changed()
 
     @property
@@ -385,6 +392,7 @@ class TelnetConnection(asyncio.BufferedProtocol):
             if text:
                 receiver.data_received(text)
             if self._eof:
+                self._watch_half_closed()
                 receiver.eof_received()
 
     # ---- login
@@ -479,6 +487,21 @@ class TelnetConnection(asyncio.BufferedProtocol):
             self._publish_drop(reason)
             self.abort()
 
+    def _watch_half_closed(self) -> None:
+        """Notice if the client goes: nobody is left then to see what a statement shows."""
+        liveness.keep_alive(self._socket, liveness.HALF_CLOSED_SECONDS)
+        self._look_at_half_closed()
+
+    def _look_at_half_closed(self) -> None:
+        if self._state is not _State.OPEN:
+            return
+        if liveness.has_gone(self._socket):
+            self.abort()
+        else:
+            self._timer = asyncio.get_running_loop().call_later(
+                liveness.LOOK_SECONDS, self._look_at_half_closed
+            )
+
     def _close_transport(self) -> None:
         # Once: at the second time asyncio's TLS forgets the connection, and cannot abort it then.
         if not self._transport.is_closing():
@@ -518,15 +541,3 @@ class TelnetConnection(asyncio.BufferedProtocol):
         except Exception:  # the edge "connection"
             logger.exception("%s: the telnet connection failed", self.peer)
             self.abort()
-
-
-def _tune(sock: socket.socket | None) -> None:
-    if sock is None:
-        return
-    for level, option in (
-        (socket.IPPROTO_TCP, socket.TCP_NODELAY),  # else Enter costs 40 ms
-        (socket.SOL_SOCKET, socket.SO_KEEPALIVE),  # else a client whose machine died stays
-        (socket.SOL_SOCKET, socket.SO_OOBINLINE),  # else a Synch (RFC 854) leaves a stray byte
-    ):
-        with contextlib.suppress(OSError):
-            sock.setsockopt(level, option, 1)
