@@ -58,7 +58,7 @@ def command(way, host, *arguments, user="boss", key=None):
     ssh_port = str(host.ssh_port)
     match way:
         case "telnet":
-            return ["telnet", "-E", address, str(host.telnet_port)]
+            return ["telnet", *(arguments or ["-E"]), address, str(host.telnet_port)]
         case "nc":
             return ["nc", *arguments, address, str(host.telnet_port)]
         case "ssh":
@@ -104,10 +104,12 @@ def run_once(way, host, *arguments, input=b"", key=None, user="boss", timeout=DE
 
 
 class Client:
-    """A client program at a terminal of its own."""
+    """A client program at a terminal of its own; ``setup`` is done to the terminal before."""
 
-    def __init__(self, line, directory, *, rows=ROWS, columns=COLUMNS, env=None):
+    def __init__(self, line, directory, *, rows=ROWS, columns=COLUMNS, env=None, setup=None):
         need(line[0])
+        if setup:
+            line = ["sh", "-c", f'{setup} && exec "$0" "$@"', *line]
         self.screen_state = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen_state)
         self.received = b""
@@ -299,16 +301,16 @@ class Session(Client):
         """Type a compound statement: the first line, the body without its indentation."""
         self.expect_prompt()
         first, *body = lines
-        self._enter(first)
+        self.enter(first)
         indentation = "" if self.fullscreen else "    "
         for line in body:
             self.expect_continuation()
-            self._enter(indentation + line)
+            self.enter(indentation + line)
         self.expect_continuation()
         self.line()
         self.expect_prompt()
 
-    def _enter(self, line):
+    def enter(self, line):
         """Type a line, and Enter once it is seen: what stands there then is what comes of it."""
         self.type(line)
         self.wait_until(lambda: self.cursor_line.endswith(line), f"the echo of {line!r}")
