@@ -338,8 +338,10 @@ class Session:
             rest = frontend.take_typeahead()
             if rest:
                 self._keep(rest)
-            replaced = source is None and frontend is not self._frontend
-            if not replaced or self._state is not SessionState.OPEN:
+            replaced = frontend is not self._frontend
+            if replaced:
+                frontend.close()  # again: now no read of it is pending
+            if source is not None or not replaced or self._state is not SessionState.OPEN:
                 return source
 
     async def _evaluate(

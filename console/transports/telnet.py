@@ -359,20 +359,24 @@ class TelnetConnection(asyncio.BufferedProtocol):
                 self._receiver.kind_changed()
 
     @property
-    def _leaves_echo(self) -> bool:
-        """Whether the client leaves it to us to show what is typed.
+    def _sends_lines(self) -> bool:
+        """Whether it agrees to send keys, and then sends lines that its terminal has shown (curl).
 
-        Not curl, which agrees to that, and then sends whole lines that its terminal has shown.
         Keys do not come as a line with LF at its end: Enter is CR then, CR NUL or CR LF.
         """
-        return self._codec.will_echo and self._first_enter != "\n"
+        return self._first_enter == "\n" and not self._codec.names_terminal
+
+    @property
+    def _leaves_echo(self) -> bool:
+        """Whether the client leaves it to us to show what is typed."""
+        return self._codec.will_echo and not self._sends_lines
 
     def _kind_now(self) -> TerminalKind:
         # Type and variables are those of the login: a client asked for them once.
         return TerminalKind(
             name=self._codec.terminal_type or "",
             server_echo=self._leaves_echo,
-            whole_lines=self._codec.whole_lines or self._first_enter == "\n",
+            whole_lines=self._codec.whole_lines or self._sends_lines,
             environment=tuple(sorted(self._codec.environment.items())),
         )
 

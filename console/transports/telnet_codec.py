@@ -178,7 +178,7 @@ class Codec(TelnetWriter):
             self.set_iac_callback(command, lambda _, key=key: self._take(key))
         for command in (AO, SUSP):
             self.set_iac_callback(command, lambda _: None)
-        self.set_iac_callback(AYT, lambda _: self._received.append(Signal.ASKED))
+        self.set_iac_callback(AYT, self._on_question)
 
     @property
     def answered(self) -> bool:
@@ -191,9 +191,14 @@ class Codec(TelnetWriter):
         return not self.local_option.enabled(SGA)
 
     @property
+    def names_terminal(self) -> bool:
+        """Whether the client has promised to tell its terminal's type."""
+        return self.remote_option.enabled(TTYPE)
+
+    @property
     def terminal_type_pending(self) -> bool:
         """Whether the client has promised its terminal type and not sent it yet."""
-        return self.terminal_type is None and self.remote_option.enabled(TTYPE)
+        return self.terminal_type is None and self.names_terminal
 
     def negotiate(self) -> None:
         """Offer and ask for everything at once; nobody waits for the answers."""
@@ -280,6 +285,10 @@ class Codec(TelnetWriter):
 
     def _on_interrupt(self, _: bytes) -> None:
         self._received.append(Signal.INTERRUPT)
+
+    def _on_question(self, _: bytes) -> None:
+        if self._received[-1:] != [Signal.ASKED]:  # one answer is enough
+            self._received.append(Signal.ASKED)
 
     def _on_size(self, rows: int, columns: int) -> None:
         self.size = clamp_size(rows=rows, columns=columns)
