@@ -49,6 +49,8 @@ def test_mode_line_while_a_statement_runs(telnet):
     telnet.line("input('who? '), input('and? ')")
     telnet.wait_until(lambda: telnet.cursor_line == "who?", "the question")
     tell(telnet, "mode line")
+    tell(telnet, "send ayt")
+    telnet.wait_for("\n[yes]\n")  # so the answers to the change of mode have come too
     telnet.line("me")
     telnet.wait_until(lambda: telnet.cursor_line == "and?", "the second question")
     telnet.line("you")
