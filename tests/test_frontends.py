@@ -804,6 +804,25 @@ def test_typeahead_is_returned():
     run(test)
 
 
+def test_nothing_is_lost_behind_a_statement():
+    """A key that comes while the editor hands its statement over is given back as well."""
+
+    async def test():
+        async with editing() as (frontend, terminal, task):
+            frontend.feed("1")
+            await terminal.shows(lambda lines: lines[-1] == ">>> 1")
+            frontend.feed("\r")
+            fed = 0
+            while not task.done():
+                frontend.feed("x")
+                fed += 1
+                await asyncio.sleep(0)
+            assert await task == "1"
+            assert frontend.take_typeahead() == "x" * fed
+
+    run(test)
+
+
 def test_typeahead_keeps_pastes():
     """A paste that was typed ahead is given back with its markers."""
 

@@ -173,7 +173,11 @@ class FullscreenFrontend:
 
     def take_typeahead(self) -> str:
         """Give back what was typed behind the statement."""
-        return "" if self._editor is None else self._editor.take_typeahead()
+        typed = "" if self._editor is None else self._editor.take_typeahead()
+        # The editor takes nothing more once it has the statement, and hands it over a moment later.
+        typed += "".join(self._unread)
+        self._unread.clear()
+        return typed
 
     def render(self, outcome: Outcome) -> Iterable[tuple[bool, str]]:
         """Show values and tracebacks as Python's plain prompt does, in the theme's colours."""
