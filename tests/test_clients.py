@@ -161,8 +161,9 @@ def interrupt(seats, client, statement):
     session = seats.get(client)
     session.run("import asyncio, time")
     session.run("def running(): print('it ' + 'runs')")
+    begun = session.text.count("\nit runs\n")
     session.line(f"running(); {statement}")
-    session.wait_for("\nit runs")
+    session.wait_until(lambda: session.text.count("\nit runs\n") > begun, "it runs")
     session.type("\x03")
     session.expect_prompt(seconds=10)
     assert session.run("foo") == ["12"]
@@ -185,6 +186,18 @@ def interrupt_loop(seats, client):
     """Ctrl-C ends a statement that computes."""
     seats.get(client).enter_block("def spin():", "while True: pass")
     interrupt(seats, client, "spin()")
+
+
+@feature("Ctrl-C right behind Enter", "Ctrl-C")
+def interrupt_at_once(seats, client):
+    """Ctrl-C ends a statement that has not quite begun yet."""
+    session = seats.get(client)
+    session.run("import asyncio")
+    session.type("await asyncio.sleep(60)")
+    session.wait_until(lambda: session.cursor_line == ">>> await asyncio.sleep(60)", "the echo")
+    session.type("\r")
+    session.type("\x03")
+    session.expect_prompt(seconds=10)
 
 
 @feature("Ctrl-C at the prompt", "Ctrl-C")
