@@ -73,6 +73,7 @@ _OFFERS: Final = (
     (DO, BINARY),
     (DO, NEW_ENVIRON),
 )
+_ASK_OF_US = (DO, DONT)
 _ENTER = re.compile("\r[\n\x00]")
 
 _SUBNEGOTIATIONS: Final = frozenset({NAWS, TTYPE, NEW_ENVIRON})
@@ -222,16 +223,19 @@ class Codec(TelnetWriter):
                     continue
             byte = data[position : position + 1]
             position += 1
-            mode = self.will_echo, self.whole_lines
+            mode = self._mode() if self.cmd_received in _ASK_OF_US else None
             # telnetlib3 raises for what the protocol forbids; its state is sound afterwards.
             with contextlib.suppress(ValueError):
                 if self.feed_byte(byte):
                     self._take(byte)
-            if mode != (self.will_echo, self.whole_lines):
+            if mode is not None and mode != self._mode():
                 self._mode_changed()
             while len(self._sb_buffer) > limits.SUBNEGOTIATION_BYTES:  # IAC IAC in one
                 self._sb_buffer.pop()
         return received
+
+    def _mode(self) -> tuple[bool, bool]:
+        return self.will_echo, self.whole_lines
 
     def _mode_changed(self) -> None:
         self._received.append(Signal.MODE)
