@@ -409,6 +409,22 @@ class SessionSettings:
         unit="sessions",
         least=0,
     )
+    idle_seconds: float | None = _setting(
+        "A session in which nobody has typed for so long is ended, after a notice; one whose"
+        " statement runs is not.",
+        default=None,
+        unit="seconds",
+        positive=True,
+        none_word="never",
+    )
+    keepalive_seconds: float | None = _setting(
+        "A client that is silent for so long is asked whether it is there (TCP's keepalive, a"
+        " message within SSH); after three questions in vain its sessions end.",
+        default=60.0,
+        unit="seconds",
+        positive=True,
+        none_word="never",
+    )
     startup: Path | str | None = _setting(  # noqa: RUF009 - as above
         "File of statements that run once, in the namespace, when the console starts.",
         default=None,

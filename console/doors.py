@@ -56,6 +56,7 @@ class Shared:
     grace_seconds: float
     banner: str
     too_many: Callable[[Principal, Sequence[Principal]], str]
+    keepalive_seconds: float | None
 
 
 class Transport(Protocol):
@@ -209,6 +210,7 @@ class SshDoor(Door["SshListener"]):
             drops=shared.drops,
             grace_seconds=shared.grace_seconds,
             too_many=shared.too_many,
+            keepalive_seconds=shared.keepalive_seconds,
         )
         listener.use_host_keys(await _in_pool(import_host_keys, self._keys))
         return listener
@@ -245,6 +247,7 @@ class TelnetDoor(Door["TelnetListener"]):
             strangers=shared.strangers,
             drops=shared.drops,
             grace_seconds=shared.grace_seconds,
+            keepalive_seconds=shared.keepalive_seconds,
             tls=self._tls,
         )
 

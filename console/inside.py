@@ -121,6 +121,7 @@ class Inside:
             grace_seconds=plan.login.grace_seconds,
             banner=f"{plan.name}\nconsole {__version__}\n",
             too_many=functools.partial(refusal, plan.sessions, what="connections"),
+            keepalive_seconds=plan.sessions.keepalive_seconds,
         )
 
     async def end_sessions(self) -> None:

@@ -281,7 +281,8 @@ class TerminalKind:
     Attributes:
         name: The terminal's type (``xterm-256color``), lower case; empty if unknown.
         interactive: Somebody types here: echo, prompts and CR LF are wanted. False for a pipe.
-        server_echo: The client leaves the echo of what is typed to us, character by character.
+        server_echo: The client leaves the echo of what is typed to us.
+        whole_lines: The client edits lines by itself, and sends each when it is done.
         environment: The few variables that describe the terminal (``COLORTERM``, ``LANG``) and
             what is wanted there (``CONSOLE_FRONTEND``). Never anything about who the user is.
         carriage_return: A new line has to be written as CR LF, where somebody types.
@@ -292,6 +293,7 @@ class TerminalKind:
     server_echo: bool = True
     environment: tuple[tuple[str, str], ...] = ()
     carriage_return: bool = True
+    whole_lines: bool = False
 
     @property
     def capable(self) -> bool:
@@ -299,6 +301,7 @@ class TerminalKind:
         return (
             self.interactive
             and self.server_echo
+            and not self.whole_lines
             and self.name not in _INCAPABLE
             and not self.name.startswith("dumb-")
         )
@@ -323,6 +326,12 @@ class TerminalReceiver(Protocol):
     def resized(self) -> None:
         """The terminal's size changed."""
 
+    def kind_changed(self) -> None:
+        """The terminal is of another kind now: a telnet client sends lines, or keys again."""
+
+    def asked(self) -> None:
+        """Somebody asks whether we are still here (telnet's AYT)."""
+
     def writing_paused(self) -> None:
         """The client does not keep up: write nothing more until `writing_resumed`."""
 
@@ -342,7 +351,7 @@ class Terminal(Protocol):
 
     @property
     def kind(self) -> TerminalKind:
-        """What the terminal can do."""
+        """What the terminal can do now; `TerminalReceiver.kind_changed` tells of a change."""
 
     @property
     def size(self) -> Size:

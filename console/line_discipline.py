@@ -75,7 +75,7 @@ class LineDiscipline:
 
     Attributes:
         echo: Whether to show what is typed. False: the client does it by itself, and nothing at
-            all is to be sent, not even the newline. Change it between lines.
+            all is to be sent, not even the newline.
         mask: What to show for each character of a secret; None for the character itself.
             Change it between lines.
     """
@@ -137,6 +137,15 @@ class LineDiscipline:
         output = "".join(self._output)
         self._output.clear()
         return output
+
+    @property
+    def shown(self) -> str:
+        """The line typed so far, as it stands on the screen; empty if the client shows it."""
+        if not self.echo:
+            return ""
+        if self.mask is not None:
+            return self.mask * len(self._line)
+        return "".join(self._line).replace("\t", _TAB_ECHO)
 
     def take_pending(self) -> str:
         """Give back text that was fed but not scanned, and forget it."""

@@ -5,20 +5,27 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 import warnings
+from pathlib import Path
 
 import pexpect
 import pyte
 import pytest
 
-from servers import clean_environment
+from servers import HERE, clean_environment
 
 DEADLINE_SECONDS = 20
 ROWS, COLUMNS = 50, 120
 
-FULLSCREEN = ("telnet", "ssh", "plink", "dbclient")
+# Those that most tests use, and some more that behave as they do.
 WAYS = ("telnet", "nc", "ssh", "plink", "dbclient")
+SSH_CLIENTS = ("ssh", "plink", "dbclient", "paramiko", "asyncssh")
+TELNET_CLIENTS = ("telnet", "busybox", "plink -telnet", "telnetlib3", "nc", "curl")
+ALL_CLIENTS = SSH_CLIENTS + TELNET_CLIENTS
+LINE_CLIENTS = ("nc", "curl")
+FULLSCREEN = ("telnet", "ssh", "plink", "dbclient")
 
 # Nothing of the user's own configuration, agent or known hosts takes part.
 SSH_OPTIONS = (
@@ -51,9 +58,9 @@ def command(way, host, *arguments, user="boss", key=None):
     ssh_port = str(host.ssh_port)
     match way:
         case "telnet":
-            return ["telnet", "-E", address, str(host.telnet_port)]
+            return ["telnet", *(arguments or ["-E"]), address, str(host.telnet_port)]
         case "nc":
-            return ["nc", address, str(host.telnet_port)]
+            return ["nc", *arguments, address, str(host.telnet_port)]
         case "ssh":
             identity = (
                 ("-i", str(key), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes")
@@ -66,6 +73,21 @@ def command(way, host, *arguments, user="boss", key=None):
             return ["plink", *fixed, who, *arguments]
         case "dbclient":
             return ["dbclient", "-y", "-y", "-p", ssh_port, who, *arguments]
+        case "paramiko" | "asyncssh":
+            script = str(HERE / "library_client.py")
+            return [sys.executable, script, way, address, ssh_port, user]
+        case "busybox":
+            return ["busybox", "telnet", address, str(host.telnet_port)]
+        case "plink -telnet":
+            return ["plink", *arguments, "-telnet", "-P", str(host.telnet_port), address]
+        case "telnetlib3":
+            program = Path(sys.executable).parent / "telnetlib3-client"
+            return [str(program), address, str(host.telnet_port)]
+        case "curl":
+            # "." or it waits for the keyboard, and shows an answer when the next line is typed; and
+            # a stdin of its own, or its stdout does not wait for the terminal either.
+            program = 'exec curl --no-buffer --upload-file . "$0" </dev/tty 2>/dev/null'
+            return ["sh", "-c", program, f"telnet://{address}:{host.telnet_port}"]
     raise ValueError(way)
 
 
@@ -82,13 +104,16 @@ def run_once(way, host, *arguments, input=b"", key=None, user="boss", timeout=DE
 
 
 class Client:
-    """A client program at a terminal of its own."""
+    """A client program at a terminal of its own; ``setup`` is done to the terminal before."""
 
-    def __init__(self, line, directory, *, rows=ROWS, columns=COLUMNS, env=None):
+    def __init__(self, line, directory, *, rows=ROWS, columns=COLUMNS, env=None, setup=None):
         need(line[0])
+        if setup:
+            line = ["sh", "-c", f'{setup} && exec "$0" "$@"', *line]
         self.screen_state = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen_state)
         self.received = b""
+        self._watched = True
         self.ended = False
         with warnings.catch_warnings():
             # Newer Pythons warn of a fork beside threads; the child becomes the client at once.
@@ -123,6 +148,12 @@ class Client:
         """The line that the cursor is on, up to the cursor."""
         cursor = self.screen_state.cursor
         return self.screen()[cursor.y]
+
+    @contextlib.contextmanager
+    def unseen(self):
+        """Receive without drawing, which takes long where much comes. The screen is lost."""
+        self._watched = False
+        yield
 
     def wait_until(self, condition, what, seconds=DEADLINE_SECONDS):
         """Wait until a condition holds for what has been received."""
@@ -170,7 +201,8 @@ class Client:
                 self.ended = True
                 return
             self.received += data
-            self._stream.feed(data)
+            if self._watched:
+                self._stream.feed(data)
             seconds = 0
 
     # ---- what is typed
@@ -226,20 +258,27 @@ class Client:
 class Session(Client):
     """A client that logs in to a `Host` by one of the ways in."""
 
-    def __init__(self, way, host, *, user="boss", key=None, **options):
+    def __init__(self, way, host, *arguments, user="boss", key=None, **options):
         self.way = way
+        self.dumb = (options.get("env") or {}).get("TERM") == "dumb"
         self.host = host
         self.user = user
-        super().__init__(command(way, host, user=user, key=key), host.keys.parent, **options)
+        line = command(way, host, *arguments, user=user, key=key)
+        if self.dumb and line[0] == "plink":  # which does not ask its environment
+            saved = host.keys.parent / ".putty" / "sessions" / "dumb"
+            saved.parent.mkdir(parents=True, exist_ok=True)
+            saved.write_text("TerminalType=dumb\n")
+            line[1:1] = ["-load", "dumb"]
+        super().__init__(line, host.keys.parent, **options)
 
     @property
     def fullscreen(self):
         """Whether a full-screen editor reads what is typed here."""
-        return self.way in FULLSCREEN
+        return self.way not in LINE_CLIENTS and not self.dumb
 
     def give_name(self, user=None):
         """Answer the question for the user name, where there is one."""
-        if self.way in {"telnet", "nc"}:
+        if self.way in TELNET_CLIENTS:
             self.wait_until(lambda: self.cursor_line.endswith("username:"), "username:")
             self.line(self.user if user is None else user)
 
@@ -262,16 +301,16 @@ class Session(Client):
         """Type a compound statement: the first line, the body without its indentation."""
         self.expect_prompt()
         first, *body = lines
-        self._enter(first)
+        self.enter(first)
         indentation = "" if self.fullscreen else "    "
         for line in body:
             self.expect_continuation()
-            self._enter(indentation + line)
+            self.enter(indentation + line)
         self.expect_continuation()
         self.line()
         self.expect_prompt()
 
-    def _enter(self, line):
+    def enter(self, line):
         """Type a line, and Enter once it is seen: what stands there then is what comes of it."""
         self.type(line)
         self.wait_until(lambda: self.cursor_line.endswith(line), f"the echo of {line!r}")

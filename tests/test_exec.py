@@ -467,8 +467,7 @@ class Emacs(Client):
     def __init__(self, host, *options):
         line = command("ssh", host, key=host.key_file)
         line[1:1] = options
-        environment = "stty -echo -onlcr && exec env TERM=dumb"
-        super().__init__(["sh", "-c", f'{environment} "$0" "$@"', *line], host.keys.parent)
+        super().__init__(line, host.keys.parent, env={"TERM": "dumb"}, setup="stty -echo -onlcr")
 
     def raw(self, text):
         """Wait for a text; return everything that has been received."""

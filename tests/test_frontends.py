@@ -280,6 +280,65 @@ def test_background_output_above_the_prompt():
     run(test)
 
 
+@pytest.mark.parametrize(
+    ("kind", "shown"),
+    [(DUMB, ["... 'a    é", "late", "... 'a    é!'"]), (NC, [">>> ...", "late", "..."])],
+    ids=["server echo", "client echo"],
+)
+def test_background_output_keeps_the_line(kind, shown):
+    """A line that is being typed stands behind the prompt again, if its echo is ours."""
+    host = FakeHost(kind)
+
+    async def test():
+        frontend = LineFrontend(host)
+        task = asyncio.ensure_future(frontend.read())
+        await turns()
+        frontend.feed("(\r'a\te\u0301")
+        await turns()
+        frontend.write("late\n")
+        frontend.feed("!'")
+        await turns()
+        assert host.terminal.lines[-3:] == shown
+        frontend.feed("\r)\r")
+        assert await task == "(\n'a\te\u0301!'\n)"
+
+    run(test)
+
+
+def test_nothing_stands_below_the_last_words():
+    """A frontend that is closed shows what is written then, and no prompt below it."""
+
+    async def test():
+        for kind, last in ((DUMB, [">>> half", "goodbye"]), (CAPABLE, ["goodbye"])):
+            host = FakeHost(kind)
+            frontend = choose_frontend(host)
+            task = asyncio.ensure_future(frontend.read())
+            if kind is DUMB:
+                frontend.feed("half")
+            await turns()
+            frontend.close()
+            frontend.write("goodbye\n")
+            assert await task is None
+            assert host.terminal.lines == last
+
+    run(test)
+
+
+def test_a_terminal_that_changes():
+    """The frontend there is stays while it suits, and another one comes when it does not."""
+
+    async def test():
+        host = FakeHost(CAPABLE)
+        first = choose_frontend(host)
+        assert choose_frontend(host, first) is first
+        host.terminal.kind = replace(CAPABLE, server_echo=False, whole_lines=True)
+        second = choose_frontend(host, first)
+        assert (first.name, second.name) == ("fullscreen", "line")
+        assert choose_frontend(host, second) is second
+
+    run(test)
+
+
 def test_output_without_a_newline():
     """The prompt begins a line of its own behind output that does not end one."""
     host = FakeHost(NC)
@@ -741,6 +800,25 @@ def test_typeahead_is_returned():
             assert frontend.take_typeahead() == ""
             frontend.feed("3\r")
             assert await frontend.read() == "3"
+
+    run(test)
+
+
+def test_nothing_is_lost_behind_a_statement():
+    """A key that comes while the editor hands its statement over is given back as well."""
+
+    async def test():
+        async with editing() as (frontend, terminal, task):
+            frontend.feed("1")
+            await terminal.shows(lambda lines: lines[-1] == ">>> 1")
+            frontend.feed("\r")
+            fed = 0
+            while not task.done():
+                frontend.feed("x")
+                fed += 1
+                await asyncio.sleep(0)
+            assert await task == "1"
+            assert frontend.take_typeahead() == "x" * fed
 
     run(test)
 

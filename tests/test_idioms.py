@@ -51,6 +51,7 @@ SHELL = [
     "source ~/.profile",
     "set -euo pipefail; foo",
     "python3 -c 'print(1)'",
+    "exit 3",
     "env A=b foo",
     "#!/bin/sh\nif true; then foo; fi",
     "#!/usr/bin/env bash\nfoo bar",

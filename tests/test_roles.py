@@ -262,7 +262,7 @@ def test_a_viewer_has_no_names(role, tmp_path):
         def close(self, status=0):
             self.closed = status
 
-    def look(session):
+    def look(session, _):
         found.append(session.namespace)
         raise RuntimeError("seen enough")
 

@@ -103,6 +103,13 @@ class EchoSession:
     def resized(self):
         self.log.append(self.terminal.size)
 
+    def kind_changed(self):
+        self.log.append(self.terminal.kind)
+
+    def asked(self):
+        self.log.append("asked")
+        self.terminal.write(b"<asked>")
+
     def writing_paused(self):
         self.log.append("paused")
 
@@ -249,6 +256,7 @@ async def a_site(host="127.0.0.1", **overrides):
         ),
         drops=drops,
         grace_seconds=overrides.get("grace_seconds", 30.0),
+        keepalive_seconds=7.4,
     )
     await site.server.listen(sock, 100)
     try:
@@ -316,7 +324,7 @@ def test_login_without_telnet():
         (session,) = site.sessions
         assert site.attempts == [("boss", "sekrit", client.name)]
         assert session.principal == Principal("boss", "telnet", client.name, "password")
-        assert session.terminal.kind == TerminalKind(server_echo=False)
+        assert session.terminal.kind == TerminalKind(server_echo=False, whole_lines=True)
         assert not session.terminal.kind.capable
         assert session.terminal.size == Size()
         assert session.terminal.command is None
@@ -903,7 +911,64 @@ def test_questions_are_answered():
         client.send(bytes([IAC, DONT, ECHO]))
         await client.expect(bytes([IAC, WONT, ECHO]))
         client.send(bytes([IAC, DO, STATUS, IAC, AYT]))
-        assert await client.expect("\r\n[yes]\r\n") == bytes([IAC, WONT, STATUS])
+        assert await client.expect("<asked>") == bytes([IAC, WONT, STATUS])
+
+    run(scenario)
+
+
+def test_ayt_before_login():
+    """AYT is answered before there is a session, too."""
+
+    async def scenario(site):
+        client = await site.connect()
+        await client.expect("username: ")
+        client.send(bytes([IAC, AYT]))
+        assert await client.expect("[yes]\r\n") == b"\r\n"
+
+    run(scenario)
+
+
+def test_a_client_that_takes_the_editing_of_lines_over():
+    """A client that turns echo and SGA off sends whole lines from then on, and back again."""
+
+    async def scenario(site):
+        client = await site.connect()
+        binary = bytes([IAC, DO, BINARY])
+        await client.login(ACCEPTED + binary + bytes([IAC, WILL, TTYPE]))
+        await client.expect("******\r\n")
+        client.send(bytes([IAC, SB, TTYPE, 0]) + b"xterm" + bytes([IAC, SE]))
+        await until(lambda: site.sessions)
+        session = site.sessions[0]
+        assert session.terminal.kind == TerminalKind("xterm")
+        client.send(b"a" + bytes([IAC, DONT, SGA, IAC, DONT, ECHO]) + b"b")
+        # Without binary, or inetutils telnet shows Enter as a mere line feed.
+        refused = bytes([IAC, WONT, SGA, IAC, WONT, BINARY, IAC, WONT, ECHO])
+        await client.expect(refused)
+        await client.expect("<b>")
+        lines = TerminalKind("xterm", server_echo=False, whole_lines=True)
+        assert session.log == ["a", lines, "b"]
+        client.send(bytes([IAC, DO, SGA, IAC, DO, ECHO]) + b"c")
+        await client.expect(bytes([IAC, WILL, SGA, IAC, WILL, BINARY, IAC, WILL, ECHO]))
+        await client.expect("<c>")
+        assert session.terminal.kind == TerminalKind("xterm")
+
+    run(scenario)
+
+
+def test_a_client_that_agrees_and_sends_lines():
+    """A client that leaves echo to us, and then sends a line with LF, is not echoed to (curl)."""
+
+    async def scenario(site):
+        client = await site.connect()
+        client.send(ACCEPTED)
+        await client.expect("username: ")
+        client.send("boss\n")
+        warning = b"(this client shows what is typed: the password will show on the screen)\r\n"
+        assert await client.expect("password: ") == warning
+        client.send("sekrit\n")
+        await until(lambda: site.sessions)
+        kind = TerminalKind(server_echo=False, whole_lines=True)
+        assert site.sessions[0].terminal.kind == kind
 
     run(scenario)
 
@@ -1172,7 +1237,7 @@ def test_peers_are_written_as_one_writes_them():
 
 
 def test_sockets_are_tuned():
-    """Each connection has no delay, keepalive, and urgent data in line."""
+    """Each connection has no delay, keepalive at the times that were set, urgent data in line."""
 
     async def scenario(site):
         client = await site.connect()
@@ -1181,6 +1246,9 @@ def test_sockets_are_tuned():
         sock = connection._transport.get_extra_info("socket")
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 7
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) == 7
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT) == 3
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE)
         with socket.socket(fileno=os.dup(client.writer.get_extra_info("socket").fileno())) as raw:
             raw.send(b"\xf2", socket.MSG_OOB)

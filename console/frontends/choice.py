@@ -37,13 +37,17 @@ def frontend_name(kind: TerminalKind, *, has_command: bool, default: str = "auto
     return wanted
 
 
-def choose_frontend(host: FrontendHost, default: str = "auto") -> Frontend:
-    """Make the frontend that suits; see `frontend_name`."""
+def choose_frontend(
+    host: FrontendHost, current: Frontend | None = None, default: str = "auto"
+) -> Frontend:
+    """Make the frontend that suits, unless it is the one there is; see `frontend_name`."""
     terminal = host.terminal
     has_command = terminal.command is not None
     name = frontend_name(terminal.kind, has_command=has_command, default=default)
     if host.commands and name == "once" and not has_command:
         name = "line"  # a pipe of commands: each line is one
+    if current is not None and current.name == name:
+        return current
     match name:
         case "once":
             return OnceFrontend(host, terminal.command)
@@ -54,7 +58,7 @@ def choose_frontend(host: FrontendHost, default: str = "auto") -> Frontend:
         case _:
             frontend = LineFrontend(host)
     wanted = _wanted(terminal.kind)
-    if wanted and wanted not in _CHOICES:
+    if wanted and wanted not in _CHOICES and current is None:
         choices = ", ".join(_CHOICES)
         frontend.write(f"{VARIABLE}: {wanted!r} is none of {choices}\n", error=True)
     return frontend

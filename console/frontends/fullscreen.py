@@ -194,7 +194,8 @@ class FullscreenFrontend:
         """Write text, above the prompt if one is up. What has been typed stays."""
         if self._waiting_at_literal:
             self._send("\r\x1b[K" + _whole_lines(text))
-            self._show_literal()
+            if not self._closed:
+                self._show_literal()
         elif self._editor is not None and self._editor.is_reading:
             self._above.append(text)
             self._above_size += len(text)

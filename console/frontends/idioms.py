@@ -26,8 +26,8 @@ _SOURCE_CHARACTERS: Final = 10_000
 _WORDS = frozenset(
     """
     . : [ [[ alias apt apt-get awk base64 bash bg cat cd chmod chown clear command cp crontab csh
-    curl cut dash date dd df diff dig dmesg dnf docker doas du echo emacs env eval export false fg
-    file find fish free git grep groups gzip head hostname hostnamectl htop id ifconfig ip
+    curl cut dash date dd df diff dig dmesg dnf docker doas du echo emacs env eval exit export false
+    fg file find fish free git grep groups gzip head hostname hostnamectl htop id ifconfig ip
     journalctl kill killall ksh kubectl last ldd less ln ls lsof make man md5sum mkdir mktemp more
     mount mv nano nc netstat nice nohup nproc pgrep ping pip pkill podman printenv printf ps pwd
     python python3 read readlink readonly reboot renice rm rmdir rpm rsync scp sed service set

@@ -76,6 +76,7 @@ class LineFrontend:
 
     def feed(self, text: str) -> None:
         """Take typed text."""
+        self._discipline.echo = self._terminal.kind.server_echo  # telnet clients change it
         self._discipline.feed(text)
         self._arrived.set()
 
@@ -99,7 +100,10 @@ class LineFrontend:
         return render_outcome(outcome)
 
     def write(self, text: str, *, error: bool = False) -> None:
-        """Write text. What comes while a prompt is up gets lines of its own, then the prompt."""
+        """Write text. What comes while a prompt is up gets lines of its own.
+
+        Then the prompt comes again, and what has been typed behind it.
+        """
         if not text:
             return
         prompt, self._prompt = self._prompt, ""
@@ -109,6 +113,8 @@ class LineFrontend:
         self._at_line_start = text.endswith("\n")
         if prompt:
             self._show_prompt(prompt)
+            if self._prompt:
+                self._send(self._discipline.shown)
 
     def resized(self) -> None:
         """Lines are wrapped by the terminal."""

@@ -113,6 +113,8 @@ class SessionInput:
         if self._raw:
             self._piped.append(text)
             return self._answer_from_pipe()
+        if self._terminal is not None:
+            self._discipline.echo = self._terminal.kind.server_echo  # telnet clients change it
         self._discipline.feed(text)
         return self._answer()
 

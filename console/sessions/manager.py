@@ -10,12 +10,13 @@ from typing import Any
 from console.config import SessionSettings
 from console.errors import NoSuchSession
 from console.events import EventBus, SessionKicked, SessionRefused
-from console.interfaces import Evaluator, Frontend, FrontendHost, Principal, Role, Terminal
+from console.interfaces import Evaluator, Principal, Role, Terminal
 from console.introspect.sessions import SessionFacts
 from console.sessions.admission import refusal
 from console.sessions.history import HistoryStore
+from console.sessions.idle import IdleLimit
 from console.sessions.preferences import PreferenceStore
-from console.sessions.session import Greet, Session, SessionState
+from console.sessions.session import Greet, MakeFrontend, Session, SessionState
 from console.sessions.startup import UserStartup
 from console.text import escape_line
 
@@ -25,7 +26,6 @@ _END_SECONDS = 2.0
 """For a session that is ended by an admin to end in order; then it is cut. A statement is left
 behind after less; what takes longer is a client that does not read."""
 
-MakeFrontend = Callable[[FrontendHost], Frontend]
 MakeEvaluator = Callable[[Session], Evaluator]
 
 
@@ -61,6 +61,7 @@ class SessionManager:
         self._greeting = greeting
         self._pending_output_characters = pending_output_characters
         self._sessions: dict[int, Session] = {}
+        self._idle_limits: dict[int, IdleLimit] = {}
         self._count = 0
         self._draining = False
 
@@ -96,15 +97,19 @@ class SessionManager:
                 events=self._events,
                 greeting=self._greeting,
                 startup=self._startup,
+                make_frontend=self._make_frontend,
                 pending_output_characters=self._pending_output_characters,
             )
             evaluator = self._make_evaluator(session)
-            frontend = self._make_frontend(session)
+            frontend = self._make_frontend(session, None)
         except Exception:  # the edge "connection": the transport must go on
             logger.exception("cannot open a session for %r", principal.user)
             terminal.close(1)
             return
         self._sessions[session.number] = session
+        if self._settings.idle_seconds is not None:
+            limit = IdleLimit(session, self._settings.idle_seconds)
+            self._idle_limits[session.number] = limit
         session.open(frontend, evaluator, self._closed)
 
     def kick(self, number: int, reason: str, by: Principal, own: int) -> str:
@@ -184,3 +189,6 @@ class SessionManager:
 
     def _closed(self, session: Session) -> None:
         self._sessions.pop(session.number, None)
+        limit = self._idle_limits.pop(session.number, None)
+        if limit is not None:
+            limit.close()

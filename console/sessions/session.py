@@ -25,6 +25,7 @@ from console.events import (
 from console.interfaces import (
     Evaluator,
     Frontend,
+    FrontendHost,
     HistoryLog,
     Outcome,
     OutcomeKind,
@@ -64,6 +65,10 @@ Greet = Callable[["Session"], Awaitable[str]]
 """Returns what somebody sees first in a session, soon."""
 
 
+MakeFrontend = Callable[[FrontendHost, Frontend | None], Frontend]
+"""Returns the frontend that suits the terminal: the one there is, if it does."""
+
+
 class Session:
     """See the module's docstring. Lives on the console's loop; follows `TerminalReceiver`."""
 
@@ -79,6 +84,7 @@ class Session:
         events: EventBus,
         greeting: Greet,
         startup: UserStartup,
+        make_frontend: MakeFrontend,
         pending_output_characters: int,
     ) -> None:
         self.number = number
@@ -93,8 +99,9 @@ class Session:
         self._events = events
         self._greeting = greeting
         self._startup = startup
+        self._make_frontend = make_frontend
         self._state = SessionState.OPEN
-        self._typed_at = time.monotonic()
+        self._typed_at = self._waits_since = time.monotonic()
         self._statement = ("", "")
         self._lost = False
         self._reading = False
@@ -129,6 +136,13 @@ class Session:
         """Whether somebody sits there, as far as one can tell: no command, no piped input."""
         terminal = self.terminal
         return terminal.kind.interactive and terminal.command is None and not self._eof
+
+    @property
+    def waiting_seconds(self) -> float:
+        """How long it has waited for somebody to type; 0 while a statement runs."""
+        if not self._reading and not self.input.wanted:
+            return 0.0
+        return time.monotonic() - max(self._typed_at, self._waits_since)
 
     def names(self) -> Mapping[str, Any]:
         """Return what the session adds to the builtins, by name."""
@@ -166,8 +180,14 @@ class Session:
         self._publish(SessionOpened, role=self.principal.role.value, frontend=frontend.name)
         self.terminal.attach(self)
         self._task = asyncio.get_running_loop().create_task(
-            self._run(frontend, evaluator, on_closed), name=f"console session {self.number}"
+            self._run(evaluator, on_closed), name=f"console session {self.number}"
         )
+
+    def warn(self, text: str) -> None:
+        """Show a person a line above the prompt, which stays as it is."""
+        if self._has_person:
+            before = "" if self._reading else "\n"  # a statement asks, with a prompt of its own
+            self._deliver(f"{before}{text}\n", True)
 
     def end(self, notice: str) -> None:
         """End in order: tell the client why, end its prompt, interrupt its statement."""
@@ -176,11 +196,12 @@ class Session:
         self._enter(SessionState.CLOSING)
         self._reason = notice
         if self._frontend is not None:
+            self._frontend.close()  # first, so that no prompt comes again below the notice
             if self.terminal.kind.interactive:
-                self._frontend.write(f"\n{notice}\n")
+                text = notice if self._reading else f"\n{notice}"
+                self._frontend.write(f"{text}\n")
             else:
                 self._frontend.write(f"{notice}\n", error=True)
-            self._frontend.close()
         if not self._reading and self._evaluator is not None:
             self._evaluator.interrupt()
 
@@ -196,11 +217,9 @@ class Session:
         if self._task is not None:
             await asyncio.wait([self._task])
 
-    async def _run(
-        self, frontend: Frontend, evaluator: Evaluator, on_closed: Callable[[Session], None]
-    ) -> None:
+    async def _run(self, evaluator: Evaluator, on_closed: Callable[[Session], None]) -> None:
         try:
-            await self._converse(frontend, evaluator)
+            await self._converse(evaluator)
             await self.output.drained()
         except asyncio.CancelledError:
             pass  # ends here: the task is ours, and whoever cancelled it waits for it to end
@@ -212,7 +231,8 @@ class Session:
             self._enter(SessionState.CLOSED)
             self.output.close()
             self.input.close()
-            frontend.close()
+            if self._frontend is not None:
+                self._frontend.close()
             evaluator.close()
             self.private_names.clear()
             self.terminal.close(self._status)
@@ -224,41 +244,39 @@ class Session:
             )
             on_closed(self)
 
-    async def _converse(self, frontend: Frontend, evaluator: Evaluator) -> None:
+    async def _converse(self, evaluator: Evaluator) -> None:
         if self.terminal.kind.interactive and self.terminal.command is None:
             greeting = await self._greeting(self)
             if self._state is SessionState.OPEN:
-                frontend.write(greeting)
+                self._deliver(greeting, False)
         # Where only commands are understood, nothing is run that is Python.
         if not self.commands and (self._has_person or self._startup.for_commands):
-            await self._run_startup(frontend, evaluator)
+            await self._run_startup(evaluator)
         count = 0
         while self._state is SessionState.OPEN:
-            source = await self._read(frontend)
+            source = await self._read()
             if source is None:
                 return
             if isinstance(source, Outcome):
                 outcome = self._refused(source)
-                await self._show(frontend, outcome)
+                await self._show(outcome)
             else:
                 count += 1
-                outcome = await self._run_statement(source, count, frontend, evaluator)
+                outcome = await self._run_statement(source, count, evaluator)
             self._status = outcome.status
             if outcome.kind is OutcomeKind.EXIT:
                 return
 
-    async def _run_statement(
-        self, source: str, count: int, frontend: Frontend, evaluator: Evaluator
-    ) -> Outcome:
+    async def _run_statement(self, source: str, count: int, evaluator: Evaluator) -> Outcome:
         secret = self.history.is_secret(source)
         outcome = await self._evaluate(source, count, evaluator, secret=secret)
-        await self._show(frontend, outcome)
+        await self._show(outcome)
         if secret and not source.startswith(" ") and self._has_person:
             self.output.write(_KEPT_OUT, error=True)
             await self.output.drained()
         return outcome
 
-    async def _run_startup(self, frontend: Frontend, evaluator: Evaluator) -> None:
+    async def _run_startup(self, evaluator: Evaluator) -> None:
         """Run the user's startup file. Whatever comes of it, the prompt comes next."""
         try:
             file = self._startup.for_user(self.principal.user)
@@ -272,13 +290,21 @@ class Session:
         secret = self.history.is_secret(file.source)
         run = evaluator.run_file(file.source, str(file.path), private=True, secret=secret)
         outcome = await self._watch(run, file.source, 0, secret=secret)
-        await self._show(frontend, outcome)
+        await self._show(outcome)
         if outcome.kind is OutcomeKind.EXIT:
             self.output.write(f"startup file {file.path}: exit() has ended it\n", error=True)
             await self.output.drained()
 
-    async def _show(self, frontend: Frontend, outcome: Outcome) -> None:
-        for error, text in frontend.render(outcome):
+    def _suited(self) -> Frontend:
+        """Return the frontend that suits the terminal as it is now: a new one, if it changed."""
+        before = self._frontend
+        frontend = self._frontend = self._make_frontend(self, before)
+        if before is not None and frontend is not before:
+            before.close()
+        return frontend
+
+    async def _show(self, outcome: Outcome) -> None:
+        for error, text in self._suited().render(outcome):
             for start in range(0, len(text), _PIECE_CHARACTERS):
                 # Room first: on this loop, which must not wait, what does not fit is dropped.
                 await self.output.drained()
@@ -292,24 +318,31 @@ class Session:
         logger.info("session %d: not run: %s", self.number, text)
         return replace(outcome, kind=OutcomeKind.EXIT)
 
-    async def _read(self, frontend: Frontend) -> str | Outcome | None:
-        text = "".join(self._typeahead)
-        self._typeahead.clear()
-        self._typeahead_size = 0
-        self._reading = True
-        try:
-            if text:
-                frontend.feed(text)
-            if self._eof:
-                frontend.feed_eof()
-            self.terminal.resume_reading()
-            source = await frontend.read()
-        finally:
-            self._reading = False
-        rest = frontend.take_typeahead()
-        if rest:
-            self._keep(rest)
-        return source
+    async def _read(self) -> str | Outcome | None:
+        while True:
+            frontend = self._suited()
+            text = "".join(self._typeahead)
+            self._typeahead.clear()
+            self._typeahead_size = 0
+            self._reading = True
+            self._waits_since = time.monotonic()
+            try:
+                if text:
+                    frontend.feed(text)
+                if self._eof:
+                    frontend.feed_eof()
+                self.terminal.resume_reading()
+                source = await frontend.read()
+            finally:
+                self._reading = False
+            rest = frontend.take_typeahead()
+            if rest:
+                self._keep(rest)
+            replaced = frontend is not self._frontend
+            if replaced:
+                frontend.close()  # again: now no read of it is pending
+            if source is not None or not replaced or self._state is not SessionState.OPEN:
+                return source
 
     async def _evaluate(
         self, source: str, count: int, evaluator: Evaluator, *, secret: bool
@@ -412,6 +445,16 @@ class Session:
         if self._frontend is not None:
             self._frontend.resized()
 
+    def kind_changed(self) -> None:
+        """Go on with the frontend that suits, from the next prompt or by a new one."""
+        before = self._frontend
+        if self._reading and self._suited() is not before:
+            self._reading = False  # its read ends now; what is typed waits for the next one
+
+    def asked(self) -> None:
+        """Say that we are here."""
+        self._deliver("[yes]\n", False)
+
     def writing_paused(self) -> None:
         """Hold output back: the client does not read."""
         self.output.pause()
@@ -432,6 +475,7 @@ class Session:
 
     def _input_wanted(self) -> None:
         """A statement reads a line: give it what has been typed ahead."""
+        self._waits_since = time.monotonic()
         text = "".join(self._typeahead)
         self._typeahead.clear()
         self._typeahead_size = 0

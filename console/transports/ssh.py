@@ -35,6 +35,7 @@ from console.limits import (
 )
 from console.text import escape_line
 from console.transports.drops import Drops
+from console.transports.liveness import PROBES
 from console.transports.peers import (
     may_become_wrong,
     peer_of,
@@ -61,8 +62,6 @@ CIPHERS = (
 MACS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com")
 
 CODE_PROMPT: Final = "Code (Enter if you have none): "
-
-_KEEPALIVE_SECONDS = 60.0
 
 _GUESSES_ENDED = "too many tries"
 
@@ -117,6 +116,7 @@ class SshListener:
         grace_seconds: From connection to login.
         too_many: Tells why a user may not have one more connection than so many, of so many in
             all; empty if they may.
+        keepalive_seconds: How long a client may be silent until it is asked; None for ever.
     """
 
     def __init__(
@@ -129,7 +129,9 @@ class SshListener:
         drops: Drops,
         grace_seconds: float,
         too_many: Callable[[Principal, Sequence[Principal]], str],
+        keepalive_seconds: float | None,
     ) -> None:
+        self._keepalive_seconds = keepalive_seconds
         self.too_many = too_many
         self.authenticator = authenticator
         self.read_offer = read_offer
@@ -158,7 +160,8 @@ class SshListener:
             compression_algs=("none",),
             server_version=f"console_{__version__}",
             login_timeout=self.grace_seconds,
-            keepalive_interval=_KEEPALIVE_SECONDS,
+            keepalive_interval=self._keepalive_seconds or 0,
+            keepalive_count_max=PROBES,
             # On by default: it would open a socket in the file system for whoever asks.
             agent_forwarding=False,
             x11_forwarding=False,

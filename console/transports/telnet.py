@@ -18,12 +18,14 @@ import asyncio
 import contextlib
 import enum
 import logging
+import re
 import socket
 from collections.abc import Iterator
 from typing import Final, Protocol, cast
 
 from console import limits
 from console.interfaces import Admission, Peer, Principal, Size, TerminalKind, TerminalReceiver
+from console.transports import liveness
 from console.transports.drops import Drops
 from console.transports.login import Attempt, Ended, LoginDialogue
 from console.transports.peers import may_become_wrong, peer_of, wrong_protocol
@@ -60,6 +62,9 @@ TERMINAL_TYPE_SECONDS: Final = 0.5
 """How long a login waits for the terminal type that the client has promised."""
 
 
+_FIRST_ENTER: Final = re.compile("[\r\n]")
+
+
 class Owner(Protocol):
     """What a connection asks of the listener that accepted it."""
 
@@ -70,6 +75,7 @@ class Owner(Protocol):
     strangers: Strangers
     drops: Drops
     grace_seconds: float
+    keepalive_seconds: float | None
 
     def connected(self, connection: TelnetConnection) -> None:
         """Take a new connection in."""
@@ -117,9 +123,14 @@ class TelnetConnection(asyncio.BufferedProtocol):
         self._task: asyncio.Task[None] | None = None
         self._terminal_type_known = asyncio.Event()
         self._kind = TerminalKind(server_echo=False)
+        self._first_enter: str | None = None
         self._receiver: TerminalReceiver | None = None
         self._waiting: list[str] = []
         self._writing_paused = False
+
+    @property
+    def _socket(self) -> socket.socket | None:
+        return cast("socket.socket | None", self._transport.get_extra_info("socket"))
 
     def __repr__(self) -> str:
         return f"<telnet connection from {self.peer}, {self._state.value}>"
@@ -130,7 +141,7 @@ class TelnetConnection(asyncio.BufferedProtocol):
         """Negotiate and ask for the user name, both at once."""
         self._transport = cast("asyncio.Transport", transport)
         self.peer = peer_of(transport)
-        _tune(transport.get_extra_info("socket"))
+        liveness.tune(self._socket, self._server.keepalive_seconds)
         self._output = Output(self._transport)
         self._codec = Codec(self._output)
         self._timer = asyncio.get_running_loop().call_later(
@@ -164,9 +175,10 @@ class TelnetConnection(asyncio.BufferedProtocol):
             self._eof = True
             if self._state is _State.CLOSING:
                 self._close_transport()
-            elif self._codec.will_echo or not half:
+            elif self._leaves_echo or not half:
                 self.close()
             elif self._receiver is not None:
+                self._watch_half_closed()
                 self._receiver.eof_received()
             elif self._state is not _State.OPEN:
                 self._dialogue.feed_eof()
@@ -213,7 +225,7 @@ class TelnetConnection(asyncio.BufferedProtocol):
 
     @property
     def kind(self) -> TerminalKind:
-        """What the terminal can do, as far as the client had said at the end of the login."""
+        """What the terminal can do, as far as the client has said."""
         return self._kind
 
     @property
@@ -284,6 +296,10 @@ class TelnetConnection(asyncio.BufferedProtocol):
                 self._interrupted()
             elif item is Signal.TERMINAL_TYPE:
                 self._terminal_type_known.set()
+            elif item is Signal.ASKED:
+                self._asked()
+            elif item is Signal.MODE:
+                self._mode_changed()
             elif self._receiver is not None:
                 self._receiver.resized()
         self._advance_login()
@@ -314,6 +330,8 @@ class TelnetConnection(asyncio.BufferedProtocol):
         if not text:
             return
         if self._state in {_State.LOGIN, _State.VERIFYING}:
+            if self._first_enter is None and (enter := _FIRST_ENTER.search(text)):
+                self._first_enter = enter.group()
             self._dialogue.feed(text)
         elif self._receiver is None:
             self._waiting.append(text)
@@ -325,6 +343,42 @@ class TelnetConnection(asyncio.BufferedProtocol):
             self._typed("\x03")
         elif self._state is _State.OPEN:
             self._receiver.interrupt_received()
+
+    def _asked(self) -> None:
+        if self._receiver is None:
+            self._send("\r\n[yes]\r\n")
+        elif self._state is _State.OPEN:
+            self._receiver.asked()
+
+    def _mode_changed(self) -> None:
+        """The client leaves the editing of lines to us, or does it by itself from now on."""
+        if self._state is _State.OPEN:
+            self._first_enter = ""  # its options tell the truth
+            before, self._kind = self._kind, self._kind_now()
+            if self._receiver is not None and before != self._kind:  # one change of two options
+                self._receiver.kind_changed()
+
+    @property
+    def _sends_lines(self) -> bool:
+        """Whether it agrees to send keys, and then sends lines that its terminal has shown (curl).
+
+        Keys do not come as a line with LF at its end: Enter is CR then, CR NUL or CR LF.
+        """
+        return self._first_enter == "\n" and not self._codec.names_terminal
+
+    @property
+    def _leaves_echo(self) -> bool:
+        """Whether the client leaves it to us to show what is typed."""
+        return self._codec.will_echo and not self._sends_lines
+
+    def _kind_now(self) -> TerminalKind:
+        # Type and variables are those of the login: a client asked for them once.
+        return TerminalKind(
+            name=self._codec.terminal_type or "",
+            server_echo=self._leaves_echo,
+            whole_lines=self._codec.whole_lines or self._sends_lines,
+            environment=tuple(sorted(self._codec.environment.items())),
+        )
 
     def _begin(self, receiver: TerminalReceiver) -> None:
         with self._edge():
@@ -342,6 +396,7 @@ class TelnetConnection(asyncio.BufferedProtocol):
             if text:
                 receiver.data_received(text)
             if self._eof:
+                self._watch_half_closed()
                 receiver.eof_received()
 
     # ---- login
@@ -350,7 +405,7 @@ class TelnetConnection(asyncio.BufferedProtocol):
         # Whoever types ahead has to wait until it is known whether a code is asked for.
         if self._state is not _State.LOGIN or not self._refreshed.done():
             return
-        self._dialogue.echo = self._codec.will_echo
+        self._dialogue.echo = self._leaves_echo
         self._dialogue.ask_code = self._server.authenticator.asks_for_code
         step = self._dialogue.next()
         self._send(self._dialogue.take_output())
@@ -401,11 +456,7 @@ class TelnetConnection(asyncio.BufferedProtocol):
         self._enter(_State.OPEN)
         self._cancel_login()
         self._server.strangers.remove(self)
-        self._kind = TerminalKind(
-            name=self._codec.terminal_type or "",
-            server_echo=self._codec.will_echo,
-            environment=tuple(sorted(self._codec.environment.items())),
-        )
+        self._kind = self._kind_now()
         self._typed(self._dialogue.accepted())
         # Until the session is attached: uvloop would read 256 KB before it gets to run that.
         self._transport.pause_reading()
@@ -439,6 +490,21 @@ class TelnetConnection(asyncio.BufferedProtocol):
         if self._state not in {_State.CLOSING, _State.LOST}:
             self._publish_drop(reason)
             self.abort()
+
+    def _watch_half_closed(self) -> None:
+        """Notice if the client goes: nobody is left then to see what a statement shows."""
+        liveness.keep_alive(self._socket, liveness.HALF_CLOSED_SECONDS)
+        self._look_at_half_closed()
+
+    def _look_at_half_closed(self) -> None:
+        if self._state is not _State.OPEN:
+            return
+        if liveness.has_gone(self._socket):
+            self.abort()
+        else:
+            self._timer = asyncio.get_running_loop().call_later(
+                liveness.LOOK_SECONDS, self._look_at_half_closed
+            )
 
     def _close_transport(self) -> None:
         # Once: at the second time asyncio's TLS forgets the connection, and cannot abort it then.
@@ -479,15 +545,3 @@ class TelnetConnection(asyncio.BufferedProtocol):
         except Exception:  # the edge "connection"
             logger.exception("%s: the telnet connection failed", self.peer)
             self.abort()
-
-
-def _tune(sock: socket.socket | None) -> None:
-    if sock is None:
-        return
-    for level, option in (
-        (socket.IPPROTO_TCP, socket.TCP_NODELAY),  # else Enter costs 40 ms
-        (socket.SOL_SOCKET, socket.SO_KEEPALIVE),  # else a client whose machine died stays
-        (socket.SOL_SOCKET, socket.SO_OOBINLINE),  # else a Synch (RFC 854) leaves a stray byte
-    ):
-        with contextlib.suppress(OSError):
-            sock.setsockopt(level, option, 1)

@@ -73,6 +73,7 @@ _OFFERS: Final = (
     (DO, BINARY),
     (DO, NEW_ENVIRON),
 )
+_ASK_OF_US = (DO, DONT)
 _ENTER = re.compile("\r[\n\x00]")
 
 _SUBNEGOTIATIONS: Final = frozenset({NAWS, TTYPE, NEW_ENVIRON})
@@ -93,6 +94,8 @@ class Signal(enum.Enum):
     INTERRUPT = enum.auto()
     RESIZED = enum.auto()
     TERMINAL_TYPE = enum.auto()
+    MODE = enum.auto()
+    ASKED = enum.auto()
 
 
 class Output(asyncio.Transport):
@@ -165,6 +168,7 @@ class Codec(TelnetWriter):
         self.terminal_type: str | None = None
         self.environment: dict[str, str] = {}
         self._received: list[bytearray | Signal] = []
+        self._was_binary = False
         self.set_ext_callback(NAWS, self._on_size)
         self.set_ext_callback(TTYPE, self._on_terminal_type)
         self.set_ext_callback(NEW_ENVIRON, self._on_environment)
@@ -175,7 +179,7 @@ class Codec(TelnetWriter):
             self.set_iac_callback(command, lambda _, key=key: self._take(key))
         for command in (AO, SUSP):
             self.set_iac_callback(command, lambda _: None)
-        self.set_iac_callback(AYT, lambda _: self.write(b"\r\n[yes]\r\n"))
+        self.set_iac_callback(AYT, self._on_question)
 
     @property
     def answered(self) -> bool:
@@ -183,9 +187,19 @@ class Codec(TelnetWriter):
         return bool(self.local_option or self.remote_option)
 
     @property
+    def whole_lines(self) -> bool:
+        """Whether the client edits lines by itself (RFC 858: without SGA, keys are not sent)."""
+        return not self.local_option.enabled(SGA)
+
+    @property
+    def names_terminal(self) -> bool:
+        """Whether the client has promised to tell its terminal's type."""
+        return self.remote_option.enabled(TTYPE)
+
+    @property
     def terminal_type_pending(self) -> bool:
         """Whether the client has promised its terminal type and not sent it yet."""
-        return self.terminal_type is None and self.remote_option.enabled(TTYPE)
+        return self.terminal_type is None and self.names_terminal
 
     def negotiate(self) -> None:
         """Offer and ask for everything at once; nobody waits for the answers."""
@@ -209,13 +223,30 @@ class Codec(TelnetWriter):
                     continue
             byte = data[position : position + 1]
             position += 1
+            mode = self._mode() if self.cmd_received in _ASK_OF_US else None
             # telnetlib3 raises for what the protocol forbids; its state is sound afterwards.
             with contextlib.suppress(ValueError):
                 if self.feed_byte(byte):
                     self._take(byte)
+            if mode is not None and mode != self._mode():
+                self._mode_changed()
             while len(self._sb_buffer) > limits.SUBNEGOTIATION_BYTES:  # IAC IAC in one
                 self._sb_buffer.pop()
         return received
+
+    def _mode(self) -> tuple[bool, bool]:
+        return self.will_echo, self.whole_lines
+
+    def _mode_changed(self) -> None:
+        self._received.append(Signal.MODE)
+        # A client that edits lines shows Enter by its terminal's driver, which inetutils telnet
+        # switches off where it is sent binary: each line would begin below the end of the last.
+        if self.whole_lines and self.local_option.enabled(BINARY):
+            self._was_binary = True
+            self.iac(WONT, BINARY)
+        elif self._was_binary and not self.whole_lines:
+            self._was_binary = False
+            self.iac(WILL, BINARY)
 
     def _take(self, typed: bytes) -> None:
         last = self._received[-1] if self._received else None
@@ -258,6 +289,10 @@ class Codec(TelnetWriter):
 
     def _on_interrupt(self, _: bytes) -> None:
         self._received.append(Signal.INTERRUPT)
+
+    def _on_question(self, _: bytes) -> None:
+        if self._received[-1:] != [Signal.ASKED]:  # one answer is enough
+            self._received.append(Signal.ASKED)
 
     def _on_size(self, rows: int, columns: int) -> None:
         self.size = clamp_size(rows=rows, columns=columns)

@@ -32,6 +32,7 @@ class TelnetListener:
         strangers: Where connections are counted before login.
         drops: Who tells of connections that were ended.
         grace_seconds: From connection to login.
+        keepalive_seconds: How long a client may be silent until TCP asks it; None for ever.
         tls: How to speak TLS; None for plain text.
     """
 
@@ -45,6 +46,7 @@ class TelnetListener:
         strangers: Strangers,
         drops: Drops,
         grace_seconds: float,
+        keepalive_seconds: float | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.transport = transport
@@ -54,6 +56,7 @@ class TelnetListener:
         self.strangers = strangers
         self.drops = drops
         self.grace_seconds = grace_seconds
+        self.keepalive_seconds = keepalive_seconds
         self._tls = tls
         # A dict, because it keeps the order of arrival.
         self._connections: dict[TelnetConnection | _Handshake, None] = {}
