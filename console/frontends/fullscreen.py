@@ -11,7 +11,6 @@ from the first key on. That key stands on the screen before the editor draws ove
 from __future__ import annotations
 
 import asyncio
-import importlib
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from console.frontends.prompt import is_plain, leave_prompt, show_prompt
 from console.frontends.rendering import render_outcome, terminal_bytes
 from console.frontends.spares import SpareEditors, spare_editors
 from console.interfaces import FrontendHost, Outcome
+from console.loading import load
 
 if TYPE_CHECKING:
     from console.frontends.editor import Editor, Kept
@@ -116,9 +116,7 @@ class FullscreenFrontend:
     async def _build(self) -> Editor:
         if "console.frontends.editor" not in sys.modules:
             # Some 200 ms of imports, once a process: not on the loop that serves the others.
-            await asyncio.get_running_loop().run_in_executor(
-                None, importlib.import_module, "console.frontends.editor"
-            )
+            await load("console.frontends.editor")
         from console.frontends.editor import Editor  # noqa: PLC0415 - heavy, see above
 
         self._editor = Editor(self._host, self._kept)
