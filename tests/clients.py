@@ -264,6 +264,8 @@ class Session(Client):
         self.host = host
         self.user = user
         line = command(way, host, *arguments, user=user, key=key)
+        if way == "curl":
+            need(way)  # a shell starts it
         if self.dumb and line[0] == "plink":  # which does not ask its environment
             saved = host.keys.parent / ".putty" / "sessions" / "dumb"
             saved.parent.mkdir(parents=True, exist_ok=True)
