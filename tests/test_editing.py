@@ -574,6 +574,18 @@ def test_what_is_typed_ahead_keeps_its_order(way, host, login):
     assert client.run("ran == list(range(180))") == ["True"]
 
 
+@pytest.mark.parametrize("before", ["\x03", "x = \x03", "\r", "  \r"])
+def test_what_is_typed_behind_nothing(before, way, host, login):
+    """What follows Ctrl-C or an empty line at once is shown, without another key."""
+    client = login(way, host)
+    client.run("foo")
+    for _ in range(10):
+        client.type(f"{before}'dropped")
+        client.wait_until(lambda: client.cursor_line == ">>> 'dropped", "what was typed")
+        client.type("\x03")
+        client.expect_prompt()
+
+
 # ---- what is wrong
 
 

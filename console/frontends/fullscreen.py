@@ -76,13 +76,16 @@ class FullscreenFrontend:
                 return None
             except KeyboardInterrupt:
                 self._send("KeyboardInterrupt\n")
-                continue
+                source = ""
             finally:
                 self._flush_above()
                 if not self._closed:
                     self._spares.rest(self)
             if source.strip():
                 return source
+            typed = self.take_typeahead()
+            if typed:  # behind Ctrl-C or an empty line
+                self._unread.append(typed)
         return None
 
     async def _wait_at_literal(self) -> bool:
