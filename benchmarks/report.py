@@ -50,7 +50,7 @@ def _about(*, quick: bool) -> dict[str, object]:
         "when": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "quick": quick,
         "python": platform.python_version(),
-        "system": platform.platform(),
+        "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
         "versions": versions,
     }
@@ -64,7 +64,10 @@ def _head(about: dict[str, object]) -> list[str]:
     return [
         "# Results",
         "",
-        f"{about['when']}, {quickly}. Python {about['python']}, {about['cores']} cores, {told}.",
+        (
+            f"{about['when']}, {quickly}. {about['system']}, {about['cores']} cores,"
+            f" Python {about['python']}, {told}."
+        ),
         "How to read this: [../README.md](../README.md).",
         "",
     ]
