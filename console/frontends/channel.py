@@ -23,12 +23,16 @@ from prompt_toolkit.keys import Keys
 from prompt_toolkit.output.color_depth import ColorDepth
 from prompt_toolkit.output.vt100 import Vt100_Output
 
+from console.frontends.gathering import Gathering
 from console.frontends.pastes import BEGIN, END, Pastes
 from console.frontends.rendering import terminal_bytes
 from console.interfaces import Terminal, TerminalKind
 
 _TURN_KEYS = 128
 """Handled in one turn of the loop, which the other sessions wait for: 5 to 10 ms."""
+
+_SEQUENCE_CHARACTERS = 32
+"""No key's sequence is longer: mouse and cursor reports, which are the longest, have 20."""
 
 _TURN_CHARACTERS = 4096
 """Looked at in one turn: they may all be of one paste, and make one key."""
@@ -46,6 +50,7 @@ class ChannelInput(Input):
         self._pastes = Pastes(self._take, bell)
         self._ready: Callable[[], None] | None = None
         self._ended = False
+        self._seen = ""
         self.echo: Callable[[Sequence[KeyPress]], None] = lambda _keys: None
         """Called with keys before they are read, if there is nothing else to read."""
         self._hash = f"console-{next(self._numbers)}"
@@ -107,6 +112,7 @@ class ChannelInput(Input):
                 text = text[:room]
             room -= len(text)
             self._parser.feed(text)
+            self._seen = (self._seen + text)[-_SEQUENCE_CHARACTERS:]
         keys = self._take_keys()
         if not self.has_keys:
             self.echo(keys)
@@ -129,6 +135,11 @@ class ChannelInput(Input):
     def has_keys(self) -> bool:
         """Whether something waits to be read."""
         return bool(self._keys or self._text)
+
+    @property
+    def may_hold_back(self) -> bool:
+        """Whether what was read last may be the beginning of a sequence: all begin with Escape."""
+        return "\x1b" in self._seen
 
     @property
     def closed(self) -> bool:
@@ -181,12 +192,17 @@ class _Screen:
 
     encoding = "utf-8"
 
-    def __init__(self, terminal: Terminal) -> None:
-        self._terminal = terminal
+    def __init__(self, out: Gathering) -> None:
+        self._out = out
+        self.holds = False
 
     def write(self, text: str) -> int:
         # prompt_toolkit says \r\n itself, and \n where it wants the cursor to go straight down.
-        self._terminal.write(terminal_bytes(text, carriage_return=False))
+        data = terminal_bytes(text, carriage_return=False)
+        if self.holds:
+            self._out.hold(data)
+        else:
+            self._out.write(data)
         return len(text)
 
     def flush(self) -> None:
@@ -199,21 +215,39 @@ class _Screen:
         raise NotImplementedError
 
 
-def make_output(terminal: Terminal) -> Vt100_Output:
-    """Make the Output that draws on a terminal."""
+class ChannelOutput(Vt100_Output):
+    """Draws on a terminal.
 
-    def size() -> ScreenSize:
-        return ScreenSize(rows=terminal.size.rows, columns=terminal.size.columns)
+    Args:
+        terminal: It is asked for its size and kind.
+        out: Writes to it.
+    """
 
-    return Vt100_Output(
-        _Screen(terminal),  # type: ignore[arg-type]  # the part of TextIO that is used
-        size,
-        term=terminal.kind.name,
-        default_color_depth=color_depth(terminal.kind),
-        enable_bell=False,
-        # Asking where the cursor is costs a second at each Enter on terminals that do not answer.
-        enable_cpr=False,
-    )
+    def __init__(self, terminal: Terminal, out: Gathering) -> None:
+        self._screen = _Screen(out)
+
+        def size() -> ScreenSize:
+            return ScreenSize(rows=terminal.size.rows, columns=terminal.size.columns)
+
+        super().__init__(
+            self._screen,  # type: ignore[arg-type]  # the part of TextIO that is used
+            size,
+            term=terminal.kind.name,
+            default_color_depth=color_depth(terminal.kind),
+            enable_bell=False,
+            # Asking where the cursor is costs a second at each Enter on terminals that do not
+            # answer.
+            enable_cpr=False,
+        )
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Have what is drawn meanwhile go with what follows."""
+        self._screen.holds = True
+        try:
+            yield
+        finally:
+            self._screen.holds = False
 
 
 def color_depth(kind: TerminalKind) -> ColorDepth:

@@ -138,15 +138,14 @@ class Echo:
             or renderer._last_size != output.get_size()  # noqa: SLF001 - as above
         ):
             return False
-        marked = []
         for y, row in screen.data_buffer.items():
-            for x, cell in row.items():
-                if y > at.y and cell.char != " ":
-                    return False  # a message stands below
-                if _MARK in cell.style:
-                    marked.append((x, y, cell))
-        for x, y, cell in marked:
-            self._unmark(x, y, cell, at)
+            if y > at.y and any(cell.char != " " for cell in row.values()):
+                return False  # a message stands below
+        if self._shown.endswith((")", "]", "}")):
+            for y, row in screen.data_buffer.items():
+                for x, cell in row.items():
+                    if _MARK in cell.style:
+                        self._unmark(x, y, cell, at)
         output.write("\r\n")
         self._shown = None
         renderer.reset()

@@ -34,11 +34,12 @@ from ptpython.python_input import PythonInput
 
 from console.evaluation.compiler import answer_question, normalise
 from console.evaluation.options import OptionError, split_options
-from console.frontends.channel import ChannelInput, color_depth, make_output
+from console.frontends.channel import ChannelInput, ChannelOutput, color_depth
 from console.frontends.completion import StaticCompleter
 from console.frontends.display import BoundedLexer
 from console.frontends.echo import Echo
 from console.frontends.explanation import Explanation, paste_hint
+from console.frontends.gathering import Gathering
 from console.frontends.keys import LONG_CHARACTERS, console_keys, python_keys
 from console.frontends.layout import EditorLayout
 from console.frontends.sharing import SharedApplication, initialise_python_input
@@ -78,13 +79,14 @@ class Editor:
 
     Args:
         host: The session.
+        out: Writes to its terminal.
         kept: What its last editor has left.
     """
 
-    def __init__(self, host: FrontendHost, kept: Kept | None = None) -> None:
+    def __init__(self, host: FrontendHost, out: Gathering, kept: Kept | None = None) -> None:
         self._host = host
-        self._input = ChannelInput(lambda: host.terminal.write(b"\a"))
-        self._output = make_output(host.terminal)
+        self._input = ChannelInput(lambda: out.write(b"\a"))
+        self._output = ChannelOutput(host.terminal, out)
         with create_app_session(input=self._input, output=self._output):
             self._python = _ConsoleInput(host, self._input, self._output)
         if kept is not None:

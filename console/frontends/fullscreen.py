@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from console.frontends.gathering import Gathering
 from console.frontends.painting import painted
 from console.frontends.prompt import is_plain, leave_prompt, show_prompt
 from console.frontends.rendering import render_outcome, terminal_bytes
@@ -41,6 +42,7 @@ class FullscreenFrontend:
     def __init__(self, host: FrontendHost, spares: SpareEditors | None = None) -> None:
         self._host = host
         self._terminal = host.terminal
+        self._out = Gathering(self._terminal.write)
         self._editor: Editor | None = None
         self._kept: Kept | None = None
         self._spares = spare_editors() if spares is None else spares
@@ -96,7 +98,7 @@ class FullscreenFrontend:
             while not self._unread:
                 if self._ended or self._closed:
                     left = leave_prompt(vi_inserts=self._vi and self._inserts)
-                    self._terminal.write(left.encode())
+                    self._out.write(left.encode())
                     return False
                 self._arrived.clear()
                 await self._arrived.wait()
@@ -114,7 +116,7 @@ class FullscreenFrontend:
 
     def _show_literal(self) -> None:
         prompt = show_prompt(self._terminal.size.rows, vi_inserts=self._vi and self._inserts)
-        self._terminal.write(terminal_bytes(prompt, carriage_return=True))
+        self._out.write(terminal_bytes(prompt, carriage_return=True))
 
     async def _build(self) -> Editor:
         if "console.frontends.editor" not in sys.modules:
@@ -122,7 +124,7 @@ class FullscreenFrontend:
             await load("console.frontends.editor")
         from console.frontends.editor import Editor  # noqa: PLC0415 - heavy, see above
 
-        self._editor = Editor(self._host, self._kept)
+        self._editor = Editor(self._host, self._out, self._kept)
         if self._closed:
             self._editor.close()
         return self._editor
@@ -146,7 +148,7 @@ class FullscreenFrontend:
             self._editor.feed(text)
             return
         if self._waiting_at_literal and not self._unread and self._inserts and is_plain(text):
-            self._terminal.write(text.encode())
+            self._out.write(text.encode())
         self._unread.append(text)
         self._arrived.set()
 
@@ -207,7 +209,7 @@ class FullscreenFrontend:
                     _COALESCE_SECONDS, self._flush_above
                 )
         else:
-            self._send(text)
+            self._out.hold(terminal_bytes(text, carriage_return=True))
             self._at_line_start = text.endswith("\n")
 
     def _flush_above(self) -> None:
@@ -246,12 +248,13 @@ class FullscreenFrontend:
         self._closed = True
         self._arrived.set()
         self._spares.forget(self)
+        self._out.flush()
         if self._editor is not None:
             self._editor.close()
 
     def _send(self, text: str) -> None:
         self._at_line_start = True
-        self._terminal.write(terminal_bytes(text, carriage_return=True))
+        self._out.write(terminal_bytes(text, carriage_return=True))
 
 
 def _whole_lines(text: str) -> str:

@@ -8,6 +8,7 @@ copies of the functions, so that nothing changes for a host that uses the librar
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from types import FunctionType
 from typing import Any
 
@@ -19,7 +20,7 @@ from prompt_toolkit.key_binding.defaults import load_key_bindings
 from prompt_toolkit.styles import BaseStyle, DynamicStyle
 from ptpython.python_input import PythonInput
 
-from console.frontends.channel import ChannelInput
+from console.frontends.channel import ChannelInput, ChannelOutput
 from console.frontends.echo import Echo
 from console.frontends.layout import EditorLayout
 from console.frontends.themes import style_of
@@ -64,11 +65,20 @@ initialise_python_input = with_names(
 )
 
 
+class _NoTask:
+    def cancel(self) -> None:
+        """There is nothing to cancel."""
+
+
+_NO_TASK = _NoTask()
+
+
 class SharedApplication(Application[str]):
     """An application with the key bindings and styles of all others."""
 
     echo: Echo | None = None
     input: ChannelInput
+    output: ChannelOutput
 
     __init__ = with_names(
         Application.__init__,
@@ -88,9 +98,24 @@ class SharedApplication(Application[str]):
             return
         if is_first:
             self.output.write_raw("\r")  # over the prompt that stands there as text
-        if render_as_done and self.echo is not None and self.echo.leave():
+        if not render_as_done:
+            super()._redraw()
             return
-        super()._redraw(render_as_done)
+        with self.output.held():  # what the statement shows follows soon
+            if self.echo is None or not self.echo.leave():
+                super()._redraw(render_as_done=True)
+
+    def create_background_task(self, coroutine: Coroutine[Any, Any, None]) -> Any:
+        """Run a coroutine until the application ends.
+
+        The one that looks, some time after each key, whether an Escape was held back is not made
+        where none can be: at Enter the statement would wait until it is cancelled.
+        """
+        name = getattr(coroutine, "__name__", "")
+        if name == "auto_flush_input" and not self.input.may_hold_back:
+            coroutine.close()
+            return _NO_TASK
+        return super().create_background_task(coroutine)
 
     def _create_merged_style(self, include_default_pygments_style: Filter) -> BaseStyle:
         return DynamicStyle(lambda: self.style or _DEFAULT_STYLE)

@@ -123,8 +123,10 @@ class SessionOutput:
             if self._scheduled or self._paused:
                 return True
             self._scheduled = True
+        # From the loop itself no wake-up is needed, which is a system call.
+        on_loop = threading.get_ident() == self._thread
         try:
-            self._loop.call_soon_threadsafe(self._flush)
+            (self._loop.call_soon if on_loop else self._loop.call_soon_threadsafe)(self._flush)
         except RuntimeError:
             # The loop is closed only after every session; a thread may still print in between.
             pass
