@@ -22,10 +22,12 @@ class Gathering:
 
     Args:
         write: Writes to the terminal.
+        hold_seconds: What is held is written after this, if nothing follows.
     """
 
-    def __init__(self, write: Callable[[bytes], None]) -> None:
+    def __init__(self, write: Callable[[bytes], None], hold_seconds: float = HOLD_SECONDS) -> None:
         self._write = write
+        self._hold_seconds = hold_seconds
         self._held: list[bytes] = []
         self._size = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -45,7 +47,7 @@ class Gathering:
         if self._size > _MOST_BYTES:
             self.flush()
         elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(HOLD_SECONDS, self.flush)
+            self._timer = asyncio.get_running_loop().call_later(self._hold_seconds, self.flush)
 
     def flush(self) -> None:
         """Write what is held."""
