@@ -11,6 +11,7 @@ from console import Console
 from console.evaluation.interrupts import is_stray
 from rawsession import Raw
 from servers import Host, wait_until
+from ticking import Clock
 
 # The ways in, and the kinds of service behind them. Each way and each kind occurs; all their
 # combinations would test the same code many times.
@@ -201,3 +202,8 @@ def strays(monkeypatch):
     monkeypatch.setattr(
         sys, "unraisablehook", lambda raised: is_stray(raised.exc_value) or hook(raised)
     )
+
+
+@pytest.fixture
+def clock():
+    return Clock()

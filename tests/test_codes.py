@@ -132,19 +132,6 @@ def test_of_many_at_once_one_has_the_code(guarded):
 # ---- under attack
 
 
-class Clock:
-    def __init__(self):
-        self.now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def besieged(clock):
     """Codes of boss, at which somebody has guessed who knows the password."""

@@ -14,22 +14,10 @@ from console.events import ConnectionDropped, EventBus
 from console.interfaces import Peer
 from console.transports.drops import SUMMARY_SECONDS, TOLD_EACH, Drops
 from console.transports.strangers import Strangers
+from ticking import Clock
 
 HERE = Peer("192.0.2.1", 4711)
 ELSEWHERE = Peer("198.51.100.7", 22)
-
-
-class Clock:
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 @pytest.fixture
