@@ -150,9 +150,9 @@ child = 0
 with PidFile(sys.argv[1]):
     child = os.fork()
     if child == 0:
+        print("forked", flush=True)
         sys.stdin.read()
     else:
-        print("forked", flush=True)
         os._exit(0)
 """
     parent = subprocess.Popen(
