@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("console")
 
+_PIECES = ("console.evaluation.hooks", "console.doors", "console.patches", "console.serving")
+"""What serves, loaded a few milliseconds at a time: in between the host's thread has its turn."""
+
 _TURNS = 3
 """Turns of the loop in which a closed connection is lost."""
 
@@ -113,7 +116,8 @@ class ConsoleThread:
                 self.started.set_exception(_start_error(error))
 
     async def _serve(self) -> None:
-        await load("console.serving")
+        for module in _PIECES:
+            await load(module)
         from console.serving import Server  # noqa: PLC0415 - see above
 
         self.server = Server(self._plan, self._host_loop, self._host_thread, self._stop)
