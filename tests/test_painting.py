@@ -1,6 +1,7 @@
 """Colours in values and tracebacks."""
 
 import re
+import time
 import traceback
 
 import pytest
@@ -105,3 +106,13 @@ def test_colours_of_results(environment, theme, coloured, history_host, connect)
     assert client.run("1/0")[-2].startswith("ZeroDivisionError: ")
     error = client.screen_state.buffer[client.screen_state.cursor.y - 2][0]
     assert (value.fg != "default") == (error.fg != "default") == coloured
+
+
+@pytest.mark.parametrize("unit", ["\\'", "'\\", "\\'\\\"", "b'\\", '"\\', "'\\\\\\\\\\\\\\"])
+def test_texts_that_are_not_closed(unit):
+    """Quotes without an end cost no more than others: painting is done with the interpreter held."""
+    text = (unit * 16_000)[: 16 * 1024]
+    began = time.process_time()
+    for _ in range(20):
+        painted(Outcome(OutcomeKind.VALUE, text), MARKS)
+    assert time.process_time() - began < 2  # 0.02 s; if each quote is tried to the end, 4 to 14 s

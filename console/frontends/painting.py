@@ -22,9 +22,11 @@ OFF: Final = "\x1b[0m"
 
 NAMES: Final = ("text", "number", "constant", "head", "place", "marks", "error")
 
+# A text that is not closed is one up to the end of its line: else each of its quotes would be
+# tried anew, and 16 KiB of them would hold the interpreter for half a second.
 _VALUE = re.compile(
-    r"(?P<text>\b[brBR]{0,2}'(?:[^'\\\n]|\\.)*'|'(?:[^'\\\n]|\\.)*'"
-    r'|\bb?"(?:[^"\\\n]|\\.)*"|"(?:[^"\\\n]|\\.)*")'
+    r"(?P<text>(?<!\w)[brBR]{0,2}'(?:[^'\\\n]|\\.)*+'?"
+    r'|(?<!\w)[brBR]{0,2}"(?:[^"\\\n]|\\.)*+"?)'
     r"|(?P<number>(?<![\w.])-?\d[\d_]*(?:\.\d+)?(?:e[+-]?\d+)?j?(?![\w.]))"
     r"|(?P<constant>\b(?:True|False|None)\b)"
 )
