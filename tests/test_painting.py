@@ -110,7 +110,7 @@ def test_colours_of_results(environment, theme, coloured, history_host, connect)
 
 @pytest.mark.parametrize("unit", ["\\'", "'\\", "\\'\\\"", "b'\\", '"\\', "'\\\\\\\\\\\\\\"])
 def test_texts_that_are_not_closed(unit):
-    """Quotes without an end cost no more than others: painting is done with the interpreter held."""
+    """Quotes without an end cost no more than others: no other thread runs meanwhile."""
     text = (unit * 16_000)[: 16 * 1024]
     began = time.process_time()
     for _ in range(20):
