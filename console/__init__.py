@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from console.application import Application, ShellFactory, current
     from console.auth.memory import MemoryCredentials
     from console.auth.store import FileCredentials
-    from console.config import (
+    from console.config.settings import (
         EvaluationSettings,
         LoginSettings,
         SessionSettings,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
         StateError,
         UnknownUser,
     )
-    from console.interfaces import AuthorizedKey, CredentialStore, Principal, Role
+    from console.interfaces.credentials import AuthorizedKey, CredentialStore, Principal, Role
     from console.listening import Listener
     from console.protocols import QOTD, Daytime, Factory
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 from console.auth.memory import MemoryCredentials
 from console.auth.passwords import hash_password
 from console.auth.users_file import check_user_name
-from console.config import (
+from console.config.settings import (
     DEFAULT_HOST,
     EvaluationSettings,
     ListenSettings,
@@ -30,8 +30,8 @@ from console.config import (
     is_loopback,
 )
 from console.errors import ConfigurationError, CredentialError, StateError
-from console.interfaces import AuthorizedKey, CredentialStore, OfferedKey, Role
-from console.patches import SavedPatch
+from console.interfaces.credentials import AuthorizedKey, CredentialStore, OfferedKey, Role
+from console.patches.journal import SavedPatch
 from console.running import Port, Run, say, signals_put_back
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from console._version import __version__
 from console.auth.store import FileCredentials, credential_store, default_keys_directory
-from console.config import (
+from console.config.settings import (
     EvaluationSettings,
     LoginSettings,
     SessionSettings,
@@ -28,7 +28,7 @@ from console.config import (
     listen_settings,
 )
 from console.errors import AlreadyRunning, ConfigurationError
-from console.interfaces import CredentialStore
+from console.interfaces.credentials import CredentialStore
 from console.limits import STOP_SECONDS
 from console.plan import Plan
 from console.thread import ConsoleThread
@@ -36,7 +36,7 @@ from console.waiting import Done, running_loop, wait_for_end, wait_for_start
 
 if TYPE_CHECKING:  # what serves is imported on the console's thread
     from console.listening import Listener
-    from console.patches import PatchJournal
+    from console.patches.journal import PatchJournal
     from console.serving import Server
 
 

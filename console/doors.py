@@ -22,15 +22,16 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from console.auth.host_key import HostKey, import_host_keys, load_host_keys, make_host_key
 from console.auth.public_keys import fingerprint
-from console.config import ListenSettings, SshSettings, TelnetsSettings
-from console.loading import load
+from console.config.settings import ListenSettings, SshSettings, TelnetsSettings
+from console.lazy_imports import load
 from console.transports.tls import load_certificate
 
 if TYPE_CHECKING:  # all that is behind the door
     import ssl
 
     from console.auth.authenticator import Authenticator
-    from console.interfaces import Admission, Principal
+    from console.interfaces.credentials import Principal
+    from console.interfaces.terminals import Admission
     from console.transports.drops import Drops
     from console.transports.ssh import SshListener
     from console.transports.strangers import Strangers

@@ -4,13 +4,13 @@ The tree::
 
     ConsoleError
     ├── ConfigurationError      a setting has a value that cannot work
-    │   └── ConfigurationFileError  the same in a file, with its line (config_file.py)
+    │   └── ConfigurationFileError  the same in a file, with its line (config/file.py)
     ├── StartError              a console could not start; nothing of it is left
     │   ├── ListenError         an address could not be listened on
-    │   ├── PidFileError        another process owns the pid file (pidfile.py)
+    │   ├── PidFileError        another process owns the pid file (files/pid.py)
     │   ├── StartupFileError    a startup file cannot be used (sessions/startup.py)
     │   └── AlreadyRunning      start() on a console that runs
-    ├── PatchError              a hot patch cannot be made or undone (patches.py)
+    ├── PatchError              a hot patch cannot be made or undone (patches/journal.py)
     ├── NotPermitted            a command that the user's role does not include
     ├── NoSuchSession           a session that is to be ended is not open
     ├── StateError              a saved application cannot be written or restored

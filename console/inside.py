@@ -30,16 +30,11 @@ from console.evaluation.pulse import Pulse
 from console.evaluation.viewer import ViewerEvaluator
 from console.events import EventBus
 from console.frontends.choice import choose_frontend
-from console.interfaces import (
-    Evaluator,
-    InputSource,
-    OutputSink,
-    Preferences,
-    Role,
-    SessionChoices,
-)
+from console.interfaces.credentials import Role
+from console.interfaces.frontends import Preferences, SessionChoices
+from console.interfaces.statements import Evaluator, InputSource, OutputSink
 from console.introspect.process import process_started_at
-from console.patches import PatchJournal
+from console.patches.journal import PatchJournal
 from console.plan import Plan
 from console.sessions.admission import refusal
 from console.sessions.greeting import Greeted, greeting

@@ -1,6 +1,7 @@
 """Numbers that bound what a peer or a statement can cost, each with its origin.
 
-They are constants where no operator has asked for another value yet; settings live in config.py.
+They are constants where no operator has asked for another value yet; settings live in
+``config/settings.py``.
 """
 
 from __future__ import annotations

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from console.config import ListenSettings
+from console.config.settings import ListenSettings
 from console.errors import ListenError
-from console.state import exposure, exposure_above
+from console.files.exposure import exposure, exposure_above
 
 _NO_HOST = "console"
 """Stands where ssh wants the name of a host; known_hosts keeps the host key under it."""

@@ -35,8 +35,8 @@ import cloudpickle  # type: ignore[import-untyped]  # it has no types
 
 from console.auth.memory import MemoryCredentials
 from console.auth.store import FileCredentials
-from console.interfaces import Role
-from console.namespace import SessionBuiltins
+from console.context.namespace import SessionBuiltins
+from console.interfaces.credentials import Role
 from console.text import escape_line
 
 _STREAMS = ("stdin", "stdout", "stderr")

@@ -7,8 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from console.config import EvaluationSettings, ListenSettings, LoginSettings, SessionSettings
-from console.interfaces import CredentialStore
+from console.config.settings import (
+    EvaluationSettings,
+    ListenSettings,
+    LoginSettings,
+    SessionSettings,
+)
+from console.interfaces.credentials import CredentialStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,11 +11,11 @@ import signal
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, Protocol
 
-from console.config import ListenSettings
+from console.config.settings import ListenSettings
 from console.console import Console
 from console.errors import ListenError
-from console.interfaces import CredentialStore
-from console.patches import PatchError, PatchJournal, SavedPatch
+from console.interfaces.credentials import CredentialStore
+from console.patches.journal import PatchError, PatchJournal, SavedPatch
 
 logger = logging.getLogger("console.application")
 

@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from console.audit.fallback import FallbackHandler
-from console.config import ListenSettings, SshSettings
+from console.config.settings import ListenSettings, SshSettings
+from console.context.namespace import Namespace
 from console.doors import Door, Shared, SshDoor, TelnetDoor
 from console.evaluation.hooks import hooks
 from console.evaluation.host import HostLoop
+from console.lazy_imports import load
 from console.listening import Listener, bind
-from console.loading import load
-from console.namespace import Namespace
-from console.patches import PatchJournal
+from console.patches.journal import PatchJournal
 from console.plan import Plan
 from console.waiting import StopRequest
 

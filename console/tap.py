@@ -24,9 +24,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from console import tap_file
+from console.context.namespace import Namespace
 from console.errors import StateError
-from console.namespace import Namespace
-from console.patches import UNKNOWN, SavedPatch
+from console.patches.journal import SavedPatch
+from console.patches.targets import UNKNOWN
 from console.pickling import (
     NotRestored,
     StatePickler,

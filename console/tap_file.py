@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Final
 
 from console.errors import StateError
-from console.state import exposure, only_we_can_move, write_atomically
+from console.files.atomic import write_atomically
+from console.files.exposure import exposure, only_we_can_move
 from console.text import escape_line
 
 VERSION: Final = 1

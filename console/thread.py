@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from console.errors import ConsoleError, StartError
-from console.loading import load
+from console.lazy_imports import load
 from console.plan import Plan
 from console.waiting import StopRequest, uncancellable
 
@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("console")
 
-_PIECES = ("console.evaluation.hooks", "console.doors", "console.patches", "console.serving")
+_PIECES = (
+    "console.evaluation.hooks",
+    "console.doors",
+    "console.patches.journal",
+    "console.serving",
+)
 """What serves, loaded a few milliseconds at a time: in between the host's thread has its turn."""
 
 _TURNS = 3

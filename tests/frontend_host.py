@@ -9,7 +9,8 @@ import sys
 import pyte
 
 from console.frontends.fullscreen import FullscreenFrontend
-from console.interfaces import Preferences, Size, TerminalKind
+from console.interfaces.frontends import Preferences
+from console.interfaces.terminals import Size, TerminalKind
 
 CAPABLE = TerminalKind("xterm-256color")
 DUMB = TerminalKind("dumb")

@@ -24,7 +24,7 @@ import threading
 import time
 
 from console import Console, FileCredentials, LoginSettings, SessionSettings
-from console.interfaces import Role
+from console.interfaces.credentials import Role
 from gate import Gate
 
 LIFETIME_SECONDS = 900

@@ -16,13 +16,13 @@ import sys
 import threading
 import time
 
-from console.config import EvaluationSettings
+from console.config.settings import EvaluationSettings
 from console.evaluation.compiler import SourceCache
 from console.evaluation.evaluator import SessionEvaluator
 from console.evaluation.hooks import hooks
 from console.evaluation.host import HostLoop
 from console.evaluation.leftover import Statements
-from console.interfaces import Outcome, OutcomeKind
+from console.interfaces.statements import Outcome, OutcomeKind
 
 SYNC = [
     "0",

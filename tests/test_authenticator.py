@@ -20,10 +20,10 @@ from console.auth.public_keys import fingerprint
 from console.auth.store import FileCredentials
 from console.auth.throttle import FREE_KEYS, INTERVAL_SECONDS
 from console.auth.worker import WAITING_MOST
-from console.config import LoginSettings
+from console.config.settings import LoginSettings
 from console.errors import CredentialError
 from console.events import EventBus, LoginFailed, LoginSucceeded
-from console.interfaces import OfferedKey, Peer, Principal, Role
+from console.interfaces.credentials import OfferedKey, Peer, Principal, Role
 
 WHERE = {"transport": "ssh", "peer": Peer("192.0.2.1", 4711)}
 TOLD = {"transport": "ssh", "peer": "192.0.2.1:4711"}

@@ -18,7 +18,7 @@ from console.auth import ssh_keys
 from console.auth.authorized_keys import parse_authorized_key
 from console.auth.grants import grant
 from console.auth.ssh_keys import read_offer
-from console.interfaces import Certificate, Grant, OfferedKey, Peer
+from console.interfaces.credentials import Certificate, Grant, OfferedKey, Peer
 
 HERE = Peer("127.0.0.1", 40000)
 UNIX = Peer("", uid=0)

@@ -19,8 +19,8 @@ from console._version import __version__
 from console.auth.passwords import verify
 from console.auth.store import FileCredentials
 from console.cli import main
-from console.config_file import read_settings
-from console.interfaces import Role
+from console.config.file import read_settings
+from console.interfaces.credentials import Role
 
 
 def ed25519_line(seed, comment):

@@ -17,7 +17,7 @@ from console.auth.codes import FREE_WRONG_CODES, LAPSE_SECONDS, NEXT_SECONDS, Co
 from console.auth.failures import REMEMBERED
 from console.auth.passwords import hash_password
 from console.events import EventBus
-from console.interfaces import Peer
+from console.interfaces.credentials import Peer
 from rawclients import Lines
 from rawssh import RawSsh, string, uint32
 from servers import DEADLINE_SECONDS, clean_environment

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from console.config import (
+from console.config.declaration import declarations, variable
+from console.config.file import examine, place, read_settings
+from console.config.page import page
+from console.config.settings import (
     EvaluationSettings,
     LoginSettings,
     ServerSettings,
@@ -14,9 +17,8 @@ from console.config import (
     SshSettings,
     TelnetSettings,
     TelnetsSettings,
-    declarations,
+    tables,
 )
-from console.config_file import examine, page, place, read_settings, tables, variable
 from console.errors import ConfigurationError
 
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
@@ -321,11 +323,11 @@ def test_the_page_is_that_of_the_declarations():
     if not PAGE.exists():
         pytest.skip("the documentation is not installed")
     done = subprocess.run(
-        [sys.executable, "-m", "console.config_file"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "console.config.page"], capture_output=True, text=True, check=True
     )
     assert done.stdout == page()
     assert PAGE.read_text() == page(), (
-        "make it again: python -m console.config_file > docs/configuration.md"
+        "make it again: python -m console.config.page > docs/configuration.md"
     )
 
 

@@ -11,7 +11,8 @@ from prompt_toolkit.output.color_depth import ColorDepth
 
 from console.frontends.channel import color_depth
 from console.frontends.display import BoundedLexer, LongLine, SpecialCharacters
-from console.interfaces import THEMES, TerminalKind
+from console.interfaces.frontends import THEMES
+from console.interfaces.terminals import TerminalKind
 
 CODE = "def function(argument):\n    text = 'string'  # comment\n    return text\n\n" * 200
 

@@ -16,7 +16,7 @@ from console.evaluation.document import (
     facts_of_value,
     write_document,
 )
-from console.interfaces import Outcome, OutcomeKind
+from console.interfaces.statements import Outcome, OutcomeKind
 
 LIMIT = 10_000
 PLAIN = st.recursive(

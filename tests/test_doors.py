@@ -21,7 +21,7 @@ from console import (
     TelnetSettings,
     TelnetsSettings,
 )
-from console.config import SshSettings
+from console.config.settings import SshSettings
 from console.errors import ConfigurationError, ListenError
 from console.transports.ssh import Connection
 from rawsession import Raw

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console.interfaces import Preferences
+from console.interfaces.frontends import Preferences
 from frontend_host import editing, editor_of, run, turns, until
 
 

@@ -17,16 +17,17 @@ from pathlib import Path
 import pytest
 
 import console
-from console.config import EvaluationSettings
+from console.config.settings import EvaluationSettings
+from console.context.namespace import Namespace
 from console.evaluation.compiler import SourceCache
 from console.evaluation.evaluator import SessionEvaluator
 from console.evaluation.hooks import hooks
 from console.evaluation.host import HostLoop
 from console.evaluation.leftover import Statements
 from console.evaluation.names import private_names
-from console.interfaces import OutcomeKind, Preferences
-from console.namespace import Namespace
-from console.patches import PatchJournal
+from console.interfaces.frontends import Preferences
+from console.interfaces.statements import OutcomeKind
+from console.patches.journal import PatchJournal
 from console.sessions.preferences import SessionPreferences
 from servers import wait_until
 

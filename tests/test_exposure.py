@@ -8,8 +8,8 @@ import pwd
 
 import pytest
 
-from console import state
-from console.state import exposure_above
+from console.files import atomic as state
+from console.files.exposure import exposure_above
 
 
 @pytest.fixture

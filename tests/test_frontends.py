@@ -19,7 +19,8 @@ from console.frontends.choice import choose_frontend, frontend_name
 from console.frontends.fullscreen import FullscreenFrontend
 from console.frontends.line import LineFrontend
 from console.frontends.once import OnceFrontend
-from console.interfaces import Outcome, OutcomeKind, Size, TerminalKind
+from console.interfaces.statements import Outcome, OutcomeKind
+from console.interfaces.terminals import Size, TerminalKind
 from frontend_host import (
     CAPABLE,
     DUMB,

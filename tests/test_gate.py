@@ -2,9 +2,9 @@
 
 import asyncio
 
-from console.config import EvaluationSettings
+from console.config.settings import EvaluationSettings
 from console.evaluation.gate import AT_ONCE, Gate
-from console.interfaces import OutcomeKind
+from console.interfaces.statements import OutcomeKind
 from test_evaluator import Session, service, until
 
 MANY = 3 * AT_ONCE

@@ -20,7 +20,7 @@ from console.application import ShellFactory
 from console.evaluation.host import HostLoop
 from console.evaluation.pulse import Pulse
 from console.events import LoginFailed, LoginSucceeded
-from console.interfaces import Principal, Role
+from console.interfaces.credentials import Principal, Role
 from console.running import _default_password_notice
 from console.sessions.greeting import (
     Greeted,

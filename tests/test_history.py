@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prompt_toolkit.history import FileHistory
 
-from console.interfaces import HistoryLog
+from console.interfaces.frontends import HistoryLog
 from console.sessions import history as history_module
 from console.sessions.history import HistoryStore
 

@@ -20,7 +20,7 @@ from console.introspect.sessions import SessionFacts, list_sessions
 from console.introspect.stacks import Place, describe_places, describe_thread, thread_places
 from console.introspect.tasks import TaskFacts, list_tasks
 from console.introspect.threads import describe_thread_places, list_threads
-from console.patches import PatchJournal
+from console.patches.journal import PatchJournal
 
 RUNS = []
 """What code of the values has been run: it must stay empty."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from console.auth.addresses import in_networks, matches_sources, sources_problem
 from console.auth.key_options import options_text, parse_options
 from console.errors import InvalidKey
-from console.interfaces import KeyOptions, Peer
+from console.interfaces.credentials import KeyOptions, Peer
 
 UNIX = Peer("", uid=1000)
 

@@ -7,8 +7,8 @@ import contextvars
 
 import pytest
 
-from console.namespace import PRIVATE_NAMES, Namespace
-from console.scope import Scope, current_scope
+from console.context.namespace import PRIVATE_NAMES, Namespace
+from console.context.scope import Scope, current_scope
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import threading
 
 import pytest
 
-from console.patches import ABSENT, PatchError, PatchJournal, PatchState
+from console.patches.journal import PatchError, PatchJournal, PatchState
+from console.patches.targets import ABSENT
 
 
 class Clock:

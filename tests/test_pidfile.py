@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from console.pidfile import PidFile, PidFileError
+from console.files.pid import PidFile, PidFileError
 from servers import Process
 
 HOLD = """
@@ -133,7 +133,7 @@ def test_a_file_that_was_removed_before_it_was_locked(path, monkeypatch):
         calls.append(operation)
         real(descriptor, operation)
 
-    monkeypatch.setattr("console.pidfile.fcntl.flock", flock)
+    monkeypatch.setattr("console.files.pid.fcntl.flock", flock)
     with PidFile(path):
         assert len(calls) == 2
         assert path.read_text() == f"{os.getpid()}\n"

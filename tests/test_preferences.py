@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from clients import run_once
-from console.interfaces import Preferences
+from console.interfaces.frontends import Preferences
 from console.sessions.history import HistoryStore
 from console.sessions.preferences import PreferenceStore
 

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clients import run_once
-from console.config import EvaluationSettings
+from console.config.settings import EvaluationSettings
 from console.evaluation.compiler import compile_statement
 from console.evaluation.pretty import Builder, Layout, columns_of
 from console.evaluation.results import Results
@@ -652,7 +652,7 @@ def test_without_rich_it_is_the_repr(monkeypatch):
 @pytest.fixture
 def page(monkeypatch, capsys):
     """Page a value with some keys typed; return what the terminal shows."""
-    from console.scope import Scope, current_scope
+    from console.context.scope import Scope, current_scope
 
     def page(value, *lines, columns=80, rows=24):
         source = Source(columns, lines)

@@ -17,7 +17,7 @@ from console.auth.public_keys import WireError, fingerprint
 from console.auth.revocation import parse_revocations
 from console.auth.ssh_keys import read_offer
 from console.auth.store import FileCredentials
-from console.interfaces import Certificate, OfferedKey
+from console.interfaces.credentials import Certificate, OfferedKey
 
 MOST = 2**64 - 1
 CA = asyncssh.generate_private_key("ssh-ed25519").public_data

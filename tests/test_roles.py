@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from clients import Session, run_once
 from console.application import ShellFactory
 from console.auth.store import FileCredentials
-from console.config import SessionSettings
+from console.config.settings import SessionSettings
 from console.errors import ConfigurationError
 from console.evaluation.viewer import ViewerCommand, ViewerEvaluator, parse
 from console.events import EventBus
-from console.interfaces import OutcomeKind, Principal, Role, TerminalKind
+from console.interfaces.credentials import Principal, Role
+from console.interfaces.statements import OutcomeKind
+from console.interfaces.terminals import TerminalKind
 from console.sessions.admission import refusal
 from console.sessions.history import HistoryStore
 from console.sessions.manager import SessionManager

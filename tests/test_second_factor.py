@@ -17,7 +17,7 @@ from console.auth.memory import MemoryCredentials
 from console.auth.second_factor import Enrolment, SecondFactors
 from console.auth.store import FileCredentials
 from console.errors import CredentialError, UnknownUser
-from console.interfaces import Role
+from console.interfaces.credentials import Role
 
 SECRET = pyotp.random_base32()
 

@@ -26,7 +26,7 @@ from clients import clean_environment, need
 from console.auth.grants import grant
 from console.auth.ssh_keys import read_offer
 from console.auth.store import FileCredentials
-from console.interfaces import Grant, Peer
+from console.interfaces.credentials import Grant, Peer
 from servers import wait_until
 from sshd_cases import ASKED, CERTIFICATES, FORCED, IN, LINES, OUT, REVOKED, USER, Case, Verdict
 

@@ -10,8 +10,8 @@ import pytest
 
 from clients import run_once
 from console import Console, SessionSettings
-from console.config import ServerSettings
-from console.config_file import examine
+from console.config.file import examine
+from console.config.settings import ServerSettings
 from console.errors import ConfigurationError, StartError
 from console.sessions.history import HistoryStore
 from console.sessions.startup import UserStartup, read_startup

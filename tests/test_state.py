@@ -10,13 +10,8 @@ import threading
 
 import pytest
 
-from console.state import (
-    exposure,
-    locked,
-    make_private_directory,
-    read_with_status,
-    write_atomically,
-)
+from console.files.atomic import locked, make_private_directory, write_atomically
+from console.files.exposure import exposure, read_with_status
 
 
 def mode(path):

@@ -26,7 +26,7 @@ from console.errors import (
     InvalidUserName,
     UnknownUser,
 )
-from console.interfaces import Role
+from console.interfaces.credentials import Role
 
 SEKRIT = hash_password("sekrit")
 

@@ -16,9 +16,9 @@ import threading
 
 import pytest
 
+from console.context.scope import Scope, current_scope
 from console.evaluation.hooks import hooks
 from console.evaluation.streams import RoutedInput, RoutedOutput
-from console.scope import Scope, current_scope
 
 
 class Stream(io.TextIOWrapper):

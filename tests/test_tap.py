@@ -26,10 +26,11 @@ from console import (
 )
 from console import application as application_module
 from console.auth.passwords import verify
+from console.context.namespace import Namespace
 from console.errors import ConfigurationError, StateError
-from console.interfaces import Role
-from console.namespace import Namespace
-from console.patches import ABSENT, PatchJournal
+from console.interfaces.credentials import Role
+from console.patches.journal import PatchJournal
+from console.patches.targets import ABSENT
 from console.tap_file import read
 
 HERE = Path(__file__).parent

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from console import limits
 from console.events import ConnectionDropped, EventBus
-from console.interfaces import Peer, Principal, Size, TerminalKind
+from console.interfaces.credentials import Peer, Principal
+from console.interfaces.terminals import Size, TerminalKind
 from console.transports import telnet, telnet_codec
 from console.transports.drops import Drops
 from console.transports.strangers import Strangers

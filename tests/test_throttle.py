@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from console.auth.failures import COUNTED, LAPSE_SECONDS, REMEMBERED
 from console.auth.throttle import FREE_FAILURES_AT_A_USER, FREE_KEYS, Throttle, source_of
 from console.auth.turns import Turns
-from console.config import LoginSettings
+from console.config.settings import LoginSettings
 from console.events import ConnectionDropped, EventBus
-from console.interfaces import Peer
+from console.interfaces.credentials import Peer
 from console.transports.drops import SUMMARY_SECONDS, TOLD_EACH, Drops
 from console.transports.strangers import Strangers
 from ticking import Clock

@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-from console.interfaces import Peer
+from console.interfaces.credentials import Peer
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network

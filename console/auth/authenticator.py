@@ -27,10 +27,10 @@ from console.auth.passwords import verify
 from console.auth.throttle import INTERVAL_SECONDS, Throttle, source_of
 from console.auth.turns import Turn, Turns, sleep_until
 from console.auth.worker import Refused, Worker
-from console.config import LoginSettings
+from console.config.settings import LoginSettings
 from console.errors import ConsoleError
 from console.events import EventBus, LoginFailed, LoginSucceeded
-from console.interfaces import CredentialStore, Grant, OfferedKey, Peer, Principal, Role
+from console.interfaces.credentials import CredentialStore, Grant, OfferedKey, Peer, Principal, Role
 from console.limits import LOGIN_LINE_CHARACTERS
 from console.text import escape_line
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from console.auth.key_options import QUOTED, name_of, parse_options
 from console.auth.public_keys import KINDS, WireError, decode_base64, fingerprint, key_problem
 from console.errors import CredentialError, InvalidKey
-from console.interfaces import AuthorizedKey
-from console.state import exposure, exposure_above, read_with_status
+from console.files.exposure import exposure, exposure_above, read_with_status
+from console.interfaces.credentials import AuthorizedKey
 from console.text import escape_line
 
 logger = logging.getLogger("console.auth")

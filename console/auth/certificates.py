@@ -16,7 +16,7 @@ from typing import Final
 
 from console.auth.addresses import in_networks
 from console.auth.public_keys import KINDS, Wire, WireError, key_problem, parameters_problem
-from console.interfaces import Certificate, KeyOptions, OfferedKey, Peer
+from console.interfaces.credentials import Certificate, KeyOptions, OfferedKey, Peer
 
 CERTIFICATE_KINDS: Final = {
     kind.removesuffix("@openssh.com") + "-cert-v01@openssh.com": kind for kind in KINDS

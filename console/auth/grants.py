@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from console.auth.addresses import matches_sources
 from console.auth.certificates import certificate_problem, forced_command
 from console.auth.public_keys import fingerprint
-from console.interfaces import AuthorizedKey, Certificate, Grant, OfferedKey, Peer
+from console.interfaces.credentials import AuthorizedKey, Certificate, Grant, OfferedKey, Peer
 
 
 def grant(

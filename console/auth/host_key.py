@@ -25,14 +25,8 @@ from console.auth.openssh_key import ED25519, read_ed25519
 from console.auth.public_keys import KINDS, key_problem
 from console.auth.ssh_keys import import_private_key, make_private_key
 from console.errors import KeyFileError
-from console.state import (
-    exposure,
-    exposure_above,
-    locked,
-    make_private_directory,
-    read_with_status,
-    write_atomically,
-)
+from console.files.atomic import locked, make_private_directory, write_atomically
+from console.files.exposure import exposure, exposure_above, read_with_status
 
 if TYPE_CHECKING:
     from console.auth.ssh_keys import SSHKey

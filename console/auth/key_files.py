@@ -17,8 +17,8 @@ from console.auth.complaints import Complaints
 from console.auth.public_keys import WireError
 from console.auth.revocation import Revocations, parse_revocations
 from console.errors import CredentialError
-from console.interfaces import AuthorizedKey
-from console.state import make_private_directory, write_atomically
+from console.files.atomic import make_private_directory, write_atomically
+from console.interfaces.credentials import AuthorizedKey
 
 KEYS_DIRECTORY: Final = "authorized_keys"
 """A file for each user, in OpenSSH's format."""

@@ -24,7 +24,7 @@ from typing import Final
 
 from console.auth.addresses import sources_problem
 from console.errors import InvalidKey
-from console.interfaces import KeyOptions
+from console.interfaces.credentials import KeyOptions
 
 # A backslash stands for itself, except before a quote: as in sshd, "\\" has not ended yet.
 QUOTED: Final = r'"(?:\\"|[^"\\]|\\(?!"))*"'

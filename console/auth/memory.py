@@ -9,7 +9,7 @@ from console.auth.authorized_keys import parse_authorized_key
 from console.auth.passwords import check_password, hash_password
 from console.auth.users_file import ROLES, check_user_name
 from console.errors import CredentialError, UnknownUser
-from console.interfaces import AuthorizedKey, Role
+from console.interfaces.credentials import AuthorizedKey, Role
 
 
 class MemoryCredentials:

@@ -26,7 +26,7 @@ from typing import Final
 
 from console.auth.certificates import CERTIFICATE_KINDS, parse_certificate
 from console.auth.public_keys import Wire, WireError, decode_base64, fingerprint
-from console.interfaces import Certificate, OfferedKey
+from console.interfaces.credentials import Certificate, OfferedKey
 
 _MAGIC = b"SSHKRL\n\0"
 

@@ -29,13 +29,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from console.errors import CredentialError
-from console.state import (
-    exposure,
-    exposure_above,
-    make_private_directory,
-    read_with_status,
-    write_atomically,
-)
+from console.files.atomic import make_private_directory, write_atomically
+from console.files.exposure import exposure, exposure_above, read_with_status
 
 if TYPE_CHECKING:
     from pyotp import TOTP

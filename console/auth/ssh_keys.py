@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from console.auth.certificates import parse_certificate
 from console.auth.public_keys import KINDS, Wire, key_problem
-from console.interfaces import OfferedKey
+from console.interfaces.credentials import OfferedKey
 
 if TYPE_CHECKING:
     from asyncssh import SSHKey as SSHKey  # noqa: PLC0414 - for the modules that import it here

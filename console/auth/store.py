@@ -42,15 +42,9 @@ from console.auth.second_factor import (
 )
 from console.auth.users_file import Users, check_user_name, parse_users, remove_user, replace_user
 from console.errors import ConfigurationError, CredentialError, InvalidKey, UnknownUser
-from console.interfaces import AuthorizedKey, CredentialStore, OfferedKey, Role
-from console.state import (
-    exposure,
-    exposure_above,
-    locked,
-    make_private_directory,
-    read_with_status,
-    write_atomically,
-)
+from console.files.atomic import locked, make_private_directory, write_atomically
+from console.files.exposure import exposure, exposure_above, read_with_status
+from console.interfaces.credentials import AuthorizedKey, CredentialStore, OfferedKey, Role
 
 LOCK_SECONDS: Final = 10.0
 """How long a change waits for another process to finish its own, which takes milliseconds."""

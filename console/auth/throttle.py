@@ -27,8 +27,8 @@ from collections.abc import Callable
 from typing import Final
 
 from console.auth.failures import REMEMBERED, Failures
-from console.config import LoginSettings
-from console.interfaces import Peer
+from console.config.settings import LoginSettings
+from console.interfaces.credentials import Peer
 
 INTERVAL_SECONDS: Final = 0.1
 """Between two guesses of one source, right ones too: at most 10 a second."""

@@ -14,7 +14,7 @@ from typing import Final
 
 from console.auth.passwords import is_usable_hash
 from console.errors import InvalidUserName
-from console.interfaces import Role
+from console.interfaces.credentials import Role
 
 ROLES: Final = ", ".join(role.value for role in Role)
 """The words of the roles, for messages."""

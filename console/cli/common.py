@@ -94,14 +94,14 @@ def _naming_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _keys_of(config: str) -> str | None:
-    from console.config_file import read_settings  # noqa: PLC0415 - only where it is asked for
+    from console.config.file import read_settings  # noqa: PLC0415 - only where it is asked for
 
     keys = read_settings(config).keys
     return None if keys is None else str(keys)
 
 
 def _host_key_of(config: str) -> str | None:
-    from console.config_file import read_settings  # noqa: PLC0415 - only where it is asked for
+    from console.config.file import read_settings  # noqa: PLC0415 - only where it is asked for
 
     ssh = read_settings(config).ssh
     return None if ssh is None or ssh.host_key is None else str(ssh.host_key)

@@ -11,14 +11,14 @@ from console.auth.passwords import verify
 from console.auth.store import FileCredentials, default_keys_directory
 from console.cli.attribute import load_attribute
 from console.cli.common import warn
-from console.config import (
+from console.config.file import ConfigurationFileError, place, read_settings
+from console.config.settings import (
     ListenSettings,
     ServerSettings,
     SessionSettings,
     SshSettings,
     TelnetsSettings,
 )
-from console.config_file import ConfigurationFileError, place, read_settings
 
 
 def configured_application(file: str) -> Application:

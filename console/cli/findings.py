@@ -24,11 +24,12 @@ from console.cli.configured import (
     refuse_without_listeners,
 )
 from console.cli.hardening import weak_spots
-from console.config import ServerSettings, declarations
-from console.config_file import examine, place, tables, variable
+from console.config.declaration import declarations, variable
+from console.config.file import examine, place
+from console.config.settings import ServerSettings, tables
 from console.errors import ConsoleError
+from console.files.exposure import exposure, exposure_above
 from console.sessions.startup import read_startup
-from console.state import exposure, exposure_above
 from console.transports.tls import load_certificate
 
 _PASSWORDS_CHECKED = 50

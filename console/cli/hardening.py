@@ -11,9 +11,9 @@ from pathlib import Path
 
 from console.auth.store import FileCredentials
 from console.cli.configured import listeners
-from console.config import LoginSettings, ServerSettings, TelnetsSettings
-from console.config_file import place
-from console.interfaces import Role
+from console.config.file import place
+from console.config.settings import LoginSettings, ServerSettings, TelnetsSettings
+from console.interfaces.credentials import Role
 
 _EXPIRY_DAYS = 30
 """A certificate that expires sooner is told of: time enough to get another."""

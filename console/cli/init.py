@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from console.cli.common import examples, new_password, stdin_option, warn
-from console.interfaces import Role
+from console.interfaces.credentials import Role
 
 if TYPE_CHECKING:
     from console.auth.store import FileCredentials
@@ -138,7 +138,7 @@ def _toml(path: Path, port: int | None, ssh_port: int | None, *, users: list[str
 
 
 def _write(path: Path, text: str) -> None:
-    from console.state import write_atomically  # noqa: PLC0415 - --help saves it
+    from console.files.atomic import write_atomically  # noqa: PLC0415 - --help saves it
 
     try:
         write_atomically(path, text.encode(), mode=0o644, replace=False)

@@ -74,7 +74,7 @@ def run(target: str, *, daemon: bool, log_file: str | None, pid_file: str, no_sa
 def _serve(target: str, pid_file: str, started: Callable[[], None] | None, *, save: bool) -> None:
     """Serve with a pid file, which is there before anything is opened, and gone at the end."""
     from console.cli.target import load_application  # noqa: PLC0415 - heavy, and --help saves it
-    from console.pidfile import PidFile  # noqa: PLC0415 - as above
+    from console.files.pid import PidFile  # noqa: PLC0415 - as above
 
     # Until the application handles it itself: the pid file is removed in any case.
     signal.signal(signal.SIGTERM, _terminate)

@@ -11,7 +11,7 @@ import click
 from console.cli.common import examples, new_password, stdin_option, warn, with_store
 from console.cli.totp import totp
 from console.errors import UnknownUser
-from console.interfaces import Role
+from console.interfaces.credentials import Role
 
 if TYPE_CHECKING:
     from console.auth.store import FileCredentials

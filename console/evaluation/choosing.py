@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from console.evaluation.evaluator import SessionEvaluator
-from console.interfaces import EDITING, THEMES, SessionChoices
+from console.interfaces.frontends import EDITING, THEMES, SessionChoices
 
 
 def choice_commands(

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from console.errors import NotPermitted
 from console.evaluation.inspection import Inspection
 from console.evaluation.names import Command
-from console.interfaces import Principal, Role
+from console.interfaces.credentials import Principal, Role
 from console.text import plain
 
 Kick = Callable[[int, str, Principal, int], str]

@@ -13,7 +13,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any, Final
 
-from console.interfaces import Outcome, OutcomeKind, OutputSink
+from console.interfaces.statements import Outcome, OutcomeKind, OutputSink
 from console.text import escape_controls
 
 __all__ = [

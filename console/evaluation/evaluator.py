@@ -16,7 +16,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from console.config import MODES, EvaluationSettings
+from console.config.settings import MODES, EvaluationSettings
+from console.context.scope import Scope
 from console.evaluation.compiler import SourceCache, count_lines, normalise
 from console.evaluation.document import (
     TIMEOUT_STATUS,
@@ -30,8 +31,7 @@ from console.evaluation.leftover import LateOutput, Statements
 from console.evaluation.options import OptionError, Options, split_options
 from console.evaluation.results import Results
 from console.evaluation.worker import Worker
-from console.interfaces import InputSource, Outcome, OutcomeKind, OutputSink
-from console.scope import Scope
+from console.interfaces.statements import InputSource, Outcome, OutcomeKind, OutputSink
 from console.text import escape_line
 
 logger = logging.getLogger("console.evaluation")
@@ -47,7 +47,7 @@ _WATCH_SECONDS = 0.1
 
 
 class SessionEvaluator:
-    """Evaluates one statement at a time. See `console.interfaces.Evaluator`.
+    """Evaluates one statement at a time. See `console.interfaces.statements.Evaluator`.
 
     Attributes:
         mode: Where statements run unless they say otherwise: ``thread`` or ``loop``.

@@ -20,11 +20,11 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from console.context.scope import current_scope
 from console.evaluation import debugger
 from console.evaluation.interrupts import is_stray
 from console.evaluation.printer import drop_own_frames
 from console.evaluation.streams import RoutedInput, RoutedOutput, read_line
-from console.scope import current_scope
 
 
 class _Hooks:

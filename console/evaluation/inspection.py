@@ -17,7 +17,7 @@ from console.introspect.process import ProcessFacts, process_facts
 from console.introspect.sessions import SessionFacts, list_sessions
 from console.introspect.tasks import TaskFacts, list_tasks
 from console.introspect.threads import ThreadFacts, describe_thread_places, list_threads
-from console.patches import Patch, PatchJournal
+from console.patches.journal import Patch, PatchJournal
 
 NO_LOOP = "the service has no loop that has run yet"
 

@@ -33,7 +33,7 @@ from collections.abc import Callable, Coroutine, Generator
 from types import FrameType, FunctionType, MethodType
 from typing import Any, Final, Protocol
 
-from console.uninterrupted import is_uninterrupted, uninterrupted
+from console.context.uninterrupted import is_uninterrupted, uninterrupted
 
 
 class ConsoleInterrupt(KeyboardInterrupt):

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
+from console.context.scope import current_scope
 from console.evaluation import debugger
 from console.evaluation.choosing import choice_commands
 from console.evaluation.compiler import QUESTION_NAME
@@ -18,11 +19,12 @@ from console.evaluation.interrupts import GuardedCoroutine
 from console.evaluation.leftover import Statements
 from console.evaluation.pager import page_text
 from console.evaluation.results import Results
-from console.interfaces import InputSource, Role, SessionChoices
+from console.interfaces.credentials import Role
+from console.interfaces.frontends import SessionChoices
+from console.interfaces.statements import InputSource
 from console.introspect.describe import describe, find
 from console.introspect.stacks import describe_thread
-from console.patches import Patch, PatchJournal
-from console.scope import current_scope
+from console.patches.journal import Patch, PatchJournal
 from console.text import escape_controls
 
 # Not in typeshed, though documented by name in pydoc's own source.

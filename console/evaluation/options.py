@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
-from console.config import MODES
+from console.config.settings import MODES
 
 __all__ = ["OptionError", "Options", "parse_seconds", "split_options"]
 

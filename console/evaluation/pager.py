@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from console.context.scope import current_scope
 from console.evaluation.document import CapturedOutput
 from console.evaluation.pretty import columns_of
-from console.interfaces import InputSource
-from console.scope import current_scope
+from console.interfaces.statements import InputSource
 
 _HELP: Final = """\
   Enter  the next screen     b      the screen before

@@ -15,7 +15,7 @@ from console.text import escape_controls
 
 _PACKAGE = Path(__file__).parent.parent
 _OWN_DIRECTORIES = tuple(
-    str(_PACKAGE / name) for name in ("evaluation", "introspect", "patches.py", "sessions")
+    str(_PACKAGE / name) for name in ("evaluation", "introspect", "patches", "sessions")
 )
 """Whose frames stand between a statement and what it calls, or what our words say of it: they would
 only distract."""

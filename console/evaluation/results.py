@@ -12,7 +12,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any, Final
 
-from console.config import EvaluationSettings
+from console.config.settings import EvaluationSettings
 from console.evaluation import rich_view
 from console.evaluation.hexview import buffer_octets, bytes_a_line, hex_lines, octets
 from console.evaluation.pager import page_lines, page_text
@@ -20,7 +20,7 @@ from console.evaluation.pretty import Builder, Group, Layout, clipped_repr
 from console.evaluation.printer import clip, format_value
 from console.evaluation.shapes import is_compound
 from console.evaluation.tables import table
-from console.interfaces import InputSource
+from console.interfaces.statements import InputSource
 from console.limits import PAGE_CHARACTERS
 from console.text import escape_controls
 

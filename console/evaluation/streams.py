@@ -1,6 +1,7 @@
 """``sys.stdout``, ``sys.stderr`` and ``sys.stdin``, told apart by whose code is running.
 
-Each is replaced once while any console runs. A replacement asks `console.scope.current_scope`:
+Each is replaced once while any console runs. A replacement asks
+`console.context.scope.current_scope`:
 text of a session's code goes to that session, everything else to the host's own stream, untouched
 (about 0.4 us more for each ``print`` of the host). What was tried and does not work: replacing
 ``sys.stdout`` around each statement, as Twisted's manhole did, sends the host's own output of that
@@ -17,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
-from console.scope import Scope, current_scope
+from console.context.scope import Scope, current_scope
 
 _LOGGING_FILE = logging.__file__
 

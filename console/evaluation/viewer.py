@@ -25,7 +25,7 @@ from typing import Final
 from console.evaluation.inspection import Inspection
 from console.evaluation.printer import clip
 from console.evaluation.worker import Worker
-from console.interfaces import Outcome, OutcomeKind
+from console.interfaces.statements import Outcome, OutcomeKind
 from console.limits import RESULT_CHARACTERS
 
 logger = logging.getLogger("console.evaluation")
@@ -70,7 +70,7 @@ def parse(source: str) -> ViewerCommand | None:
 
 
 class ViewerEvaluator:
-    """Answers a viewer's commands. Follows `console.interfaces.Evaluator`.
+    """Answers a viewer's commands. Follows `console.interfaces.statements.Evaluator`.
 
     The answers are made on a thread of the session's own, so that a long one delays nobody.
 

@@ -26,7 +26,7 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 from console.frontends.gathering import Gathering
 from console.frontends.pastes import BEGIN, END, Pastes
 from console.frontends.rendering import terminal_bytes
-from console.interfaces import Terminal, TerminalKind
+from console.interfaces.terminals import Terminal, TerminalKind
 
 _TURN_KEYS = 128
 """Handled in one turn of the loop, which the other sessions wait for: 5 to 10 ms."""

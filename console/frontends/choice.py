@@ -6,7 +6,8 @@ from typing import Final
 
 from console.frontends.line import LineFrontend
 from console.frontends.once import OnceFrontend
-from console.interfaces import Frontend, FrontendHost, TerminalKind
+from console.interfaces.frontends import Frontend, FrontendHost
+from console.interfaces.terminals import TerminalKind
 
 VARIABLE: Final = "CONSOLE_FRONTEND"
 """What a client sends to choose: ``ssh -o SetEnv=CONSOLE_FRONTEND=line``, telnet's ``environ``."""

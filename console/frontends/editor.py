@@ -32,6 +32,7 @@ from prompt_toolkit.validation import DummyValidator, ValidationError, Validator
 from ptpython.layout import CompletionVisualisation
 from ptpython.python_input import PythonInput
 
+from console.context.scope import muted
 from console.evaluation.compiler import answer_question, normalise
 from console.evaluation.options import OptionError, split_options
 from console.frontends.channel import ChannelInput, ChannelOutput, color_depth
@@ -44,9 +45,8 @@ from console.frontends.keys import LONG_CHARACTERS, console_keys, python_keys
 from console.frontends.layout import EditorLayout
 from console.frontends.sharing import SharedApplication, initialise_python_input
 from console.frontends.themes import result_colours, style_of
-from console.interfaces import FrontendHost, HistoryLog, Preferences
+from console.interfaces.frontends import FrontendHost, HistoryLog, Preferences
 from console.introspect.parsing import parse
-from console.scope import muted
 
 _ESCAPE_SECONDS = 0.1
 """After Escape alone, for vi. The bytes of one key come together, or nearly."""

@@ -13,7 +13,7 @@ from prompt_toolkit.layout.containers import ConditionalContainer, Window
 from prompt_toolkit.layout.controls import FormattedTextControl
 from prompt_toolkit.layout.dimension import Dimension
 
-from console.interfaces import FrontendHost
+from console.interfaces.frontends import FrontendHost
 from console.introspect.describe import (
     PATH,
     documentation_of,

@@ -20,8 +20,9 @@ from console.frontends.painting import painted
 from console.frontends.prompt import is_plain, leave_prompt, show_prompt
 from console.frontends.rendering import render_outcome, terminal_bytes
 from console.frontends.spares import SpareEditors, spare_editors
-from console.interfaces import FrontendHost, Outcome
-from console.loading import load
+from console.interfaces.frontends import FrontendHost
+from console.interfaces.statements import Outcome
+from console.lazy_imports import load
 
 if TYPE_CHECKING:
     from console.frontends.editor import Editor, Kept

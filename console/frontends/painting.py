@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from console.interfaces import Outcome, OutcomeKind
+from console.interfaces.statements import Outcome, OutcomeKind
 
 _LONGEST_CHARACTERS: Final = 16 * 1024
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from console.interfaces import Outcome, OutcomeKind
+from console.interfaces.statements import Outcome, OutcomeKind
 
 
 def render_outcome(outcome: Outcome) -> Iterator[tuple[bool, str]]:

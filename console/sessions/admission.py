@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from console.config import SessionSettings
-from console.interfaces import Principal, Role
+from console.config.settings import SessionSettings
+from console.interfaces.credentials import Principal, Role
 
 
 def refusal(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from console.interfaces import Principal
+from console.interfaces.credentials import Principal
 from console.introspect.listing import duration
 from console.text import escape_line
 

@@ -28,8 +28,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from console.config import SECRETS
-from console.state import exposure, make_private_directory, write_atomically
+from console.config.settings import SECRETS
+from console.files.atomic import make_private_directory, write_atomically
+from console.files.exposure import exposure
 
 logger = logging.getLogger("console.history")
 

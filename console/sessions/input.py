@@ -12,9 +12,9 @@ import io
 from collections import deque
 from collections.abc import Callable
 
-from console.interfaces import Terminal
+from console.context.uninterrupted import Latch
+from console.interfaces.terminals import Terminal
 from console.line_discipline import EndOfFile, Line, LineDiscipline
-from console.uninterrupted import Latch
 
 _WAIT_SECONDS = 0.05
 

@@ -21,10 +21,11 @@ from threading import Lock, Thread
 from typing import Final
 
 from console.events import Event, LoginFailed
-from console.interfaces import Principal
+from console.files.atomic import make_private_directory, write_atomically
+from console.files.exposure import exposure, read_with_status
+from console.interfaces.credentials import Principal
 from console.sessions.greeting import LastLogin
 from console.sessions.history import file_name, history_directory
-from console.state import exposure, make_private_directory, read_with_status, write_atomically
 
 logger = logging.getLogger("console.logins")
 

@@ -7,10 +7,12 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from console.config import SessionSettings
+from console.config.settings import SessionSettings
 from console.errors import NoSuchSession
 from console.events import EventBus, SessionKicked, SessionRefused
-from console.interfaces import Evaluator, Principal, Role, Terminal
+from console.interfaces.credentials import Principal, Role
+from console.interfaces.statements import Evaluator
+from console.interfaces.terminals import Terminal
 from console.introspect.sessions import SessionFacts
 from console.sessions.admission import refusal
 from console.sessions.history import HistoryStore

@@ -17,8 +17,8 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+from console.context.uninterrupted import Latch, uninterrupted
 from console.limits import PENDING_OUTPUT_CHARACTERS
-from console.uninterrupted import Latch, uninterrupted
 
 _CHUNK_CHARACTERS = 64 * 1024
 """Handed on in one turn of the loop, so that one flood leaves turns to other sessions."""
@@ -61,7 +61,7 @@ class SessionOutput:
         self._deliver = deliver
         self._limit = limit_characters
         # Re-entrant: a finaliser that prints may run while this thread holds it. No Condition: see
-        # `console.uninterrupted`.
+        # `console.context.uninterrupted`.
         self._lock = threading.RLock()
         self._waiting: deque[Latch] = deque()
         self._pending: deque[_Run] = deque()

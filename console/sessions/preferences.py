@@ -18,10 +18,11 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Final
 
-from console.config import MODES
-from console.interfaces import EDITING, THEMES, Preferences
+from console.config.settings import MODES
+from console.files.atomic import make_private_directory, write_atomically
+from console.files.exposure import exposure, read_with_status
+from console.interfaces.frontends import EDITING, THEMES, Preferences
 from console.sessions.history import file_name, history_directory
-from console.state import exposure, make_private_directory, read_with_status, write_atomically
 from console.text import escape_line
 
 logger = logging.getLogger("console.preferences")
@@ -54,7 +55,7 @@ class PreferenceStore:
 
 
 class SessionPreferences:
-    """The preferences of one session; follows `console.interfaces.SessionChoices`."""
+    """The preferences of one session; follows `console.interfaces.frontends.SessionChoices`."""
 
     def __init__(self, now: Preferences, keep: Callable[[str, str], str]) -> None:
         self.now = now

@@ -22,18 +22,16 @@ from console.events import (
     StatementFinished,
     StatementStarted,
 )
-from console.interfaces import (
-    Evaluator,
+from console.interfaces.credentials import Principal
+from console.interfaces.frontends import (
     Frontend,
     FrontendHost,
     HistoryLog,
-    Outcome,
-    OutcomeKind,
     Preferences,
-    Principal,
     SessionChoices,
-    Terminal,
 )
+from console.interfaces.statements import Evaluator, Outcome, OutcomeKind
+from console.interfaces.terminals import Terminal
 from console.introspect.sessions import SessionFacts
 from console.limits import PASTE_CHARACTERS, TYPEAHEAD_CHARACTERS
 from console.sessions.input import SessionInput

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Final
 
 from console.errors import StartError
-from console.interfaces import Evaluator
+from console.files.exposure import exposure, exposure_above, read_with_status
+from console.interfaces.statements import Evaluator
 from console.sessions.history import file_name
-from console.state import exposure, exposure_above, read_with_status
 from console.text import escape_controls
 
 logger = logging.getLogger("console.startup")

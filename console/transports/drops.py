@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from console.events import ConnectionDropped, EventBus
-from console.interfaces import Peer
+from console.interfaces.credentials import Peer
 
 TOLD_EACH: Final = 10
 """Connections of a source that are told of one by one, a minute; fail2ban asks for fewer."""

@@ -7,7 +7,8 @@ import socket
 import struct
 from typing import Any
 
-from console.interfaces import Peer, Size
+from console.interfaces.credentials import Peer
+from console.interfaces.terminals import Size
 from console.limits import TERMINAL_COLUMNS, TERMINAL_ROWS
 from console.text import escape_line
 

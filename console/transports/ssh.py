@@ -21,12 +21,8 @@ from asyncssh.logging import SSHLogger
 from asyncssh.packet import String
 
 from console._version import __version__
-from console.interfaces import (
-    Admission,
-    OfferedKey,
-    Peer,
-    Principal,
-)
+from console.interfaces.credentials import OfferedKey, Peer, Principal
+from console.interfaces.terminals import Admission
 from console.limits import (
     CHANNELS,
     KEY_OFFERS,

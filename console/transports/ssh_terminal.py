@@ -12,7 +12,8 @@ from typing import Any
 
 import asyncssh
 
-from console.interfaces import Admission, Principal, Size, TerminalKind, TerminalReceiver
+from console.interfaces.credentials import Principal
+from console.interfaces.terminals import Admission, Size, TerminalKind, TerminalReceiver
 from console.limits import TERMINAL_BUFFER_BYTES
 from console.text import escape_line
 from console.transports.peers import clamp_size, terminal_name

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from console.interfaces import Peer
+from console.interfaces.credentials import Peer
 from console.transports.drops import Drops
 
 

@@ -24,7 +24,8 @@ from collections.abc import Iterator
 from typing import Final, Protocol, cast
 
 from console import limits
-from console.interfaces import Admission, Peer, Principal, Size, TerminalKind, TerminalReceiver
+from console.interfaces.credentials import Peer, Principal
+from console.interfaces.terminals import Admission, Size, TerminalKind, TerminalReceiver
 from console.transports import liveness
 from console.transports.drops import Drops
 from console.transports.login import Attempt, Ended, LoginDialogue

@@ -48,7 +48,7 @@ from telnetlib3.telopt import (
 )
 
 from console import limits
-from console.interfaces import Size
+from console.interfaces.terminals import Size
 from console.transports.peers import clamp_size, terminal_name
 
 __all__ = ["Codec", "Decoder", "Output", "Signal"]

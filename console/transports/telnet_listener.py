@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final, cast
 
 from console import limits
-from console.interfaces import Admission
+from console.interfaces.terminals import Admission
 from console.text import escape_line
 from console.transports.drops import Drops
 from console.transports.peers import peer_of

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
-from console.config import TelnetsSettings
+from console.config.settings import TelnetsSettings
 from console.errors import ConfigurationError
-from console.state import exposure, exposure_above
+from console.files.exposure import exposure, exposure_above
 
 
 def load_certificate(settings: TelnetsSettings) -> ssl.SSLContext:

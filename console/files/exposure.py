@@ -1,157 +1,22 @@
-"""Files that must survive a crash and stay private: written whole, read with suspicion.
-
-A file is replaced by writing a new one beside it and renaming that over the old one, so that a
-reader, or a machine that loses power, sees the old content or the new, never half of it. A process
-killed in the middle may leave the new file behind, under a name that begins with a dot and ends
-in ``.tmp``; nothing reads it.
-
-The functions here block and raise `OSError`; their callers turn it into an error that says what
-the file was for.
-"""
+"""Who else could read or change a file: asked before we read, run or write it."""
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import fcntl
 import grp
 import os
 import pwd
-import secrets
 import shlex
 import stat
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 _NO_HANG = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 """Opening a FIFO or a terminal by mistake must neither wait nor take it as ours."""
 
+
 _LINKS_MOST = 40
 """Symbolic links followed on the way to one file, as the kernel does."""
-
-
-def write_atomically(
-    path: str | os.PathLike[str], data: bytes, *, mode: int = 0o600, replace: bool = True
-) -> None:
-    """Make a file hold exactly ``data``, or leave it as it was.
-
-    The data is on the disk when the call returns. A symbolic link stays one: the file that it
-    names is replaced.
-
-    Args:
-        path: The file. Its directory exists.
-        data: The whole new content.
-        mode: The file's permissions, whatever the umask and the old file's permissions.
-        replace: False to leave a file that exists alone; of two processes the first wins.
-
-    Raises:
-        FileExistsError: If the file exists and ``replace`` is False.
-        OSError: If the file cannot be written. It is then unchanged, and nothing is left.
-    """
-    target = Path(path).resolve()
-    temporary = target.with_name(f".{target.name[:200]}.{secrets.token_hex(8)}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, mode)  # open() takes the umask's bits away
-            file.write(data)
-            file.flush()
-            # Without it a crash after the rename can leave an empty file: the name is on the disk
-            # before the data (ext4's delayed allocation).
-            os.fsync(descriptor)
-        if replace:
-            temporary.replace(target)
-        else:
-            target.hardlink_to(temporary)  # refuses a name that exists, as rename does not
-            temporary.unlink()
-    except BaseException:  # whatever ends us, KeyboardInterrupt too
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_directory(target.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    """Make a rename last. Failing here must not say that the file is unchanged: it is not."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def make_private_directory(path: str | os.PathLike[str], *, tighten: bool = False) -> None:
-    """Make a directory, and those above it that are missing, for their owner alone (0700).
-
-    One that exists is left as it is: its owner may have opened it on purpose. Whoever trusts
-    what is in it asks `exposure`.
-
-    Args:
-        path: The directory.
-        tighten: Close one that exists to others. For the first secret that is put into it: a
-            checkout made with a umask of 002 has directories that the group can write.
-
-    Raises:
-        NotADirectoryError: If a file is in the way.
-        OSError: If it cannot be made.
-    """
-    directory = Path(path)
-    if tighten and directory.is_dir():
-        status = directory.stat()
-        if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) & 0o077:
-            directory.chmod(0o700)
-    missing = []
-    while not directory.is_dir():
-        missing.append(directory)
-        if directory == directory.parent:
-            break
-        directory = directory.parent
-    for one in reversed(missing):
-        try:
-            one.mkdir(mode=0o700)
-        except FileExistsError:
-            # Another process may have been quicker.
-            if not one.is_dir():
-                raise NotADirectoryError(
-                    errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(one)
-                ) from None
-
-
-@contextlib.contextmanager
-def locked(path: str | os.PathLike[str], *, wait_seconds: float) -> Iterator[None]:
-    """Hold a lock file, against other processes and other threads of this one.
-
-    The lock ends with the block, or with the process; the file stays, because whoever waits for
-    it has it open. It works among those who take it: an editor does not.
-
-    Raises:
-        OSError: If it cannot be made, or is still held by somebody else after ``wait_seconds``.
-    """
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(path, flags, 0o600)
-    try:
-        deadline = time.monotonic() + wait_seconds
-        while True:  # polled, because flock() itself knows no time limit
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise OSError(
-                        errno.EBUSY,
-                        f"another process holds it for {wait_seconds:g} seconds;"
-                        f" find that with: fuser {shlex.quote(os.fspath(path))}",
-                    ) from None
-            time.sleep(0.01)
-        try:
-            yield
-        finally:
-            # Said, and not left to close(): a child forked meanwhile has the descriptor too.
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-    finally:
-        os.close(descriptor)
 
 
 def read_with_status(

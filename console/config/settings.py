@@ -1,7 +1,7 @@
 """Settings, each declared once: name, type, default, unit, range, meaning.
 
 The configuration file's keys, the environment's variables and docs/configuration.md are made of
-these declarations (``config_file.py``).
+these declarations (``file.py``).
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 import ipaddress
 import re
 import typing
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from console.config.declaration import check, setting
 from console.errors import ConfigurationError
 from console.limits import PENDING_OUTPUT_CHARACTERS, RESULT_CHARACTERS, RESULT_LINES
 
@@ -43,148 +45,8 @@ SECRETS = (
 )
 """What a statement with a secret in it looks like. One that only names it is none: get_token()."""
 
-_NUMBERS = 1_000_000_000
-"""Numbers are smaller: a timer takes no more than a few hundred years, a list no more items."""
-
 
 # ---------------------------------------------------------------- declarations
-
-
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """What a declaration says beside name, type and default."""
-
-    meaning: str
-    unit: str
-    least: int | None
-    most: int | None
-    positive: bool
-    choices: tuple[str, ...]
-    none_word: str
-    default_words: str
-
-
-def _setting(
-    meaning: str,
-    *,
-    default: Any = MISSING,
-    unit: str = "",
-    least: int | None = None,
-    most: int | None = None,
-    positive: bool = False,
-    choices: tuple[str, ...] = (),
-    none_word: str = "",
-    default_words: str = "",
-) -> Any:
-    """Declare a setting.
-
-    Args:
-        meaning: A line for people.
-        default: Nothing if it must be given.
-        unit: What a number counts; empty where it counts nothing.
-        least: The smallest number, itself allowed.
-        most: The largest number, itself allowed.
-        positive: Whether a number has to be more than 0.
-        choices: All the values there are; empty for any.
-        none_word: What a file says for None, which TOML does not have. Empty if None is said by
-            leaving the key out.
-        default_words: The default for people, where the value itself says nothing.
-    """
-    facts = _Facts(meaning, unit, least, most, positive, choices, none_word, default_words)
-    return field(default=default, metadata={"facts": facts})
-
-
-@dataclass(frozen=True, slots=True)
-class Declaration:
-    """A setting as it was declared: `declarations` finds it."""
-
-    name: str
-    kind: type
-    default: Any
-    facts: _Facts
-    optional: bool
-
-    @property
-    def required(self) -> bool:
-        """Whether it must be given."""
-        return self.default is MISSING
-
-    def expected(self, none: str = "None") -> str:
-        """Say what a value has to be, for an error.
-
-        Args:
-            none: How None is written.
-        """
-        facts = self.facts
-        text = {
-            bool: "true or false",
-            int: "a whole number",
-            float: "a number",
-            str: "a text on one line",
-            Path: "a path",
-        }[self.kind]
-        if facts.choices:
-            text = " or ".join(facts.choices)
-        if facts.unit:
-            text += f" of {facts.unit}"
-        if facts.positive:
-            text += ", more than 0"
-        if facts.least is not None:
-            text += (
-                f", {facts.least} to {facts.most}" if facts.most else f", at least {facts.least}"
-            )
-        return f"{text}, or {none}" if facts.none_word else text
-
-    def accepts(self, value: object) -> bool:
-        """Whether a value has the type and is in the range."""
-        facts = self.facts
-        if value is None:
-            return self.optional
-        if isinstance(value, bool) or self.kind is bool:  # a bool is an int to isinstance()
-            return isinstance(value, bool) and self.kind is bool
-        if isinstance(value, str) or (isinstance(value, Path) and self.kind is Path):
-            text = str(value)
-            # It ends on terminals and in logs, so without control characters.
-            is_line = bool(text) and text.isprintable()
-            return self.kind in {str, Path} and is_line and text in (facts.choices or (text,))
-        kinds = {int: (int,), float: (int, float)}.get(self.kind, ())
-        return isinstance(value, kinds) and self._is_in_range(value)
-
-    def _is_in_range(self, value: float) -> bool:
-        facts = self.facts
-        return (
-            abs(value) < _NUMBERS  # not true of nan either
-            and (not facts.positive or value > 0)
-            and (facts.least is None or value >= facts.least)
-            and (facts.most is None or value <= facts.most)
-        )
-
-
-def declarations(owner: type) -> tuple[Declaration, ...]:
-    """Return the settings that a class declares, in their order."""
-    hints, found = typing.get_type_hints(owner), []
-    for one in fields(owner):
-        if "facts" in one.metadata:
-            kinds = list(typing.get_args(hints[one.name]) or (hints[one.name],))
-            optional = type(None) in kinds
-            kind = Path if Path in kinds else kinds[0]  # the first is the one; others are for code
-            found.append(
-                Declaration(one.name, kind, one.default, one.metadata["facts"], optional=optional)
-            )
-    return tuple(found)
-
-
-def _check(settings: Any, table: str) -> None:
-    """Refuse a value that its declaration does not allow.
-
-    Raises:
-        ConfigurationError: Names the setting as the file does.
-    """
-    for one in declarations(type(settings)):
-        value = getattr(settings, one.name)
-        if not one.accepts(value):
-            name = f"{table}.{one.name}" if table else one.name
-            raise ConfigurationError(name, value, f"must be {one.expected()}")
 
 
 # ---------------------------------------------------------------- the settings
@@ -194,25 +56,25 @@ def _check(settings: Any, table: str) -> None:
 class ListenSettings:
     """Where a transport listens: a TCP port, or a Unix socket."""
 
-    port: int | None = _setting(
+    port: int | None = setting(
         "TCP port; 0 lets the system choose one, which is told at the start.",
         default=None,
         least=0,
         most=65535,
         default_words="none, it must be given, or `socket`",
     )
-    host: str = _setting(
+    host: str = setting(
         "Address or name of the interface; 127.0.0.1 is reached from this machine only.",
         default=DEFAULT_HOST,
     )
-    backlog: int = _setting(
+    backlog: int = setting(
         "How many the kernel holds before they are accepted.",
         default=100,
         unit="connections",
         least=1,
         most=65535,
     )
-    socket: Path | str | None = _setting(  # noqa: RUF009 - it returns a field()
+    socket: Path | str | None = setting(  # noqa: RUF009 - it returns a field()
         "Path of a Unix socket in place of port and host, for the service's user alone.",
         default=None,
         default_words="none",
@@ -222,7 +84,7 @@ class ListenSettings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, so that start never half succeeds."""
-        _check(self, self.name)
+        check(self, self.name)
         if (self.port is None) == (self.socket is None):
             raise ConfigurationError(
                 f"{self.name}.port", self.port, "give a port or the path of a socket, one of them"
@@ -243,7 +105,7 @@ class ListenSettings:
 class TelnetSettings(ListenSettings):
     """The telnet listener. Everything on it, passwords too, can be read by the network."""
 
-    allow_plain_text: bool = _setting(
+    allow_plain_text: bool = setting(
         "Accept a host other than loopback, where the network can read passwords.", default=False
     )
 
@@ -265,10 +127,10 @@ class TelnetSettings(ListenSettings):
 class TelnetsSettings(ListenSettings):
     """Telnet within TLS, on a port of its own (992 is its own by IANA's list)."""
 
-    certificate: Path | str = _setting(  # noqa: RUF009 - it returns a field()
+    certificate: Path | str = setting(  # noqa: RUF009 - it returns a field()
         "File of the server's certificate and those that it is signed by, in PEM form.",
     )
-    key: Path | str | None = _setting(  # noqa: RUF009 - it returns a field()
+    key: Path | str | None = setting(  # noqa: RUF009 - it returns a field()
         "File of the certificate's private key, in PEM form, without a passphrase.",
         default=None,
         default_words="the file of the certificate",
@@ -281,7 +143,7 @@ class TelnetsSettings(ListenSettings):
 class SshSettings(ListenSettings):
     """The SSH listener."""
 
-    host_key: Path | str | None = _setting(  # noqa: RUF009 - it returns a field()
+    host_key: Path | str | None = setting(  # noqa: RUF009 - it returns a field()
         "File of the private host key, never made if it is named here.",
         default=None,
         default_words="`host_key` in the keys directory, made on first use",
@@ -294,91 +156,91 @@ class SshSettings(ListenSettings):
 class LoginSettings:
     """What strangers may cost before they have logged in, and what a wrong password costs them."""
 
-    grace_seconds: float = _setting(
+    grace_seconds: float = setting(
         "From connection to login; traffic does not extend it.",
         default=30.0,
         unit="seconds",
         positive=True,
     )
-    connections: int = _setting(
+    connections: int = setting(
         "Connections that have not logged in; beyond them the oldest of the most crowded source"
         " is ended.",
         default=64,
         unit="connections",
         least=1,
     )
-    connections_per_source: int = _setting(
+    connections_per_source: int = setting(
         "The same for one source: an address, an IPv6 network of 64 bits, a system user.",
         default=16,
         unit="connections",
         least=1,
     )
-    failure_seconds: float = _setting(
+    failure_seconds: float = setting(
         "How long a wrong password takes to be answered, the first time; it doubles each time.",
         default=0.3,
         unit="seconds",
         positive=True,
     )
-    failure_most_seconds: float = _setting(
+    failure_most_seconds: float = setting(
         "The longest that it takes.", default=10.0, unit="seconds", positive=True
     )
-    throttle_loopback: bool = _setting(
+    throttle_loopback: bool = setting(
         "Whether peers on this machine wait longer with each wrong password.", default=True
     )
-    throttle_unix: bool = _setting(
+    throttle_unix: bool = setting(
         "Whether peers on a Unix socket wait longer with each wrong password.", default=True
     )
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        _check(self, "login")
+        check(self, "login")
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSettings:
     """How statements run."""
 
-    mode: str = _setting(
+    mode: str = setting(
         "Where a statement runs: on a worker thread of its session, or on the service's loop.",
         default="thread",
         choices=MODES,
     )
-    frontend: str = _setting(
+    frontend: str = setting(
         "How statements are read: with an editor where the terminal is capable of one, or always"
         " line by line; a client that sends `CONSOLE_FRONTEND` chooses itself.",
         default="auto",
         choices=FRONTENDS,
     )
-    report_seconds: float = _setting(
+    report_seconds: float = setting(
         "A statement that holds the service's loop longer is reported with its stack.",
         default=0.25,
         unit="seconds",
         positive=True,
     )
-    interrupt_seconds: float | None = _setting(
+    interrupt_seconds: float | None = setting(
         "A statement that holds the service's loop longer is interrupted.",
         default=2.0,
         unit="seconds",
         positive=True,
         none_word="never",
     )
-    keep_running: bool = _setting(
+    keep_running: bool = setting(
         "Let a statement go on when the connection of its session is lost.", default=False
     )
-    pending_output_characters: int = _setting(
+    pending_output_characters: int = setting(
         "Output of a session that waits for its client; beyond it a thread that prints waits, and"
         " on a loop what is printed is dropped and counted.",
         default=PENDING_OUTPUT_CHARACTERS,
         unit="characters",
         least=1024,
     )
-    result_characters: int = _setting(
+    result_characters: int = setting(
         "The longest repr or traceback that is shown whole.",
         default=RESULT_CHARACTERS,
         unit="characters",
         least=1024,
     )
-    result_lines: int = _setting(
+    result_lines: int = setting(
         "The most lines of a value at a terminal; `page(_)` shows the rest.",
         default=RESULT_LINES,
         unit="lines",
@@ -387,29 +249,29 @@ class EvaluationSettings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        _check(self, "evaluation")
+        check(self, "evaluation")
 
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
     """How many sessions may be open, what they begin with, and what is not kept of them."""
 
-    most: int = _setting(
+    most: int = setting(
         "Sessions of all users together; more are refused.",
         default=200,
         unit="sessions",
         least=1,
     )
-    per_user: int = _setting(
+    per_user: int = setting(
         "Sessions of one user; more are refused.", default=100, unit="sessions", least=1
     )
-    reserved_for_admin: int = _setting(
+    reserved_for_admin: int = setting(
         "Of all, those that only an admin is given: others cannot lock the admins out.",
         default=1,
         unit="sessions",
         least=0,
     )
-    idle_seconds: float | None = _setting(
+    idle_seconds: float | None = setting(
         "A session in which nobody has typed for so long is ended, after a notice; one whose"
         " statement runs is not.",
         default=None,
@@ -417,7 +279,7 @@ class SessionSettings:
         positive=True,
         none_word="never",
     )
-    keepalive_seconds: float | None = _setting(
+    keepalive_seconds: float | None = setting(
         "A client that is silent for so long is asked whether it is there (TCP's keepalive, a"
         " message within SSH); after three questions in vain its sessions end.",
         default=60.0,
@@ -425,15 +287,15 @@ class SessionSettings:
         positive=True,
         none_word="never",
     )
-    startup: Path | str | None = _setting(  # noqa: RUF009 - as above
+    startup: Path | str | None = setting(  # noqa: RUF009 - as above
         "File of statements that run once, in the namespace, when the console starts.",
         default=None,
         default_words="none",
     )
-    startup_for_commands: bool = _setting(
+    startup_for_commands: bool = setting(
         "Run a user's own startup file for commands and piped input too.", default=False
     )
-    secrets: str | None = _setting(
+    secrets: str | None = setting(
         "Regular expression: statements in which it is found are kept out of histories and logs.",
         default=SECRETS,
         default_words="literals given to names like `password`, `secret`, `token`, `api_key`",
@@ -442,7 +304,7 @@ class SessionSettings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        _check(self, "sessions")
+        check(self, "sessions")
         if self.reserved_for_admin >= self.most:
             raise ConfigurationError(
                 "sessions.reserved_for_admin",
@@ -461,31 +323,31 @@ class SessionSettings:
 class ServerSettings:
     """An application with a console, as a configuration file describes it."""
 
-    name: str | None = _setting(
+    name: str | None = setting(
         "What the banner and the saved state call the application.",
         default=None,
         default_words="the file's name",
     )
-    keys: Path | str | None = _setting(  # noqa: RUF009 - as above
+    keys: Path | str | None = setting(  # noqa: RUF009 - as above
         "Directory of the host key, the users and their public keys.",
         default=None,
         default_words="`console/keys` in the user's data directory",
     )
-    history: Path | str | None = _setting(  # noqa: RUF009 - as above
+    history: Path | str | None = setting(  # noqa: RUF009 - as above
         "Directory of what users have typed and of what they prefer.",
         default=None,
         default_words="`console/history` in the user's state directory",
     )
-    namespace: str | None = _setting(
+    namespace: str | None = setting(
         "The dict of live names, as `module:attribute` or `file.py:attribute`.",
         default=None,
         default_words="an empty one",
     )
-    default_user: bool = _setting(
+    default_user: bool = setting(
         "While there are no users, let admin in with the password admin; loopback only.",
         default=False,
     )
-    patches_at_restart: str = _setting(
+    patches_at_restart: str = setting(
         "Whether patches of a session are applied again when a saved state is restored.",
         default="keep",
         choices=AT_RESTART,
@@ -499,7 +361,7 @@ class ServerSettings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        _check(self, "")
+        check(self, "")
 
 
 S = TypeVar("S", bound=ListenSettings)
@@ -537,3 +399,15 @@ def is_loopback(host: str) -> bool:
     except ValueError:
         # Other names are not looked up: that blocks, and the answer may change after we asked.
         return host == "localhost"
+
+
+@cache
+def tables() -> dict[str, type]:
+    """Return the file's tables and the settings in each. The empty name is the file's top."""
+    hints = typing.get_type_hints(ServerSettings)
+    found: dict[str, type] = {"": ServerSettings}
+    for one in fields(ServerSettings):
+        for kind in typing.get_args(hints[one.name]) or (hints[one.name],):
+            if isinstance(kind, type) and is_dataclass(kind):
+                found[one.name] = kind
+    return found

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from console.interfaces import InputSource, OutputSink
+from console.interfaces.statements import InputSource, OutputSink
 
 
 class Scope:

@@ -19,11 +19,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import ModuleType, NoneType, TracebackType
-from typing import Any, Protocol, Self
+from types import TracebackType
+from typing import Any, Self
 
 from console.errors import ConsoleError
-from console.text import escape_line, plain
+from console.patches.targets import ABSENT, UNKNOWN, Attribute, Item, Target, name_of
+from console.text import escape_line
 
 
 class PatchError(ConsoleError):
@@ -39,27 +40,6 @@ class PatchError(ConsoleError):
         return f"{self.target}: {self.problem}; {self.remedy}"
 
 
-class _Mark:
-    """Stands where a value would."""
-
-    def __init__(self, name: str, text: str) -> None:
-        self._name = name
-        self._text = text
-
-    def __repr__(self) -> str:
-        return self._text
-
-    def __reduce__(self) -> str:
-        return self._name  # it stays the only one of its kind in a saved state too
-
-
-ABSENT = _Mark("ABSENT", "nothing")
-"""There was nothing: undoing deletes."""
-
-UNKNOWN = _Mark("UNKNOWN", "what is there after the restart")
-"""For the old value of a `SavedPatch`."""
-
-
 _SECRET = re.compile("passw|secret|token|credential|private", re.IGNORECASE)
 """Names of attributes whose values must not stand in a log."""
 
@@ -69,33 +49,6 @@ class PatchState(enum.Enum):
 
     APPLIED = "applied"
     UNDONE = "undone"
-
-
-class _Target(Protocol):
-    """Where a patch is: an attribute or an item."""
-
-    @property
-    def owner(self) -> Any:
-        """Whose attribute or item it is."""
-
-    def describe(self) -> str:
-        """Name it as one would type it."""
-
-    def read(self) -> Any:
-        """Return what stands there itself, not what it inherits; `ABSENT` if nothing does."""
-
-    def write(self, value: Any) -> None:
-        """Put a value there; delete it for `ABSENT`."""
-
-    def same(self, other: object) -> bool:
-        """Whether another target is this place."""
-
-    def label(self, *, keys: bool = True) -> str:
-        """Name it without running any code of the owner or the key.
-
-        Args:
-            keys: Whether to show what somebody typed as a key: it may be a secret.
-        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +63,7 @@ class SavedPatch:
     """
 
     number: int
-    target: _Target
+    target: Target
     old: Any
     new: Any
     who: str
@@ -118,76 +71,6 @@ class SavedPatch:
     seconds_left: float | None
     covered: bool
     in_place: bool
-
-
-@dataclass(frozen=True, eq=False)
-class _Attribute:
-    owner: Any
-    name: str
-
-    def describe(self) -> str:
-        return f"{_name_of(self.owner)}.{self.name}"
-
-    def read(self) -> Any:
-        # The raw entry: a staticmethod or a property must come back as itself, and an attribute
-        # that was only inherited must be deleted again.
-        for cls in type(self.owner).__mro__:
-            found = vars(cls).get(self.name)
-            if found is not None:
-                if hasattr(type(found), "__set__") and not isinstance(self.owner, type):
-                    return getattr(self.owner, self.name, ABSENT)  # a slot or a property
-                break
-        try:
-            return vars(self.owner).get(self.name, ABSENT)
-        except TypeError:  # no __dict__
-            return getattr(self.owner, self.name, ABSENT)
-
-    def write(self, value: Any) -> None:
-        if value is ABSENT:
-            delattr(self.owner, self.name)
-        else:
-            setattr(self.owner, self.name, value)
-
-    def same(self, other: object) -> bool:
-        return (
-            isinstance(other, _Attribute) and other.owner is self.owner and other.name == self.name
-        )
-
-    def label(self, *, keys: bool = True) -> str:
-        return f"{_label_of(self.owner)}.{plain(self.name)}"
-
-
-@dataclass(frozen=True, eq=False)
-class _Item:
-    owner: Any
-    key: Any
-
-    def describe(self) -> str:
-        return f"{_name_of(self.owner)}[{escape_line(repr(self.key), 60)}]"
-
-    def read(self) -> Any:
-        try:
-            return self.owner[self.key]
-        except KeyError:
-            return ABSENT
-
-    def write(self, value: Any) -> None:
-        if value is ABSENT:
-            del self.owner[self.key]
-        else:
-            self.owner[self.key] = value
-
-    def same(self, other: object) -> bool:
-        return isinstance(other, _Item) and other.owner is self.owner and other.key == self.key
-
-    def label(self, *, keys: bool = True) -> str:
-        if not keys:
-            return f"{_label_of(self.owner)}[...]"
-        try:
-            shown = repr(self.key) if type(self.key) in _PLAIN_KEYS else _label_of(self.key)
-        except ValueError:  # an int of more than 4,300 digits
-            shown = "<int>"
-        return f"{_label_of(self.owner)}[{escape_line(shown, 60)}]"
 
 
 @dataclass(eq=False)
@@ -210,7 +93,7 @@ class Patch:
     who: str
     made_at: float
     ends_at: float | None
-    target: _Target = field(repr=False)
+    target: Target = field(repr=False)
     journal: PatchJournal = field(repr=False)
     state: PatchState = PatchState.APPLIED
     reason: str = ""
@@ -289,14 +172,14 @@ class PatchJournal:
         Raises:
             PatchError: If it does not take the value. It is then unchanged.
         """
-        target: _Target
+        target: Target
         if isinstance(owner, Mapping | Sequence) and not isinstance(owner, str | bytes | type):
-            target = _Item(owner, name)
+            target = Item(owner, name)
         elif isinstance(name, str):
-            target = _Attribute(owner, name)
+            target = Attribute(owner, name)
         else:
             raise PatchError(
-                f"{_name_of(owner)}, {_short(name)}",
+                f"{name_of(owner)}, {_short(name)}",
                 "an attribute's name is a string",
                 "write patch(obj, 'name', value)",
             )
@@ -483,31 +366,6 @@ def _stands(made: Patch) -> bool:
         return _is_same(made.target.read(), made.new)
     except Exception:  # noqa: BLE001 - the service's own code; undoing it would fail as well
         return False
-
-
-def _name_of(owner: Any) -> str:
-    """Name an object without running its code."""
-    if isinstance(owner, type):
-        return owner.__qualname__
-    name = getattr(owner, "__name__", None) if type(owner).__module__ == "builtins" else None
-    return name if isinstance(name, str) else f"<{type(owner).__qualname__}>"
-
-
-# As they stand in ``type`` and ModuleType: a metaclass or a subclass may have its own.
-_QUALNAME = vars(type)["__qualname__"]
-_MODULE_DICT = vars(ModuleType)["__dict__"]
-_PLAIN_KEYS = frozenset({str, bytes, int, float, bool, NoneType})
-
-
-def _label_of(owner: Any) -> str:
-    """As `_name_of`, and asks neither the owner nor its class nor its metaclass anything."""
-    kind = type(owner)
-    if issubclass(kind, type):
-        return plain(_QUALNAME.__get__(owner))
-    if kind is ModuleType:
-        name = _MODULE_DICT.__get__(owner).get("__name__")
-        return name if type(name) is str else "<module>"
-    return f"<{plain(_QUALNAME.__get__(kind))}>"
 
 
 def _short(value: Any) -> str:

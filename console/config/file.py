@@ -1,29 +1,24 @@
 """The configuration file: TOML, overridden by environment variables, read into settings.
 
-What settings there are is declared in ``config.py``; nothing here names one. Every fault is found
+What settings there are is declared in ``settings.py``; nothing here names one. Every fault is found
 in one reading, with its place: ``console check`` shows all of them, a start the first.
-
-``python -m console.config_file`` writes docs/configuration.md.
 """
 
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import re
-import sys
 import tomllib
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from console.config import Declaration, ListenSettings, ServerSettings, declarations
+from console.config.declaration import Declaration, as_toml, declarations, variable
+from console.config.settings import ListenSettings, ServerSettings, tables
 from console.errors import ConfigurationError
-from console.state import read_with_status
+from console.files.exposure import read_with_status
 
 _VALUE_CHARACTERS = 60
 """A value is shown in an error so far."""
@@ -46,7 +41,7 @@ class ConfigurationFileError(ConfigurationError):
     def __str__(self) -> str:
         setting = self.setting
         if self.value is not None:
-            shown = _as_toml(self.value)
+            shown = as_toml(self.value)
             cut = "..." if len(shown) > _VALUE_CHARACTERS else ""
             setting += f" = {shown[:_VALUE_CHARACTERS]}{cut}"
         return ": ".join(part for part in (self.place, setting, self.problem) if part)
@@ -92,23 +87,6 @@ def place(
     reader = _Reader(Path(path), os.environ if environment is None else environment)
     reader.read()
     return reader.place(setting)
-
-
-@cache
-def tables() -> dict[str, type]:
-    """Return the file's tables and the settings in each. The empty name is the file's top."""
-    hints = typing.get_type_hints(ServerSettings)
-    found: dict[str, type] = {"": ServerSettings}
-    for one in fields(ServerSettings):
-        for kind in typing.get_args(hints[one.name]) or (hints[one.name],):
-            if isinstance(kind, type) and is_dataclass(kind):
-                found[one.name] = kind
-    return found
-
-
-def variable(table: str, name: str) -> str:
-    """Return the environment variable that overrides a setting."""
-    return "_".join(filter(None, ("console", table, name))).upper()
 
 
 class _Reader:
@@ -214,7 +192,7 @@ class _Reader:
         if word and value == word:
             yield one.name, None
         elif value is None or not one.accepts(value):
-            self._fault(setting, value, f"must be {one.expected(_as_toml(word))}")
+            self._fault(setting, value, f"must be {one.expected(as_toml(word))}")
         else:
             yield one.name, self._path_from_here(value, text) if one.kind is Path else value
 
@@ -294,89 +272,3 @@ def _from_text(text: str, one: Declaration) -> Any:
         except ValueError:
             return text
     return text
-
-
-# ---------------------------------------------------------------- the page
-
-_INTRODUCTION = """\
-# Configuration
-
-<!-- Made by: python -m console.config_file > docs/configuration.md -->
-
-`console run NAME.toml` reads one TOML file; `console init` writes one, and `console check` says
-what is wrong with it. A service that makes its own `Console` or `Application` gives the same
-settings in code: `TelnetSettings`, `SshSettings`, `EvaluationSettings` and `SessionSettings` have
-these names.
-
-```toml
-name = "demo"
-keys = "keys"
-
-[telnet]
-port = 4040
-
-[ssh]
-port = 8022
-```
-
-- A transport listens when it has a port. At least one is needed.
-- An environment variable that is set and not empty wins over the file.
-- Paths in the file are taken from the file's directory, those in variables from the current one.
-- A key that does not exist and a value out of its range are errors.
-"""
-
-
-def page() -> str:
-    """Write docs/configuration.md."""
-    parts = [_INTRODUCTION]
-    for table, kind in tables().items():
-        about = (kind.__doc__ or "").split("\n", maxsplit=1)[0]
-        heading = f"`[{table}]`" if table else "Top of the file"
-        rows = [
-            f"| {' | '.join(cells)} |"
-            for cells in (
-                ("key", "type", "unit", "default", "environment variable", "meaning"),
-                ("---",) * 6,
-                *(_cells(table, one) for one in declarations(kind)),
-            )
-        ]
-        parts.append(f"## {heading}\n\n{about}\n\n" + "\n".join(rows) + "\n")
-    return "\n".join(parts)
-
-
-def _cells(table: str, one: Declaration) -> tuple[str, ...]:
-    facts = one.facts
-    kind = {bool: "true, false", int: "whole number", float: "number", str: "text", Path: "path"}
-    words = kind[one.kind]
-    if facts.choices:
-        words = ", ".join(f'`"{choice}"`' for choice in facts.choices)
-    if facts.positive:
-        words += " over 0"
-    if facts.least is not None:
-        words += f", {facts.least} to {facts.most}" if facts.most else f", at least {facts.least}"
-    if facts.none_word:
-        words += f', or `"{facts.none_word}"`'
-    if one.required:
-        default = "none, it must be given"
-    elif facts.default_words:
-        default = facts.default_words
-    else:
-        default = f"`{_as_toml(one.default)}`"
-    return (
-        f"`{one.name}`",
-        words,
-        facts.unit,
-        default,
-        f"`{variable(table, one.name)}`",
-        facts.meaning,
-    )
-
-
-def _as_toml(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return json.dumps(str(value)) if isinstance(value, (str, Path)) else str(value)
-
-
-if __name__ == "__main__":
-    sys.stdout.write(page())

@@ -13,7 +13,7 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
-from console.scope import current_scope
+from console.context.scope import current_scope
 
 PRIVATE_NAMES = frozenset({"_", "exit", "help", "quit"})
 """Builtins that sessions have for themselves; code outside of sessions finds the real ones."""

@@ -1,0 +1,1 @@
+"""Settings: declared once, read from a file, from the environment or from code."""

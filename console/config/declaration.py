@@ -1,0 +1,163 @@
+"""How a setting is declared: name, type, default, unit, range, meaning."""
+
+from __future__ import annotations
+
+import json
+import typing
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from console.errors import ConfigurationError
+
+_NUMBERS = 1_000_000_000
+"""Numbers are smaller: a timer takes no more than a few hundred years, a list no more items."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What a declaration says beside name, type and default."""
+
+    meaning: str
+    unit: str
+    least: int | None
+    most: int | None
+    positive: bool
+    choices: tuple[str, ...]
+    none_word: str
+    default_words: str
+
+
+def setting(
+    meaning: str,
+    *,
+    default: Any = MISSING,
+    unit: str = "",
+    least: int | None = None,
+    most: int | None = None,
+    positive: bool = False,
+    choices: tuple[str, ...] = (),
+    none_word: str = "",
+    default_words: str = "",
+) -> Any:
+    """Declare a setting.
+
+    Args:
+        meaning: A line for people.
+        default: Nothing if it must be given.
+        unit: What a number counts; empty where it counts nothing.
+        least: The smallest number, itself allowed.
+        most: The largest number, itself allowed.
+        positive: Whether a number has to be more than 0.
+        choices: All the values there are; empty for any.
+        none_word: What a file says for None, which TOML does not have. Empty if None is said by
+            leaving the key out.
+        default_words: The default for people, where the value itself says nothing.
+    """
+    facts = _Facts(meaning, unit, least, most, positive, choices, none_word, default_words)
+    return field(default=default, metadata={"facts": facts})
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """A setting as it was declared: `declarations` finds it."""
+
+    name: str
+    kind: type
+    default: Any
+    facts: _Facts
+    optional: bool
+
+    @property
+    def required(self) -> bool:
+        """Whether it must be given."""
+        return self.default is MISSING
+
+    def expected(self, none: str = "None") -> str:
+        """Say what a value has to be, for an error.
+
+        Args:
+            none: How None is written.
+        """
+        facts = self.facts
+        text = {
+            bool: "true or false",
+            int: "a whole number",
+            float: "a number",
+            str: "a text on one line",
+            Path: "a path",
+        }[self.kind]
+        if facts.choices:
+            text = " or ".join(facts.choices)
+        if facts.unit:
+            text += f" of {facts.unit}"
+        if facts.positive:
+            text += ", more than 0"
+        if facts.least is not None:
+            text += (
+                f", {facts.least} to {facts.most}" if facts.most else f", at least {facts.least}"
+            )
+        return f"{text}, or {none}" if facts.none_word else text
+
+    def accepts(self, value: object) -> bool:
+        """Whether a value has the type and is in the range."""
+        facts = self.facts
+        if value is None:
+            return self.optional
+        if isinstance(value, bool) or self.kind is bool:  # a bool is an int to isinstance()
+            return isinstance(value, bool) and self.kind is bool
+        if isinstance(value, str) or (isinstance(value, Path) and self.kind is Path):
+            text = str(value)
+            # It ends on terminals and in logs, so without control characters.
+            is_line = bool(text) and text.isprintable()
+            return self.kind in {str, Path} and is_line and text in (facts.choices or (text,))
+        kinds = {int: (int,), float: (int, float)}.get(self.kind, ())
+        return isinstance(value, kinds) and self._is_in_range(value)
+
+    def _is_in_range(self, value: float) -> bool:
+        facts = self.facts
+        return (
+            abs(value) < _NUMBERS  # not true of nan either
+            and (not facts.positive or value > 0)
+            and (facts.least is None or value >= facts.least)
+            and (facts.most is None or value <= facts.most)
+        )
+
+
+def declarations(owner: type) -> tuple[Declaration, ...]:
+    """Return the settings that a class declares, in their order."""
+    hints, found = typing.get_type_hints(owner), []
+    for one in fields(owner):
+        if "facts" in one.metadata:
+            kinds = list(typing.get_args(hints[one.name]) or (hints[one.name],))
+            optional = type(None) in kinds
+            kind = Path if Path in kinds else kinds[0]  # the first is the one; others are for code
+            found.append(
+                Declaration(one.name, kind, one.default, one.metadata["facts"], optional=optional)
+            )
+    return tuple(found)
+
+
+def check(settings: Any, table: str) -> None:
+    """Refuse a value that its declaration does not allow.
+
+    Raises:
+        ConfigurationError: Names the setting as the file does.
+    """
+    for one in declarations(type(settings)):
+        value = getattr(settings, one.name)
+        if not one.accepts(value):
+            name = f"{table}.{one.name}" if table else one.name
+            raise ConfigurationError(name, value, f"must be {one.expected()}")
+
+
+def variable(table: str, name: str) -> str:
+    """Return the environment variable that overrides a setting."""
+    return "_".join(filter(None, ("console", table, name))).upper()
+
+
+def as_toml(value: object) -> str:
+    """Return a value as a TOML file has it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return json.dumps(str(value)) if isinstance(value, (str, Path)) else str(value)

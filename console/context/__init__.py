@@ -1,0 +1,1 @@
+"""Context: whose code is running, the names it sees, and what Ctrl-C must not interrupt."""

@@ -1,0 +1,1 @@
+"""Hot patches: what was changed in the live service, by whom, and how to undo it."""
