@@ -21,8 +21,8 @@ from console._version import __version__
 
 if TYPE_CHECKING:
     from console.application import Application, ShellFactory, current
-    from console.auth.memory import MemoryCredentials
-    from console.auth.store import FileCredentials
+    from console.auth.stores.directory import FileCredentials
+    from console.auth.stores.memory import MemoryCredentials
     from console.config.settings import (
         EvaluationSettings,
         LoginSettings,
@@ -55,32 +55,32 @@ _HOMES = {
     "QOTD": "protocols",
     "AlreadyRunning": "errors",
     "Application": "application",
-    "AuthorizedKey": "interfaces",
+    "AuthorizedKey": "interfaces.credentials",
     "ConfigurationError": "errors",
     "Console": "console",
     "ConsoleError": "errors",
     "CredentialError": "errors",
-    "CredentialStore": "interfaces",
+    "CredentialStore": "interfaces.credentials",
     "Daytime": "protocols",
-    "EvaluationSettings": "config",
+    "EvaluationSettings": "config.settings",
     "Factory": "protocols",
-    "FileCredentials": "auth.store",
+    "FileCredentials": "auth.stores.directory",
     "InvalidKey": "errors",
     "InvalidUserName": "errors",
     "KeyFileError": "errors",
     "ListenError": "errors",
-    "LoginSettings": "config",
+    "LoginSettings": "config.settings",
     "Listener": "listening",
-    "MemoryCredentials": "auth.memory",
-    "Role": "interfaces",
-    "Principal": "interfaces",
+    "MemoryCredentials": "auth.stores.memory",
+    "Role": "interfaces.credentials",
+    "Principal": "interfaces.credentials",
     "ShellFactory": "application",
-    "SessionSettings": "config",
-    "SshSettings": "config",
+    "SessionSettings": "config.settings",
+    "SshSettings": "config.settings",
     "StartError": "errors",
     "StateError": "errors",
-    "TelnetsSettings": "config",
-    "TelnetSettings": "config",
+    "TelnetsSettings": "config.settings",
+    "TelnetSettings": "config.settings",
     "UnknownUser": "errors",
     "current": "application",
 }

@@ -15,9 +15,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from console.auth.memory import MemoryCredentials
 from console.auth.passwords import hash_password
-from console.auth.users_file import check_user_name
+from console.auth.stores.memory import MemoryCredentials
+from console.auth.stores.users_file import check_user_name
 from console.config.settings import (
     DEFAULT_HOST,
     EvaluationSettings,

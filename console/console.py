@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from console._version import __version__
-from console.auth.store import FileCredentials, credential_store, default_keys_directory
+from console.auth.stores.directory import FileCredentials, credential_store, default_keys_directory
 from console.config.settings import (
     EvaluationSettings,
     LoginSettings,

@@ -17,8 +17,7 @@ from typing import Any
 from console._version import __version__
 from console.audit.log import log_event, mirror_exception
 from console.auth.authenticator import Authenticator
-from console.auth.throttle import source_of
-from console.doors import Shared
+from console.auth.guessing.throttle import source_of
 from console.evaluation.commands import admin_names, inspection_names
 from console.evaluation.compiler import SourceCache
 from console.evaluation.evaluator import SessionEvaluator
@@ -44,8 +43,9 @@ from console.sessions.manager import SessionManager
 from console.sessions.preferences import PreferenceStore, SessionPreferences
 from console.sessions.session import Session
 from console.sessions.startup import ConsoleStartup, LoggedOutput, StartupFile, UserStartup
-from console.transports.drops import Drops
-from console.transports.strangers import Strangers
+from console.transports.context import Shared
+from console.transports.drop_log import Drops
+from console.transports.unauthenticated import Strangers
 
 _END_SESSIONS_SECONDS = 1.0
 """For sessions to end in order at a stop; then they are cut. Less than half of STOP_SECONDS."""

@@ -33,8 +33,8 @@ from typing import Any, ClassVar
 
 import cloudpickle  # type: ignore[import-untyped]  # it has no types
 
-from console.auth.memory import MemoryCredentials
-from console.auth.store import FileCredentials
+from console.auth.stores.directory import FileCredentials
+from console.auth.stores.memory import MemoryCredentials
 from console.context.namespace import SessionBuiltins
 from console.interfaces.credentials import Role
 from console.text import escape_line

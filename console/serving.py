@@ -21,13 +21,16 @@ from typing import TYPE_CHECKING, Any
 from console.audit.fallback import FallbackHandler
 from console.config.settings import ListenSettings, SshSettings
 from console.context.namespace import Namespace
-from console.doors import Door, Shared, SshDoor, TelnetDoor
 from console.evaluation.hooks import hooks
 from console.evaluation.host import HostLoop
 from console.lazy_imports import load
 from console.listening import Listener, bind
 from console.patches.journal import PatchJournal
 from console.plan import Plan
+from console.transports.context import Shared
+from console.transports.lazy_listener import Door
+from console.transports.ssh.lazy import SshDoor
+from console.transports.telnet.lazy import TelnetDoor
 from console.waiting import StopRequest
 
 if TYPE_CHECKING:

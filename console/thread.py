@@ -28,7 +28,8 @@ logger = logging.getLogger("console")
 
 _PIECES = (
     "console.evaluation.hooks",
-    "console.doors",
+    "console.transports.ssh.lazy",
+    "console.transports.telnet.lazy",
     "console.patches.journal",
     "console.serving",
 )

@@ -13,15 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from console import limits
-from console.auth.authorized_keys import clean_line, parse_authorized_key
-from console.auth.certificates import parse_certificate
-from console.auth.public_keys import WireError
-from console.auth.revocation import parse_revocations
+from console.auth.keys.authorized_keys import clean_line, parse_authorized_key
+from console.auth.keys.certificates import parse_certificate
+from console.auth.keys.public_keys import WireError
+from console.auth.keys.revocation import parse_revocations
 from console.errors import InvalidKey
 from console.line_discipline import EndOfFile, Line, LineDiscipline
 from console.text import escape_controls
-from console.transports.login import Attempt, Ended, LoginDialogue
-from console.transports.telnet_codec import ENVIRONMENT_CHARACTERS, Codec, Decoder
+from console.transports.telnet.codec import ENVIRONMENT_CHARACTERS, Codec, Decoder
+from console.transports.telnet.login_dialogue import Attempt, Ended, LoginDialogue
 
 
 @dataclass(frozen=True)

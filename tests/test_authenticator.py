@@ -14,11 +14,11 @@ import weakref
 import pytest
 
 from console.auth.authenticator import KEY_ANSWER_SECONDS, Authenticator
-from console.auth.memory import MemoryCredentials
+from console.auth.guessing.throttle import FREE_KEYS, INTERVAL_SECONDS
+from console.auth.keys.public_keys import fingerprint
 from console.auth.passwords import hash_password
-from console.auth.public_keys import fingerprint
-from console.auth.store import FileCredentials
-from console.auth.throttle import FREE_KEYS, INTERVAL_SECONDS
+from console.auth.stores.directory import FileCredentials
+from console.auth.stores.memory import MemoryCredentials
 from console.auth.worker import WAITING_MOST
 from console.config.settings import LoginSettings
 from console.errors import CredentialError

@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clients import need
-from console.auth import ssh_keys
-from console.auth.authorized_keys import parse_authorized_key
-from console.auth.grants import grant
-from console.auth.ssh_keys import read_offer
-from console.interfaces.credentials import Certificate, Grant, OfferedKey, Peer
+from console.auth.keys import asyncssh_keys as ssh_keys
+from console.auth.keys.asyncssh_keys import read_offer
+from console.auth.keys.authorized_keys import parse_authorized_key
+from console.auth.keys.grants import Grant, grant
+from console.interfaces.credentials import Certificate, OfferedKey, Peer
 
 HERE = Peer("127.0.0.1", 40000)
 UNIX = Peer("", uid=0)

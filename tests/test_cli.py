@@ -17,7 +17,7 @@ import segno
 
 from console._version import __version__
 from console.auth.passwords import verify
-from console.auth.store import FileCredentials
+from console.auth.stores.directory import FileCredentials
 from console.cli import main
 from console.config.file import read_settings
 from console.interfaces.credentials import Role
@@ -433,7 +433,7 @@ try:
     main(["--help"])
 except SystemExit:
     heavy = {"asyncio", "asyncssh", "argon2", "daemon", "ptpython", "pyotp", "segno"}
-    heavy |= {"console.auth.store"}
+    heavy |= {"console.auth.stores.directory"}
     print(heavy & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -442,7 +442,10 @@ except SystemExit:
 
 def test_importing_the_package_does_not_import_click():
     """A service that embeds a console does not pay for the command line."""
-    code = "import sys, console, console.auth.store, console.cli; print('click' in sys.modules)"
+    code = (
+        "import sys, console, console.auth.stores.directory, console.cli;"
+        "print('click' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 

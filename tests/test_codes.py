@@ -13,8 +13,8 @@ import rawssh
 from clients import SSH_OPTIONS, need
 from console import FileCredentials, LoginSettings
 from console.auth.authenticator import Authenticator
-from console.auth.codes import FREE_WRONG_CODES, LAPSE_SECONDS, NEXT_SECONDS, Codes
-from console.auth.failures import REMEMBERED
+from console.auth.guessing.codes import FREE_WRONG_CODES, LAPSE_SECONDS, NEXT_SECONDS, Codes
+from console.auth.guessing.failures import REMEMBERED
 from console.auth.passwords import hash_password
 from console.events import EventBus
 from console.interfaces.credentials import Peer

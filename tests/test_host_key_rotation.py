@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from clients import clean_environment, need
-from console.auth.host_key import (
+from console.auth.keys.host_key import (
     forget_old,
     load_host_key,
     load_host_keys,
@@ -18,7 +18,7 @@ from console.auth.host_key import (
     old_path,
     rotate,
 )
-from console.auth.public_keys import fingerprint
+from console.auth.keys.public_keys import fingerprint
 from console.cli import main
 from console.errors import KeyFileError
 from servers import Host, wait_until

@@ -10,7 +10,7 @@ import pytest
 
 from clients import SSH_OPTIONS, Client, need
 from console import SessionSettings
-from console.transports import liveness
+from console.transports import keepalive as liveness
 from servers import wait_until
 
 ENDED = "nobody has typed here for 0 s; goodbye\r\n"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from console.auth.addresses import in_networks, matches_sources, sources_problem
-from console.auth.key_options import options_text, parse_options
+from console.auth.keys.addresses import in_networks, matches_sources, sources_problem
+from console.auth.keys.options import options_text, parse_options
 from console.errors import InvalidKey
 from console.interfaces.credentials import KeyOptions, Peer
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from console.auth.authorized_keys import clean_line, parse_authorized_key, read_authorized_keys
-from console.auth.host_key import load_host_key, make_host_key
-from console.auth.public_keys import fingerprint
+from console.auth.keys.authorized_keys import clean_line, parse_authorized_key, read_authorized_keys
+from console.auth.keys.host_key import load_host_key, make_host_key
+from console.auth.keys.public_keys import fingerprint
 from console.errors import CredentialError, InvalidKey, KeyFileError, StartError
 
 
@@ -302,7 +302,7 @@ def test_processes_that_make_the_host_key_at_once_agree(tmp_path):
     """The first wins, and every process has its key."""
     path = tmp_path / "keys" / "host_key"
     code = (
-        "import sys, asyncssh; from console.auth.host_key import *;"
+        "import sys, asyncssh; from console.auth.keys.host_key import *;"
         "print('ready', flush=True); sys.stdin.readline();"
         "print(make_host_key(sys.argv[1]).public_data)"
     )

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from clients import need, run_once
-from console.auth.host_key import make_host_key, make_next_host_key, rotate
+from console.auth.keys.host_key import make_host_key, make_next_host_key, rotate
 from rawclients import Lines, line_login
 from servers import DEADLINE_SECONDS, Host, clean_environment, wait_until
 

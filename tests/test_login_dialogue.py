@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console import limits
-from console.transports.login import EMPTY_USER_NAMES, Attempt, Ended, LoginDialogue
+from console.transports.telnet.login_dialogue import EMPTY_USER_NAMES, Attempt, Ended, LoginDialogue
 
 
 def dialogue_of(banner="demo 1.0", *, telnet=True, echo=True, **settings):

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.auth.host_key import HostKey, import_host_keys, load_host_key, make_host_key
-from console.auth.openssh_key import read_ed25519
-from console.auth.ssh_keys import import_private_key
+from console.auth.keys.asyncssh_keys import import_private_key
+from console.auth.keys.host_key import HostKey, import_host_keys, load_host_key, make_host_key
+from console.auth.keys.openssh_key import read_ed25519
 from console.errors import KeyFileError
 
 

@@ -155,7 +155,8 @@ def test_an_unknown_user_costs_as_much_as_a_wrong_password():
 def test_importing_the_module_does_not_import_argon2():
     """A console that nobody logs in to by password does not load the library."""
     code = (
-        "import sys, console.auth.store; print('argon2' in sys.modules, 'asyncssh' in sys.modules)"
+        "import sys, console.auth.stores.directory;"
+        "print('argon2' in sys.modules, 'asyncssh' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False False\n"

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clients import need
-from console.auth.public_keys import WireError, fingerprint
-from console.auth.revocation import parse_revocations
-from console.auth.ssh_keys import read_offer
-from console.auth.store import FileCredentials
+from console.auth.keys.asyncssh_keys import read_offer
+from console.auth.keys.public_keys import WireError, fingerprint
+from console.auth.keys.revocation import parse_revocations
+from console.auth.stores.directory import FileCredentials
 from console.interfaces.credentials import Certificate, OfferedKey
 
 MOST = 2**64 - 1

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from clients import Session, run_once
 from console.application import ShellFactory
-from console.auth.store import FileCredentials
+from console.auth.stores.directory import FileCredentials
 from console.config.settings import SessionSettings
 from console.errors import ConfigurationError
 from console.evaluation.viewer import ViewerCommand, ViewerEvaluator, parse

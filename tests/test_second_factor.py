@@ -13,9 +13,9 @@ import pyotp
 import pytest
 
 from console.application import ShellFactory
-from console.auth.memory import MemoryCredentials
 from console.auth.second_factor import Enrolment, SecondFactors
-from console.auth.store import FileCredentials
+from console.auth.stores.directory import FileCredentials
+from console.auth.stores.memory import MemoryCredentials
 from console.errors import CredentialError, UnknownUser
 from console.interfaces.credentials import Role
 

@@ -29,15 +29,15 @@ from console import (
     TelnetSettings,
 )
 from console.auth.authenticator import Authenticator
-from console.auth.authorized_keys import parse_authorized_key
-from console.auth.host_key import load_host_key
+from console.auth.keys.authorized_keys import parse_authorized_key
+from console.auth.keys.host_key import load_host_key
 from console.auth.passwords import hash_password
-from console.auth.store import credential_store
-from console.auth.users_file import parse_users
+from console.auth.stores.directory import credential_store
+from console.auth.stores.users_file import parse_users
 from console.cli import main
 from console.errors import ConsoleError
 from console.events import EventBus
-from console.transports.login import Attempt
+from console.transports.telnet.login_dialogue import Attempt
 from rawclients import Lines
 from servers import DEADLINE_SECONDS, clean_environment, make_key, wait_until
 

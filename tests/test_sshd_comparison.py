@@ -23,10 +23,10 @@ import asyncssh
 import pytest
 
 from clients import clean_environment, need
-from console.auth.grants import grant
-from console.auth.ssh_keys import read_offer
-from console.auth.store import FileCredentials
-from console.interfaces.credentials import Grant, Peer
+from console.auth.keys.asyncssh_keys import read_offer
+from console.auth.keys.grants import Grant, grant
+from console.auth.stores.directory import FileCredentials
+from console.interfaces.credentials import Peer
 from servers import wait_until
 from sshd_cases import ASKED, CERTIFICATES, FORCED, IN, LINES, OUT, REVOKED, USER, Case, Verdict
 

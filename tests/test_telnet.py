@@ -20,10 +20,11 @@ from console import limits
 from console.events import ConnectionDropped, EventBus
 from console.interfaces.credentials import Peer, Principal
 from console.interfaces.terminals import Size, TerminalKind
-from console.transports import telnet, telnet_codec
-from console.transports.drops import Drops
-from console.transports.strangers import Strangers
-from console.transports.telnet_listener import TelnetListener
+from console.transports.drop_log import Drops
+from console.transports.telnet import codec as telnet_codec
+from console.transports.telnet import connection as telnet
+from console.transports.telnet.listener import TelnetListener
+from console.transports.unauthenticated import Strangers
 
 IAC, DONT, DO, WONT, WILL, SB, SE = 255, 254, 253, 252, 251, 250, 240
 BINARY, ECHO, SGA, STATUS, TM, TTYPE, NAWS, NEW_ENVIRON = 0, 1, 3, 5, 6, 24, 31, 39

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.auth.failures import COUNTED, LAPSE_SECONDS, REMEMBERED
-from console.auth.throttle import FREE_FAILURES_AT_A_USER, FREE_KEYS, Throttle, source_of
-from console.auth.turns import Turns
+from console.auth.guessing.failures import COUNTED, LAPSE_SECONDS, REMEMBERED
+from console.auth.guessing.throttle import FREE_FAILURES_AT_A_USER, FREE_KEYS, Throttle, source_of
+from console.auth.guessing.turns import Turns
 from console.config.settings import LoginSettings
 from console.events import ConnectionDropped, EventBus
 from console.interfaces.credentials import Peer
-from console.transports.drops import SUMMARY_SECONDS, TOLD_EACH, Drops
-from console.transports.strangers import Strangers
+from console.transports.drop_log import SUMMARY_SECONDS, TOLD_EACH, Drops
+from console.transports.unauthenticated import Strangers
 from ticking import Clock
 
 HERE = Peer("192.0.2.1", 4711)

@@ -21,16 +21,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from console.auth.codes import Codes
-from console.auth.grants import grant
+from console.auth.guessing.codes import Codes
+from console.auth.guessing.throttle import INTERVAL_SECONDS, Throttle, source_of
+from console.auth.guessing.turns import Turn, Turns, sleep_until
+from console.auth.keys.grants import Grant, grant
 from console.auth.passwords import verify
-from console.auth.throttle import INTERVAL_SECONDS, Throttle, source_of
-from console.auth.turns import Turn, Turns, sleep_until
 from console.auth.worker import Refused, Worker
 from console.config.settings import LoginSettings
 from console.errors import ConsoleError
 from console.events import EventBus, LoginFailed, LoginSucceeded
-from console.interfaces.credentials import CredentialStore, Grant, OfferedKey, Peer, Principal, Role
+from console.interfaces.credentials import CredentialStore, OfferedKey, Peer, Principal, Role
 from console.limits import LOGIN_LINE_CHARACTERS
 from console.text import escape_line
 

@@ -13,7 +13,7 @@ import click
 from console.errors import ConsoleError, CredentialError
 
 if TYPE_CHECKING:
-    from console.auth.store import FileCredentials
+    from console.auth.stores.directory import FileCredentials
 
 
 def examples(*lines: str) -> str:
@@ -108,10 +108,7 @@ def _host_key_of(config: str) -> str | None:
 
 
 def _store(keys: str | None) -> FileCredentials:
-    from console.auth.store import (  # noqa: PLC0415 - 30 ms that --help saves
-        FileCredentials,
-        default_keys_directory,
-    )
+    from console.auth.stores.directory import FileCredentials, default_keys_directory  # noqa: PLC0415 - 30 ms that --help saves
 
     return FileCredentials(default_keys_directory() if keys is None else Path(keys))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from console.application import DEFAULT_PASSWORD, DEFAULT_USER, Application, ShellFactory
 from console.auth.passwords import verify
-from console.auth.store import FileCredentials, default_keys_directory
+from console.auth.stores.directory import FileCredentials, default_keys_directory
 from console.cli.attribute import load_attribute
 from console.cli.common import warn
 from console.config.file import ConfigurationFileError, place, read_settings

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from console.application import DEFAULT_USER
-from console.auth.authorized_keys import read_authorities, read_authorized_keys
-from console.auth.host_key import load_host_keys
-from console.auth.key_files import AUTHORITIES_FILE, KEYS_DIRECTORY
+from console.auth.keys.authorized_keys import read_authorities, read_authorized_keys
+from console.auth.keys.host_key import load_host_keys
 from console.auth.passwords import verify
 from console.auth.second_factor import FACTORS_DIRECTORY, SecondFactors, require_library
-from console.auth.store import FileCredentials
-from console.auth.users_file import parse_users
+from console.auth.stores.directory import FileCredentials
+from console.auth.stores.key_files import AUTHORITIES_FILE, KEYS_DIRECTORY
+from console.auth.stores.users_file import parse_users
 from console.cli.configured import (
     default_password_remedy,
     keys_directory,
@@ -30,7 +30,7 @@ from console.config.settings import ServerSettings, tables
 from console.errors import ConsoleError
 from console.files.exposure import exposure, exposure_above
 from console.sessions.startup import read_startup
-from console.transports.tls import load_certificate
+from console.transports.telnet.tls import load_certificate
 
 _PASSWORDS_CHECKED = 50
 """Users whose password is tried; each try costs 20 ms."""

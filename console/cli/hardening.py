@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 
-from console.auth.store import FileCredentials
+from console.auth.stores.directory import FileCredentials
 from console.cli.configured import listeners
 from console.config.file import place
 from console.config.settings import LoginSettings, ServerSettings, TelnetsSettings

@@ -32,7 +32,7 @@ def host(action: str, path: Path) -> None:
 
     A server that runs sees the change when it is started again.
     """
-    from console.auth import host_key  # noqa: PLC0415 - --help saves it
+    from console.auth.keys import host_key  # noqa: PLC0415 - --help saves it
 
     if action == "next":
         host_key.make_next_host_key(path)
@@ -46,8 +46,8 @@ def host(action: str, path: Path) -> None:
 
 
 def _show(path: Path) -> None:
-    from console.auth import host_key  # noqa: PLC0415 - as above
-    from console.auth.public_keys import fingerprint  # noqa: PLC0415 - as above
+    from console.auth.keys import host_key  # noqa: PLC0415 - as above
+    from console.auth.keys.public_keys import fingerprint  # noqa: PLC0415 - as above
 
     for role, file in (
         ("current", path),

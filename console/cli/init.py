@@ -13,7 +13,7 @@ from console.cli.common import examples, new_password, stdin_option, warn
 from console.interfaces.credentials import Role
 
 if TYPE_CHECKING:
-    from console.auth.store import FileCredentials
+    from console.auth.stores.directory import FileCredentials
 
 TELNET_PORT = 4040
 """The howto's."""
@@ -74,7 +74,7 @@ def init(
     if port is None and ssh_port is None:
         port, ssh_port = TELNET_PORT, SSH_PORT
 
-    from console.auth.store import FileCredentials  # noqa: PLC0415 - --help saves it
+    from console.auth.stores.directory import FileCredentials  # noqa: PLC0415 - --help saves it
 
     store = FileCredentials(KEYS)
     said = _write_keys(store, user, password, from_stdin=from_stdin)
@@ -87,10 +87,10 @@ def _write_keys(
     store: FileCredentials, user: str | None, password: str | None, *, from_stdin: bool
 ) -> list[str]:
     """Make the host key and the user; return what to say of it."""
-    from console.auth.host_key import make_host_key  # noqa: PLC0415 - --help saves it
+    from console.auth.keys.host_key import make_host_key  # noqa: PLC0415 - --help saves it
+    from console.auth.keys.public_keys import fingerprint  # noqa: PLC0415 - as above
     from console.auth.passwords import check_password  # noqa: PLC0415 - as above
-    from console.auth.public_keys import fingerprint  # noqa: PLC0415 - as above
-    from console.auth.users_file import check_user_name  # noqa: PLC0415 - as above
+    from console.auth.stores.users_file import check_user_name  # noqa: PLC0415 - as above
 
     wanted = user is not None or password is not None or from_stdin
     name = "admin" if user is None else user

@@ -12,7 +12,7 @@ from console.errors import CredentialError
 from console.text import escape_line
 
 if TYPE_CHECKING:
-    from console.auth.store import FileCredentials
+    from console.auth.stores.directory import FileCredentials
 
 KEY_FILE_CHARACTERS = 1024 * 1024
 """More than that is no file of public keys."""
@@ -34,7 +34,7 @@ def key() -> None:
 @with_store
 def add(name: str, file: str, store: FileCredentials) -> None:
     """Let user NAME in by the public keys in FILE; - is stdin."""
-    from console.auth.authorized_keys import parse_authorized_key  # noqa: PLC0415 - --help saves it
+    from console.auth.keys.authorized_keys import parse_authorized_key  # noqa: PLC0415 - --help saves it
 
     with click.open_file(file, encoding="utf-8", errors="replace") as stream:
         lines = stream.read(KEY_FILE_CHARACTERS).split("\n")
@@ -53,7 +53,7 @@ def add(name: str, file: str, store: FileCredentials) -> None:
 @with_store
 def list_keys(name: str, store: FileCredentials) -> None:
     """List the keys of user NAME: fingerprint, kind, options as they are enforced, comment."""
-    from console.auth.key_options import options_text  # noqa: PLC0415 - as above
+    from console.auth.keys.options import options_text  # noqa: PLC0415 - as above
 
     for one in store.keys(name):
         parts = (one.fingerprint, one.algorithm, options_text(one.options), one.comment)

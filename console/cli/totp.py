@@ -12,7 +12,7 @@ from console.cli.common import examples, warn, with_store
 
 if TYPE_CHECKING:
     from console.auth.second_factor import Enrolment
-    from console.auth.store import FileCredentials
+    from console.auth.stores.directory import FileCredentials
 
 TRIES = 3
 """Codes that may be mistyped before all of it has to be done again."""

@@ -14,7 +14,7 @@ from console.errors import UnknownUser
 from console.interfaces.credentials import Role
 
 if TYPE_CHECKING:
-    from console.auth.store import FileCredentials
+    from console.auth.stores.directory import FileCredentials
 
 
 _ROLE = click.Choice([role.value for role in Role])
@@ -50,7 +50,7 @@ def add(
     name: str, store: FileCredentials, *, from_stdin: bool, no_password: bool, role: str
 ) -> None:
     """Add a user; the password is asked for."""
-    from console.auth.users_file import check_user_name  # noqa: PLC0415 - --help saves it
+    from console.auth.stores.users_file import check_user_name  # noqa: PLC0415 - --help saves it
 
     check_user_name(name, str(store.directory))  # before the question
     password = None if no_password else new_password(name, from_stdin=from_stdin)

@@ -111,21 +111,6 @@ class OfferedKey:
     certificate: Certificate | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """What lets a key in, and how far.
-
-    Attributes:
-        detail: Key and place for the log; for a certificate its key id and serial.
-        command: Runs whatever the client asks for; None for what it asks for.
-        pty: Whether a terminal may be had.
-    """
-
-    detail: str
-    command: str | None = None
-    pty: bool = True
-
-
 class CredentialStore(Protocol):
     """Where users are kept. Implement this to let the users of your service in.
 

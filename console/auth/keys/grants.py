@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from console.auth.addresses import matches_sources
-from console.auth.certificates import certificate_problem, forced_command
-from console.auth.public_keys import fingerprint
-from console.interfaces.credentials import AuthorizedKey, Certificate, Grant, OfferedKey, Peer
+from console.auth.keys.addresses import matches_sources
+from console.auth.keys.certificates import certificate_problem, forced_command
+from console.auth.keys.public_keys import fingerprint
+from console.interfaces.credentials import AuthorizedKey, Certificate, OfferedKey, Peer
 
 
 def grant(
@@ -67,3 +68,18 @@ def _detail(offered: OfferedKey, line: AuthorizedKey) -> str:
         key += f" certificate {certificate.key_id[:100]!r} serial {certificate.serial}"
         key += f" by {line.fingerprint}"
     return f"{key} ({line.place})"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What lets a key in, and how far.
+
+    Attributes:
+        detail: Key and place for the log; for a certificate its key id and serial.
+        command: Runs whatever the client asks for; None for what it asks for.
+        pty: Whether a terminal may be had.
+    """
+
+    detail: str
+    command: str | None = None
+    pty: bool = True

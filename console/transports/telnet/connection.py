@@ -26,12 +26,12 @@ from typing import Final, Protocol, cast
 from console import limits
 from console.interfaces.credentials import Peer, Principal
 from console.interfaces.terminals import Admission, Size, TerminalKind, TerminalReceiver
-from console.transports import liveness
-from console.transports.drops import Drops
-from console.transports.login import Attempt, Ended, LoginDialogue
+from console.transports import keepalive as liveness
+from console.transports.drop_log import Drops
 from console.transports.peers import may_become_wrong, peer_of, wrong_protocol
-from console.transports.strangers import Strangers
-from console.transports.telnet_codec import Codec, Decoder, Output, Signal
+from console.transports.telnet.codec import Codec, Decoder, Output, Signal
+from console.transports.telnet.login_dialogue import Attempt, Ended, LoginDialogue
+from console.transports.unauthenticated import Strangers
 
 logger = logging.getLogger("console.telnet")
 

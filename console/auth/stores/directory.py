@@ -27,12 +27,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from console.auth.authorized_keys import clean_line, parse_authorized_key, read_authorized_keys
-from console.auth.complaints import Complaints
-from console.auth.key_files import KEYS_DIRECTORY, KeyFiles
-from console.auth.memory import MemoryCredentials
+from console.auth.keys.authorized_keys import clean_line, parse_authorized_key, read_authorized_keys
+from console.auth.keys.revocation import Revocations
 from console.auth.passwords import check_password, hash_password, is_usable_hash
-from console.auth.revocation import Revocations
 from console.auth.second_factor import (
     FACTORS_DIRECTORY,
     Enrolment,
@@ -40,7 +37,16 @@ from console.auth.second_factor import (
     new_enrolment,
     require_library,
 )
-from console.auth.users_file import Users, check_user_name, parse_users, remove_user, replace_user
+from console.auth.stores.key_files import KEYS_DIRECTORY, KeyFiles
+from console.auth.stores.memory import MemoryCredentials
+from console.auth.stores.problem_log import Complaints
+from console.auth.stores.users_file import (
+    Users,
+    check_user_name,
+    parse_users,
+    remove_user,
+    replace_user,
+)
 from console.errors import ConfigurationError, CredentialError, InvalidKey, UnknownUser
 from console.files.atomic import locked, make_private_directory, write_atomically
 from console.files.exposure import exposure, exposure_above, read_with_status

@@ -24,8 +24,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from console.auth.certificates import CERTIFICATE_KINDS, parse_certificate
-from console.auth.public_keys import Wire, WireError, decode_base64, fingerprint
+from console.auth.keys.certificates import CERTIFICATE_KINDS, parse_certificate
+from console.auth.keys.public_keys import Wire, WireError, decode_base64, fingerprint
 from console.interfaces.credentials import Certificate, OfferedKey
 
 _MAGIC = b"SSHKRL\n\0"

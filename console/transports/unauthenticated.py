@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from console.interfaces.credentials import Peer
-from console.transports.drops import Drops
+from console.transports.drop_log import Drops
 
 
 class Stranger(Protocol):

@@ -26,7 +26,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-from console.auth.failures import REMEMBERED, Failures
+from console.auth.guessing.failures import REMEMBERED, Failures
 from console.config.settings import LoginSettings
 from console.interfaces.credentials import Peer
 

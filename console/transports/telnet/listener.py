@@ -13,10 +13,10 @@ from typing import Final, cast
 from console import limits
 from console.interfaces.terminals import Admission
 from console.text import escape_line
-from console.transports.drops import Drops
+from console.transports.drop_log import Drops
 from console.transports.peers import peer_of
-from console.transports.strangers import Strangers
-from console.transports.telnet import Authenticator, TelnetConnection
+from console.transports.telnet.connection import Authenticator, TelnetConnection
+from console.transports.unauthenticated import Strangers
 
 logger = logging.getLogger("console.telnet")
 

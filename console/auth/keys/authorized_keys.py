@@ -15,8 +15,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from console.auth.key_options import QUOTED, name_of, parse_options
-from console.auth.public_keys import KINDS, WireError, decode_base64, fingerprint, key_problem
+from console.auth.keys.options import QUOTED, name_of, parse_options
+from console.auth.keys.public_keys import KINDS, WireError, decode_base64, fingerprint, key_problem
 from console.errors import CredentialError, InvalidKey
 from console.files.exposure import exposure, exposure_above, read_with_status
 from console.interfaces.credentials import AuthorizedKey

@@ -17,7 +17,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-from console.auth.failures import REMEMBERED, Failures
+from console.auth.guessing.failures import REMEMBERED, Failures
 
 FREE_WRONG_CODES: Final = 10
 """Wrong codes behind the right password that are taken for slips."""

@@ -13,7 +13,7 @@ import binascii
 import re
 from typing import Final
 
-from console.auth.public_keys import Wire, WireError, wire_string
+from console.auth.keys.public_keys import Wire, WireError, wire_string
 
 ED25519: Final = "ssh-ed25519"
 

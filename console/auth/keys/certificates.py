@@ -14,8 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from console.auth.addresses import in_networks
-from console.auth.public_keys import KINDS, Wire, WireError, key_problem, parameters_problem
+from console.auth.keys.addresses import in_networks
+from console.auth.keys.public_keys import KINDS, Wire, WireError, key_problem, parameters_problem
 from console.interfaces.credentials import Certificate, KeyOptions, OfferedKey, Peer
 
 CERTIFICATE_KINDS: Final = {

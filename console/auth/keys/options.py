@@ -22,7 +22,7 @@ import datetime as dt
 import re
 from typing import Final
 
-from console.auth.addresses import sources_problem
+from console.auth.keys.addresses import sources_problem
 from console.errors import InvalidKey
 from console.interfaces.credentials import KeyOptions
 

@@ -1,9 +1,4 @@
-"""SSH (RFC 4251 to 4254) by asyncssh, cut down to what a console is for.
-
-A shell or a command, on a session channel, for somebody who has proved who they are. Everything
-else that the protocol offers (forwarding of ports, sockets, agents and X11, subsystems such as
-sftp) is refused.
-"""
+"""One SSH connection: who it is, and a terminal for each of its channels."""
 
 from __future__ import annotations
 
@@ -11,18 +6,14 @@ import asyncio
 import contextlib
 import functools
 import logging
-import socket
 import weakref
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import asyncssh
-from asyncssh.logging import SSHLogger
 from asyncssh.packet import String
 
-from console._version import __version__
 from console.interfaces.credentials import OfferedKey, Peer, Principal
-from console.interfaces.terminals import Admission
 from console.limits import (
     CHANNELS,
     KEY_OFFERS,
@@ -30,39 +21,29 @@ from console.limits import (
     UNAUTHENTICATED_BYTES,
 )
 from console.text import escape_line
-from console.transports.drops import Drops
-from console.transports.liveness import PROBES
 from console.transports.peers import (
     may_become_wrong,
     peer_of,
     wrong_protocol,
 )
-from console.transports.ssh_terminal import SshTerminal, take_any_command, take_few_variables
-from console.transports.strangers import Strangers
+from console.transports.ssh.log import ConnectionLog
+from console.transports.ssh.terminal import SshTerminal, take_any_command, take_few_variables
+
+if TYPE_CHECKING:
+    from console.transports.ssh.listener import SshListener
 
 logger = logging.getLogger("console.ssh")
 _protocol_logger = logging.getLogger("console.ssh.protocol")
 
-# Modern and cheap: a finite-field exchange costs 16 ms of the loop for each stranger who knocks.
-# The client's order decides (RFC 4253, 7.1), so that one that knows ML-KEM gets it. Ours matters
-# to Dropbear alone: it sends a first packet for its favourite, curve25519, and loses count of the
-# packets when that is not the first here.
-KEY_EXCHANGES = ("curve25519-sha256", "curve25519-sha256@libssh.org", "mlkem768x25519-sha256")
-CIPHERS = (
-    "chacha20-poly1305@openssh.com",
-    "aes256-gcm@openssh.com",
-    "aes128-gcm@openssh.com",
-    "aes256-ctr",
-    "aes128-ctr",
-)
-MACS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com")
-
 CODE_PROMPT: Final = "Code (Enter if you have none): "
+
 
 _GUESSES_ENDED = "too many tries"
 
+
 IDLE_SECONDS: Final = 300.0
 """How long a connection may be open without a session, as a ControlMaster that waits for one."""
+
 
 _FRESH_SECONDS: Final = 5.0
 """So long after a login its user need not be looked up again, for the first session."""
@@ -100,145 +81,16 @@ class Authenticator(Protocol):
 ReadOffer = Callable[[bytes], "tuple[OfferedKey, asyncssh.SSHKey] | None"]
 
 
-class SshListener:
-    """Accepts connections. Lives on the console's loop.
-
-    Args:
-        authenticator: Who decides.
-        read_offer: Parses what a client offers as its public key.
-        admit: Called with each principal and terminal.
-        strangers: Where connections are counted before login.
-        drops: Who tells of connections that were ended.
-        grace_seconds: From connection to login.
-        too_many: Tells why a user may not have one more connection than so many, of so many in
-            all; empty if they may.
-        keepalive_seconds: How long a client may be silent until it is asked; None for ever.
-    """
-
-    def __init__(
-        self,
-        *,
-        authenticator: Authenticator,
-        read_offer: ReadOffer,
-        admit: Admission,
-        strangers: Strangers,
-        drops: Drops,
-        grace_seconds: float,
-        too_many: Callable[[Principal, Sequence[Principal]], str],
-        keepalive_seconds: float | None,
-    ) -> None:
-        self._keepalive_seconds = keepalive_seconds
-        self.too_many = too_many
-        self.authenticator = authenticator
-        self.read_offer = read_offer
-        self.admit = admit
-        self.strangers = strangers
-        self.drops = drops
-        self.grace_seconds = grace_seconds
-        self.connections: set[Connection] = set()
-        self._options: asyncssh.SSHServerConnectionOptions | None = None
-        self._server: asyncio.Server | None = None
-        self._idle = asyncio.Event()
-
-    def use_host_keys(self, host_keys: Sequence[asyncssh.SSHKey]) -> None:
-        """Prove ourselves with these from the next connection on.
-
-        Of several keys of a kind the first is used, and the others are told to clients that have
-        logged in, for the day when they replace it (OpenSSH: UpdateHostKeys).
-        """
-        self._options = asyncssh.SSHServerConnectionOptions(
-            server_factory=lambda: _Login(self),
-            server_host_keys=list(host_keys),
-            send_server_host_keys=True,
-            kex_algs=KEY_EXCHANGES,
-            encryption_algs=CIPHERS,
-            mac_algs=MACS,
-            compression_algs=("none",),
-            server_version=f"console_{__version__}",
-            login_timeout=self.grace_seconds,
-            keepalive_interval=self._keepalive_seconds or 0,
-            keepalive_count_max=PROBES,
-            # On by default: it would open a socket in the file system for whoever asks.
-            agent_forwarding=False,
-            x11_forwarding=False,
-            # On by default: it would look a name up while we start.
-            gss_host=None,
-            line_editor=False,
-            encoding=None,
-        )
-
-    async def listen(self, sock: socket.socket, backlog: int) -> None:
-        """Accept connections on a socket that is already bound. Call `use_host_keys` before."""
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: Connection(self, self._options), sock=sock, backlog=backlog
-        )
-
-    def close(self) -> None:
-        """Accept no more connections. Those that are open stay. Can be called twice."""
-        if self._server is not None:
-            self._server.close()
-
-    async def wait_closed(self, seconds: float) -> None:
-        """Wait until the last connection is gone, but no longer than this."""
-        if self.connections:
-            self._idle.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._idle.wait(), seconds)
-
-    def drop(self, peer: Peer, reason: str) -> None:
-        """Tell that a connection is ended for breaking a rule."""
-        self.drops.tell("ssh", peer, reason)
-
-    def lost(self, connection: Connection) -> None:
-        """Forget a connection that has ended."""
-        self.connections.discard(connection)
-        self.strangers.remove(connection)
-        if not self.connections:
-            self._idle.set()
-
-
-_COMMAND = "Command: %s"
-"""How asyncssh's log shows what is to be run."""
-
-
-class _Log(SSHLogger):
-    """asyncssh's log of one connection, on a logger of ours, and made safe.
-
-    On its own it writes user names and messages as the peer sent them, and at its highest debug
-    level whole packets, passwords included. Its half a dozen lines of each connection are news to
-    who debugs the protocol; who came and what went wrong is in ``console.audit``.
-    """
-
-    def log(self, level: int, msg: object, *args: Any, **kwargs: Any) -> None:
-        """Log a line, whatever the peer has sent."""
-        level = logging.DEBUG if level == logging.INFO else level
-        if self.isEnabledFor(level):
-            if args and str(msg).endswith(_COMMAND):  # a statement, which may hold a secret
-                args = (f"({len(str(args[0]))} characters)",)
-            text = str(msg) % tuple(map(_shown, args)) if args else str(msg)
-            super().log(level, "%s", escape_line(text, 500))
-
-    def packet(self, *_arguments: Any, **_keywords: Any) -> None:
-        """Log no packet."""
-
-
-def _shown(argument: Any) -> Any:
-    """Make of an argument what its place in the message takes: a number, or text."""
-    if isinstance(argument, bytes):
-        return argument.decode("utf-8", "backslashreplace")
-    if isinstance(argument, (list, tuple)):
-        return ",".join(str(_shown(item)) for item in argument)
-    return argument
-
-
 class Connection(asyncssh.SSHServerConnection):
     """asyncssh's connection with our rules in front: bytes before login, keys, the log."""
 
-    _owner: _Login
+    _owner: Login
 
     def __init__(self, listener: SshListener, options: Any) -> None:
         super().__init__(asyncio.get_running_loop(), options)
-        self._logger = _Log(_protocol_logger).get_child(context=f"conn={self._get_next_conn()}")
+        self._logger = ConnectionLog(_protocol_logger).get_child(
+            context=f"conn={self._get_next_conn()}"
+        )
         self._listener = listener
         self._early_bytes = 0
         self._beginning: bytes | None = b""
@@ -253,7 +105,7 @@ class Connection(asyncssh.SSHServerConnection):
 
     def data_received(self, data: bytes, datatype: Any = None) -> None:
         """Take bytes; before login not many, and only such as an SSH client sends."""
-        login: _Login | None = self._owner  # None once it is closed
+        login: Login | None = self._owner  # None once it is closed
         if login is not None and login.principal is None:
             self._early_bytes += len(data)
             if self._early_bytes > UNAUTHENTICATED_BYTES:
@@ -285,7 +137,7 @@ class Connection(asyncssh.SSHServerConnection):
     @property
     def principal(self) -> Principal | None:
         """Who has logged in."""
-        login: _Login | None = self._owner  # None once it is closed
+        login: Login | None = self._owner  # None once it is closed
         return None if login is None else login.principal
 
     def drop(self, reason: str) -> None:
@@ -314,7 +166,7 @@ class Connection(asyncssh.SSHServerConnection):
         return False
 
 
-class _Login(asyncssh.SSHServer):
+class Login(asyncssh.SSHServer):
     """Who a connection is, and a terminal for each of its channels."""
 
     def __init__(self, listener: SshListener) -> None:

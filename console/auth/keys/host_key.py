@@ -21,15 +21,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from console.auth.openssh_key import ED25519, read_ed25519
-from console.auth.public_keys import KINDS, key_problem
-from console.auth.ssh_keys import import_private_key, make_private_key
+from console.auth.keys.asyncssh_keys import import_private_key, make_private_key
+from console.auth.keys.openssh_key import ED25519, read_ed25519
+from console.auth.keys.public_keys import KINDS, key_problem
 from console.errors import KeyFileError
 from console.files.atomic import locked, make_private_directory, write_atomically
 from console.files.exposure import exposure, exposure_above, read_with_status
 
 if TYPE_CHECKING:
-    from console.auth.ssh_keys import SSHKey
+    from console.auth.keys.asyncssh_keys import SSHKey
 
 _LOCK_SECONDS = 10.0
 

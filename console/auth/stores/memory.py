@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 
-from console.auth.authorized_keys import parse_authorized_key
+from console.auth.keys.authorized_keys import parse_authorized_key
 from console.auth.passwords import check_password, hash_password
-from console.auth.users_file import ROLES, check_user_name
+from console.auth.stores.users_file import ROLES, check_user_name
 from console.errors import CredentialError, UnknownUser
 from console.interfaces.credentials import AuthorizedKey, Role
 

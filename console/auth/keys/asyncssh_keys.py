@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from console.auth.certificates import parse_certificate
-from console.auth.public_keys import KINDS, Wire, key_problem
+from console.auth.keys.certificates import parse_certificate
+from console.auth.keys.public_keys import KINDS, Wire, key_problem
 from console.interfaces.credentials import OfferedKey
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from console.auth.authorized_keys import read_authorities, read_authorized_keys, read_trusted
-from console.auth.complaints import Complaints
-from console.auth.public_keys import WireError
-from console.auth.revocation import Revocations, parse_revocations
+from console.auth.keys.authorized_keys import read_authorities, read_authorized_keys, read_trusted
+from console.auth.keys.public_keys import WireError
+from console.auth.keys.revocation import Revocations, parse_revocations
+from console.auth.stores.problem_log import Complaints
 from console.errors import CredentialError
 from console.files.atomic import make_private_directory, write_atomically
 from console.interfaces.credentials import AuthorizedKey

@@ -1,0 +1,1 @@
+"""Credential stores: where users are kept."""

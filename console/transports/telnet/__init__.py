@@ -1,0 +1,1 @@
+"""Telnet (RFC 854), in plain text or within TLS."""
