@@ -18,15 +18,15 @@ from console._version import __version__
 from console.audit.log import log_event, mirror_exception
 from console.auth.authenticator import Authenticator
 from console.auth.guessing.throttle import source_of
-from console.evaluation.commands import admin_names, inspection_names
+from console.commands.administration import admin_names, inspection_names
+from console.commands.looking import Inspection
+from console.commands.session import private_names
+from console.commands.viewer import ViewerEvaluator
 from console.evaluation.compiler import SourceCache
 from console.evaluation.evaluator import SessionEvaluator
-from console.evaluation.host import HostLoop
-from console.evaluation.inspection import Inspection
-from console.evaluation.leftover import Statements
-from console.evaluation.names import private_names
-from console.evaluation.pulse import Pulse
-from console.evaluation.viewer import ViewerEvaluator
+from console.evaluation.host_loop import HostLoop
+from console.evaluation.loop_probe import Pulse
+from console.evaluation.statements import Statements
 from console.events import EventBus
 from console.frontends.choice import choose_frontend
 from console.interfaces.credentials import Role

@@ -22,7 +22,7 @@ from console.audit.fallback import FallbackHandler
 from console.config.settings import ListenSettings, SshSettings
 from console.context.namespace import Namespace
 from console.evaluation.hooks import hooks
-from console.evaluation.host import HostLoop
+from console.evaluation.host_loop import HostLoop
 from console.lazy_imports import load
 from console.listening import Listener, bind
 from console.patches.journal import PatchJournal

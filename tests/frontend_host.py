@@ -8,7 +8,7 @@ import sys
 
 import pyte
 
-from console.frontends.fullscreen import FullscreenFrontend
+from console.frontends.fullscreen.frontend import FullscreenFrontend
 from console.interfaces.frontends import Preferences
 from console.interfaces.terminals import Size, TerminalKind
 

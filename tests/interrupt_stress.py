@@ -20,8 +20,8 @@ from console.config.settings import EvaluationSettings
 from console.evaluation.compiler import SourceCache
 from console.evaluation.evaluator import SessionEvaluator
 from console.evaluation.hooks import hooks
-from console.evaluation.host import HostLoop
-from console.evaluation.leftover import Statements
+from console.evaluation.host_loop import HostLoop
+from console.evaluation.statements import Statements
 from console.interfaces.statements import Outcome, OutcomeKind
 
 SYNC = [

@@ -11,13 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.evaluation.compiler import (
-    SourceCache,
-    compile_statement,
-    is_complete,
-    normalise,
-    split_mode,
-)
+from console.evaluation.compiler import SourceCache, compile_statement
+from console.syntax.cells import is_complete, normalise, split_mode
 
 # Text in which the beginnings and ends of Python's constructs are as frequent as letters.
 CELLS = st.lists(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
-from console.frontends.completion import StaticCompleter, attributes
+from console.frontends.fullscreen.completion import StaticCompleter, attributes
 from console.introspect.static import static_attribute
 
 RUNS = []

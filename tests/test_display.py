@@ -9,8 +9,8 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text.utils import fragment_list_to_text
 from prompt_toolkit.output.color_depth import ColorDepth
 
-from console.frontends.channel import color_depth
-from console.frontends.display import BoundedLexer, LongLine, SpecialCharacters
+from console.frontends.fullscreen.lexing import BoundedLexer, LongLine, SpecialCharacters
+from console.frontends.fullscreen.terminal_io import color_depth
 from console.interfaces.frontends import THEMES
 from console.interfaces.terminals import TerminalKind
 
@@ -102,7 +102,7 @@ def test_colour_depth(name, environment, depth):
 
 def test_styles_are_made_once():
     """Each theme has a style of its own, the same for every session."""
-    from console.frontends.themes import style_of
+    from console.frontends.fullscreen.themes import style_of
 
     styles = [style_of(theme) for theme in THEMES]
     assert [style_of(theme) for theme in THEMES] == styles

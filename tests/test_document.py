@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.evaluation.document import (
+from console.interfaces.statements import Outcome, OutcomeKind
+from console.results.json_document import (
     CapturedOutput,
     Facts,
     facts_of_error,
     facts_of_value,
     write_document,
 )
-from console.interfaces.statements import Outcome, OutcomeKind
 
 LIMIT = 10_000
 PLAIN = st.recursive(

@@ -17,14 +17,14 @@ from pathlib import Path
 import pytest
 
 import console
+from console.commands.session import private_names
 from console.config.settings import EvaluationSettings
 from console.context.namespace import Namespace
 from console.evaluation.compiler import SourceCache
 from console.evaluation.evaluator import SessionEvaluator
 from console.evaluation.hooks import hooks
-from console.evaluation.host import HostLoop
-from console.evaluation.leftover import Statements
-from console.evaluation.names import private_names
+from console.evaluation.host_loop import HostLoop
+from console.evaluation.statements import Statements
 from console.interfaces.frontends import Preferences
 from console.interfaces.statements import OutcomeKind
 from console.patches.journal import PatchJournal

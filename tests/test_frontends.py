@@ -16,7 +16,7 @@ from prompt_toolkit.filters import Filter
 from ptpython.python_input import PythonInput
 
 from console.frontends.choice import choose_frontend, frontend_name
-from console.frontends.fullscreen import FullscreenFrontend
+from console.frontends.fullscreen.frontend import FullscreenFrontend
 from console.frontends.line import LineFrontend
 from console.frontends.once import OnceFrontend
 from console.interfaces.statements import Outcome, OutcomeKind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from console.frontends.gathering import Gathering
+from console.frontends.fullscreen.write_coalescing import Gathering
 from frontend_host import editing, editor_of, run, until
 
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from clients import run_once
 from console.application import ShellFactory
-from console.evaluation.host import HostLoop
-from console.evaluation.pulse import Pulse
+from console.evaluation.host_loop import HostLoop
+from console.evaluation.loop_probe import Pulse
 from console.events import LoginFailed, LoginSucceeded
 from console.interfaces.credentials import Principal, Role
 from console.running import _default_password_notice

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.frontends.idioms import _WORDS, shell_idiom
+from console.syntax.shell_idioms import _WORDS, shell_idiom
 
 SHELL = [
     "cd /tmp",

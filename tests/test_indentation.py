@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.frontends.indentation import next_indentation
+from console.frontends.fullscreen.indentation import next_indentation
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ def test_a_host_key_that_changes_before_anybody_comes(start):
 FORK = """
 import asyncio, os, sys, threading
 sys.path.insert(0, sys.argv[1])
-from console.loading import load
+from console.lazy_imports import load
 from gate import Gate
 
 gate = Gate({"colorsys"})

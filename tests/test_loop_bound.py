@@ -9,7 +9,7 @@ import types
 
 import pytest
 
-from console.evaluation.loop_bound import LOOP_BOUND, needs_loop
+from console.syntax.loop_bound import LOOP_BOUND, needs_loop
 
 
 def needs(source, **namespace):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.evaluation.options import (
+from console.syntax.options import (
     LONGEST_SECONDS,
     OptionError,
     Options,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.frontends.painting import NAMES, OFF, painted
+from console.frontends.fullscreen.colours import NAMES, OFF, painted
 from console.interfaces.statements import Outcome, OutcomeKind
 from servers import Host
 

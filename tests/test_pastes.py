@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prompt_toolkit.keys import Keys
 
-from console.frontends.channel import ChannelInput
-from console.frontends.pastes import BEGIN, BURST_CHARACTERS, END, Pastes
+from console.frontends.fullscreen.pastes import BEGIN, BURST_CHARACTERS, END, Pastes
+from console.frontends.fullscreen.terminal_io import ChannelInput
 from console.limits import PASTE_CHARACTERS
 
 LONG = "x = 1  # long enough\r" * 20

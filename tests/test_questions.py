@@ -14,9 +14,9 @@ from typing import Optional, Union
 import pytest
 
 from clients import WAYS, run_once
-from console.evaluation.compiler import answer_question, is_complete
 from console.introspect.describe import describe, find, summary_of
 from console.introspect.signature import signature_of
+from console.syntax.cells import answer_question, is_complete
 
 
 @dataclasses.dataclass

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from clients import run_once
 from console.config.settings import EvaluationSettings
 from console.evaluation.compiler import compile_statement
-from console.evaluation.pretty import Builder, Layout, columns_of
-from console.evaluation.results import Results
+from console.results.pretty import Builder, Layout, columns_of
+from console.results.results import Results
 from rawsession import Raw
 from servers import HERE
 

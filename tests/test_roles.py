@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from clients import Session, run_once
 from console.application import ShellFactory
 from console.auth.stores.directory import FileCredentials
+from console.commands.viewer import ViewerCommand, ViewerEvaluator, parse
 from console.config.settings import SessionSettings
 from console.errors import ConfigurationError
-from console.evaluation.viewer import ViewerCommand, ViewerEvaluator, parse
 from console.events import EventBus
 from console.interfaces.credentials import Principal, Role
 from console.interfaces.statements import OutcomeKind

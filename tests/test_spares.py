@@ -10,8 +10,8 @@ import weakref
 from prompt_toolkit.input import typeahead
 
 from console.evaluation.gate import AT_ONCE, Gate
-from console.frontends.fullscreen import FullscreenFrontend
-from console.frontends.spares import SpareEditors
+from console.frontends.fullscreen.editor_pool import SpareEditors
+from console.frontends.fullscreen.frontend import FullscreenFrontend
 from frontend_host import CAPABLE, FakeHost, editor_of, run, turns, until
 
 SOON_SECONDS = 0.02

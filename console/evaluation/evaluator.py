@@ -18,20 +18,16 @@ from typing import Any
 
 from console.config.settings import MODES, EvaluationSettings
 from console.context.scope import Scope
-from console.evaluation.compiler import SourceCache, count_lines, normalise
-from console.evaluation.document import (
-    TIMEOUT_STATUS,
-    CapturedOutput,
-    Facts,
-    write_document,
-)
+from console.evaluation.compiler import SourceCache
 from console.evaluation.execution import Execution, Surroundings
-from console.evaluation.host import HostLoop
-from console.evaluation.leftover import LateOutput, Statements
-from console.evaluation.options import OptionError, Options, split_options
-from console.evaluation.results import Results
+from console.evaluation.host_loop import HostLoop
+from console.evaluation.statements import LateOutput, Statements
 from console.evaluation.worker import Worker
 from console.interfaces.statements import InputSource, Outcome, OutcomeKind, OutputSink
+from console.results.json_document import TIMEOUT_STATUS, CapturedOutput, Facts, write_document
+from console.results.results import Results
+from console.syntax.cells import count_lines, normalise
+from console.syntax.options import OptionError, Options, split_options
 from console.text import escape_line
 
 logger = logging.getLogger("console.evaluation")

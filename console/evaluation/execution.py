@@ -28,15 +28,15 @@ from console.config.settings import EvaluationSettings
 from console.context.scope import Scope, current_scope
 from console.evaluation import debugger
 from console.evaluation.compiler import SourceCache, Statement, compile_statement
-from console.evaluation.document import Facts, facts_of_error, facts_of_value
-from console.evaluation.host import HostLoop
+from console.evaluation.host_loop import HostLoop
 from console.evaluation.interrupts import Guard, GuardedCoroutine, Step
-from console.evaluation.printer import clip, drop_own_frames, format_exception, format_value
-from console.evaluation.results import Results
 from console.evaluation.worker import Worker
 from console.interfaces.statements import Outcome, OutcomeKind
 from console.introspect.stacks import describe_place, thread_places, thread_stack
 from console.introspect.tasks import awaiting_places
+from console.results.json_document import Facts, facts_of_error, facts_of_value
+from console.results.printer import clip, drop_own_frames, format_exception, format_value
+from console.results.results import Results
 
 logger = logging.getLogger("console.evaluation")
 

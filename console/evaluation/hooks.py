@@ -23,8 +23,8 @@ from typing import Any
 from console.context.scope import current_scope
 from console.evaluation import debugger
 from console.evaluation.interrupts import is_stray
-from console.evaluation.printer import drop_own_frames
 from console.evaluation.streams import RoutedInput, RoutedOutput, read_line
+from console.results.printer import drop_own_frames
 
 
 class _Hooks:

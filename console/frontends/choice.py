@@ -53,7 +53,7 @@ def choose_frontend(
         case "once":
             return OnceFrontend(host, terminal.command)
         case "fullscreen":
-            from console.frontends.fullscreen import FullscreenFrontend  # noqa: PLC0415 - heavy
+            from console.frontends.fullscreen.frontend import FullscreenFrontend  # noqa: PLC0415 - heavy
 
             frontend: Frontend = FullscreenFrontend(host)
         case _:

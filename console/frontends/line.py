@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterable
 
 from console.context.scope import muted
-from console.evaluation.compiler import is_complete
 from console.frontends.rendering import render_outcome, terminal_bytes
 from console.interfaces.frontends import FrontendHost
 from console.interfaces.statements import Outcome
 from console.limits import STATEMENT_CHARACTERS
 from console.line_discipline import EndOfFile, Interrupt, LineDiscipline
+from console.syntax.cells import is_complete
 
 _FIRST_PROMPT = ">>> "
 _NEXT_PROMPT = "... "

@@ -14,14 +14,14 @@ from dataclasses import replace
 from typing import Final
 
 from console.context.scope import muted
-from console.evaluation.compiler import count_lines, normalise
-from console.evaluation.document import Facts, write_document
-from console.evaluation.options import OptionError, Options, parse_seconds, split_options
-from console.frontends.idioms import shell_idiom
 from console.frontends.rendering import render_outcome, terminal_bytes
 from console.interfaces.frontends import FrontendHost
 from console.interfaces.statements import Outcome, OutcomeKind
 from console.limits import STATEMENT_CHARACTERS
+from console.results.json_document import Facts, write_document
+from console.syntax.cells import count_lines, normalise
+from console.syntax.options import OptionError, Options, parse_seconds, split_options
+from console.syntax.shell_idioms import shell_idiom
 
 USAGE_STATUS: Final = 2
 """The status of what was not run because it was written wrong, as Python's own command has it."""

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import FunctionType, MethodType, ModuleType
-from typing import Any, Final
+from typing import Any
 
 from console.introspect.signature import (
     BUILTIN_CALLABLES,
@@ -32,11 +32,7 @@ from console.introspect.static import (
     static_attribute,
     type_name,
 )
-
-NAME: Final = r"[^\W\d]\w*"
-ITEM: Final = r"\[(?:-?\d+|'[^'\\\n]*'|\"[^\"\\\n]*\")\]"
-PATH: Final = rf"{NAME}(?:\.{NAME}|{ITEM})*"
-"""What can be asked about: names, attributes, items by number or plain key."""
+from console.syntax.parsing import NAME
 
 _STEP = re.compile(rf"\.?({NAME})|\[(-?\d+)\]|\['([^']*)'\]|\[\"([^\"]*)\"\]")
 

@@ -14,8 +14,8 @@ import textwrap
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final
 
-from console.introspect.parsing import parse
 from console.introspect.static import class_dict, class_name, isinstance_static, static_attribute
+from console.syntax.parsing import parse
 
 _SOURCE_LINES: Final = 2000
 """Of a class or a module; what is longer is read in an editor."""

@@ -90,7 +90,7 @@ class SpareEditors:
             del self._spare[owner]
             owner.let_go()
         if due:
-            from console.frontends.editor import purge_filter_caches  # noqa: PLC0415 - see there
+            from console.frontends.fullscreen.editor import purge_filter_caches  # noqa: PLC0415 - see there
 
             purge_filter_caches()
         self._wait()

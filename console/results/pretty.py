@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from wcwidth import wcswidth
 
-from console.evaluation.shapes import Shape, is_compound, is_shown_by, shape_of
+from console.results.shapes import Shape, is_compound, is_shown_by, shape_of
 from console.text import escape_controls
 
 _DEEPEST: Final = 60
@@ -117,7 +117,7 @@ def clipped_repr(value: Any, limit: int) -> tuple[str, int]:
 
 
 class Builder:
-    """Makes the tree of one value. Runs its reprs: see `console.evaluation.printer`.
+    """Makes the tree of one value. Runs its reprs: see `console.results.printer`.
 
     Args:
         characters: How much is wanted, about.

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from console.evaluation.host import HostLoop
+from console.evaluation.host_loop import HostLoop
 from console.evaluation.interrupts import GuardedCoroutine
-from console.evaluation.leftover import Statements
+from console.evaluation.statements import Statements
 from console.introspect.listing import Listing, moment
 from console.introspect.process import ProcessFacts, process_facts
 from console.introspect.sessions import SessionFacts, list_sessions

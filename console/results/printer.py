@@ -15,7 +15,8 @@ from console.text import escape_controls
 
 _PACKAGE = Path(__file__).parent.parent
 _OWN_DIRECTORIES = tuple(
-    str(_PACKAGE / name) for name in ("evaluation", "introspect", "patches", "sessions")
+    str(_PACKAGE / name)
+    for name in ("commands", "evaluation", "introspect", "patches", "results", "sessions", "syntax")
 )
 """Whose frames stand between a statement and what it calls, or what our words say of it: they would
 only distract."""

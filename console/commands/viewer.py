@@ -22,11 +22,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from console.evaluation.inspection import Inspection
-from console.evaluation.printer import clip
+from console.commands.looking import Inspection
 from console.evaluation.worker import Worker
 from console.interfaces.statements import Outcome, OutcomeKind
 from console.limits import RESULT_CHARACTERS
+from console.results.printer import clip
 
 logger = logging.getLogger("console.evaluation")
 

@@ -36,8 +36,8 @@ from prompt_toolkit.widgets.toolbars import ArgToolbar, SearchToolbar, Validatio
 from ptpython.layout import PythonPromptMargin
 from ptpython.python_input import PythonInput
 
-from console.frontends.display import LongLine, SpecialCharacters
-from console.frontends.prompt import reserved_rows
+from console.frontends.fullscreen.lexing import LongLine, SpecialCharacters
+from console.frontends.fullscreen.prompt import reserved_rows
 
 _MENU_ROWS = 12
 

@@ -21,7 +21,7 @@ from prompt_toolkit.key_binding.vi_state import InputMode
 from prompt_toolkit.layout.controls import BufferControl
 from prompt_toolkit.layout.screen import Char
 
-from console.frontends.prompt import is_plain
+from console.frontends.fullscreen.prompt import is_plain
 
 _QUIET_SECONDS = 0.015
 """The screen is laid out when nothing was typed for so long: a burst of keys costs one layout."""

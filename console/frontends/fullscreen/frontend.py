@@ -15,17 +15,17 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from console.frontends.gathering import Gathering
-from console.frontends.painting import painted
-from console.frontends.prompt import is_plain, leave_prompt, show_prompt
+from console.frontends.fullscreen.colours import painted
+from console.frontends.fullscreen.editor_pool import SpareEditors, spare_editors
+from console.frontends.fullscreen.prompt import is_plain, leave_prompt, show_prompt
+from console.frontends.fullscreen.write_coalescing import Gathering
 from console.frontends.rendering import render_outcome, terminal_bytes
-from console.frontends.spares import SpareEditors, spare_editors
 from console.interfaces.frontends import FrontendHost
 from console.interfaces.statements import Outcome
 from console.lazy_imports import load
 
 if TYPE_CHECKING:
-    from console.frontends.editor import Editor, Kept
+    from console.frontends.fullscreen.editor import Editor, Kept
 
 _COALESCE_SECONDS = 0.05
 """Text that comes while a prompt is up is gathered this long: each time costs a redraw."""
@@ -120,10 +120,10 @@ class FullscreenFrontend:
         self._out.write(terminal_bytes(prompt, carriage_return=True))
 
     async def _build(self) -> Editor:
-        if "console.frontends.editor" not in sys.modules:
+        if "console.frontends.fullscreen.editor" not in sys.modules:
             # Some 200 ms of imports, once a process: not on the loop that serves the others.
-            await load("console.frontends.editor")
-        from console.frontends.editor import Editor  # noqa: PLC0415 - heavy, see above
+            await load("console.frontends.fullscreen.editor")
+        from console.frontends.fullscreen.editor import Editor  # noqa: PLC0415 - heavy, see above
 
         self._editor = Editor(self._host, self._out, self._kept)
         if self._closed:

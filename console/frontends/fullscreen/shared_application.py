@@ -20,10 +20,10 @@ from prompt_toolkit.key_binding.defaults import load_key_bindings
 from prompt_toolkit.styles import BaseStyle, DynamicStyle
 from ptpython.python_input import PythonInput
 
-from console.frontends.channel import ChannelInput, ChannelOutput
-from console.frontends.echo import Echo
-from console.frontends.layout import EditorLayout
-from console.frontends.themes import style_of
+from console.frontends.fullscreen.layout import EditorLayout
+from console.frontends.fullscreen.predictive_echo import Echo
+from console.frontends.fullscreen.terminal_io import ChannelInput, ChannelOutput
+from console.frontends.fullscreen.themes import style_of
 
 
 def with_names(function: Any, **names: Any) -> Any:

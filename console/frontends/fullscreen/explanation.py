@@ -14,13 +14,9 @@ from prompt_toolkit.layout.controls import FormattedTextControl
 from prompt_toolkit.layout.dimension import Dimension
 
 from console.interfaces.frontends import FrontendHost
-from console.introspect.describe import (
-    PATH,
-    documentation_of,
-    find,
-    kind_of,
-)
+from console.introspect.describe import documentation_of, find, kind_of
 from console.introspect.signature import signature_of
+from console.syntax.parsing import PATH
 from console.text import escape_controls
 
 _LOOK_BACK_CHARACTERS = 512

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from console.commands.looking import Inspection
+from console.commands.session import Command
 from console.errors import NotPermitted
-from console.evaluation.inspection import Inspection
-from console.evaluation.names import Command
 from console.interfaces.credentials import Principal, Role
 from console.text import plain
 

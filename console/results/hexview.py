@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from console.evaluation.shapes import is_shown_by
+from console.results.shapes import is_shown_by
 
 _WIDE: Final = 16
 _NARROW: Final = 8

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from console.config.settings import EvaluationSettings
-from console.evaluation import rich_view
-from console.evaluation.hexview import buffer_octets, bytes_a_line, hex_lines, octets
-from console.evaluation.pager import page_lines, page_text
-from console.evaluation.pretty import Builder, Group, Layout, clipped_repr
-from console.evaluation.printer import clip, format_value
-from console.evaluation.shapes import is_compound
-from console.evaluation.tables import table
 from console.interfaces.statements import InputSource
 from console.limits import PAGE_CHARACTERS
+from console.results import rich_view
+from console.results.hexview import buffer_octets, bytes_a_line, hex_lines, octets
+from console.results.pager import page_lines, page_text
+from console.results.pretty import Builder, Group, Layout, clipped_repr
+from console.results.printer import clip, format_value
+from console.results.shapes import is_compound
+from console.results.tables import table
 from console.text import escape_controls
 
 _COLUMNS: Final = 80

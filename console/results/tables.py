@@ -11,7 +11,7 @@ from typing import Final
 
 from wcwidth import wcwidth
 
-from console.evaluation.pretty import Atom, Group, Node, columns_of
+from console.results.pretty import Atom, Group, Node, columns_of
 
 _GAP: Final = "  "
 

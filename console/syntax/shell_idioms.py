@@ -14,8 +14,8 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from console.evaluation.compiler import answer_question
-from console.introspect.parsing import parse
+from console.syntax.cells import answer_question
+from console.syntax.parsing import parse
 from console.text import escape_line
 
 __all__ = ["shell_idiom"]

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from console.evaluation.host import HostLoop
+from console.evaluation.host_loop import HostLoop
 
 ANSWER_SECONDS: Final = 0.2
 """A loop that takes longer is blocked, for somebody who types."""

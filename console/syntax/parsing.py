@@ -10,6 +10,11 @@ _parsing = threading.RLock()  # a finaliser that runs in mid-parse may parse too
 
 _PARSE_TRIES: Final = 5
 
+NAME: Final = r"[^\W\d]\w*"
+ITEM: Final = r"\[(?:-?\d+|'[^'\\\n]*'|\"[^\"\\\n]*\")\]"
+PATH: Final = rf"{NAME}(?:\.{NAME}|{ITEM})*"
+"""What can be asked about: names, attributes, items by number or plain key."""
+
 
 def parse(source: str, filename: str = "<input>", flags: int = 0) -> ast.Module:
     """Make a syntax tree. Safe to call from any thread.

@@ -10,9 +10,9 @@ import asyncio
 from typing import Final
 
 from console.context.scope import current_scope
-from console.evaluation.document import CapturedOutput
-from console.evaluation.pretty import columns_of
 from console.interfaces.statements import InputSource
+from console.results.json_document import CapturedOutput
+from console.results.pretty import columns_of
 
 _HELP: Final = """\
   Enter  the next screen     b      the screen before

@@ -21,8 +21,8 @@ from typing import Any, Final
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
-from console.frontends.explanation import calls_around
-from console.introspect.describe import ITEM, NAME, Subject, find, summary_of
+from console.frontends.fullscreen.explanation import calls_around
+from console.introspect.describe import Subject, find, summary_of
 from console.introspect.signature import keywords_of, signature_of
 from console.introspect.static import (
     ABSENT,
@@ -31,6 +31,7 @@ from console.introspect.static import (
     isinstance_static,
     namespaces,
 )
+from console.syntax.parsing import ITEM, NAME
 
 _LOOK_AT: Final = 50_000
 """Keys of a dict that are looked at: all of a large one would take the console's loop seconds."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from console.evaluation.shapes import has_static
+from console.results.shapes import has_static
 
 
 def is_renderable(value: Any) -> bool:

@@ -33,20 +33,23 @@ from ptpython.layout import CompletionVisualisation
 from ptpython.python_input import PythonInput
 
 from console.context.scope import muted
-from console.evaluation.compiler import answer_question, normalise
-from console.evaluation.options import OptionError, split_options
-from console.frontends.channel import ChannelInput, ChannelOutput, color_depth
-from console.frontends.completion import StaticCompleter
-from console.frontends.display import BoundedLexer
-from console.frontends.echo import Echo
-from console.frontends.explanation import Explanation, paste_hint
-from console.frontends.gathering import Gathering
-from console.frontends.keys import LONG_CHARACTERS, console_keys, python_keys
-from console.frontends.layout import EditorLayout
-from console.frontends.sharing import SharedApplication, initialise_python_input
-from console.frontends.themes import result_colours, style_of
+from console.frontends.fullscreen.completion import StaticCompleter
+from console.frontends.fullscreen.explanation import Explanation, paste_hint
+from console.frontends.fullscreen.keys import LONG_CHARACTERS, console_keys, python_keys
+from console.frontends.fullscreen.layout import EditorLayout
+from console.frontends.fullscreen.lexing import BoundedLexer
+from console.frontends.fullscreen.predictive_echo import Echo
+from console.frontends.fullscreen.shared_application import (
+    SharedApplication,
+    initialise_python_input,
+)
+from console.frontends.fullscreen.terminal_io import ChannelInput, ChannelOutput, color_depth
+from console.frontends.fullscreen.themes import result_colours, style_of
+from console.frontends.fullscreen.write_coalescing import Gathering
 from console.interfaces.frontends import FrontendHost, HistoryLog, Preferences
-from console.introspect.parsing import parse
+from console.syntax.cells import answer_question, normalise
+from console.syntax.options import OptionError, split_options
+from console.syntax.parsing import parse
 
 _ESCAPE_SECONDS = 0.1
 """After Escape alone, for vi. The bytes of one key come together, or nearly."""

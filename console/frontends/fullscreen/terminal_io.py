@@ -23,8 +23,8 @@ from prompt_toolkit.keys import Keys
 from prompt_toolkit.output.color_depth import ColorDepth
 from prompt_toolkit.output.vt100 import Vt100_Output
 
-from console.frontends.gathering import Gathering
-from console.frontends.pastes import BEGIN, END, Pastes
+from console.frontends.fullscreen.pastes import BEGIN, END, Pastes
+from console.frontends.fullscreen.write_coalescing import Gathering
 from console.frontends.rendering import terminal_bytes
 from console.interfaces.terminals import Terminal, TerminalKind
 

@@ -1,0 +1,1 @@
+"""What can be said at the prompt beside Python: help, looking, patching, administering."""

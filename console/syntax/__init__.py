@@ -1,0 +1,1 @@
+"""What a cell's text means, before anything of it runs. No I/O."""
