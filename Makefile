@@ -29,10 +29,10 @@ test: $(VENV)/.installed-test
 
 # By atheris if it is in .venv, guided by coverage; else by a mutator of our own.
 fuzz: $(VENV)/.installed-test
-	$(BIN)/python tests/fuzz.py --seconds $(SECONDS) $(FUZZ_ARGS)
+	PYTHONPATH=tests $(BIN)/python -m fuzz.run --seconds $(SECONDS) $(FUZZ_ARGS)
 
 attacks: $(VENV)/.installed-test
-	@$(BIN)/python tests/attack_report.py
+	@PYTHONPATH=tests $(BIN)/python -m attacks.report
 
 screenshots: $(VENV)/.installed-test
 	@$(BIN)/python docs/screenshots/take.py

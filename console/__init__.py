@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING
 from console._version import __version__
 
 if TYPE_CHECKING:
-    from console.application import Application, ShellFactory, current
+    from console.application.application import Application, current
+    from console.application.protocols import QOTD, Daytime, Factory
+    from console.application.shell import ShellFactory
     from console.auth.stores.directory import FileCredentials
     from console.auth.stores.memory import MemoryCredentials
     from console.config.settings import (
@@ -46,35 +48,34 @@ if TYPE_CHECKING:
         UnknownUser,
     )
     from console.interfaces.credentials import AuthorizedKey, CredentialStore, Principal, Role
-    from console.listening import Listener
-    from console.protocols import QOTD, Daytime, Factory
+    from console.server.sockets import Listener
 
 # Where each public name lives. They are imported at first use: `import console` must cost a host
 # next to nothing, and a process that only reads the version should not load asyncio.
 _HOMES = {
-    "QOTD": "protocols",
+    "QOTD": "application.protocols",
     "AlreadyRunning": "errors",
-    "Application": "application",
+    "Application": "application.application",
     "AuthorizedKey": "interfaces.credentials",
     "ConfigurationError": "errors",
     "Console": "console",
     "ConsoleError": "errors",
     "CredentialError": "errors",
     "CredentialStore": "interfaces.credentials",
-    "Daytime": "protocols",
+    "Daytime": "application.protocols",
     "EvaluationSettings": "config.settings",
-    "Factory": "protocols",
+    "Factory": "application.protocols",
     "FileCredentials": "auth.stores.directory",
     "InvalidKey": "errors",
     "InvalidUserName": "errors",
     "KeyFileError": "errors",
     "ListenError": "errors",
     "LoginSettings": "config.settings",
-    "Listener": "listening",
+    "Listener": "server.sockets",
     "MemoryCredentials": "auth.stores.memory",
     "Role": "interfaces.credentials",
     "Principal": "interfaces.credentials",
-    "ShellFactory": "application",
+    "ShellFactory": "application.shell",
     "SessionSettings": "config.settings",
     "SshSettings": "config.settings",
     "StartError": "errors",
@@ -82,7 +83,7 @@ _HOMES = {
     "TelnetsSettings": "config.settings",
     "TelnetSettings": "config.settings",
     "UnknownUser": "errors",
-    "current": "application",
+    "current": "application.application",
 }
 
 __all__ = [

@@ -1,8 +1,9 @@
 """`Console`: its settings, and its life from start to stop.
 
-A thread of its own (``thread.py``) carries transports, login and frontends. The host's threads and
-loop are never waited for, and the host waits for nothing but `start` and `stop`. Statements run on
-workers and on the host's loop (``evaluation/``); no user code runs on the console's thread.
+A thread of its own (``server/thread.py``) carries transports, login and frontends. The host's
+threads and loop are never waited for, and the host waits for nothing but `start` and `stop`.
+Statements run on workers and on the host's loop (``evaluation/``); no user code runs on the
+console's thread.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ from console.config.settings import (
 from console.errors import AlreadyRunning, ConfigurationError
 from console.interfaces.credentials import CredentialStore
 from console.limits import STOP_SECONDS
-from console.plan import Plan
-from console.thread import ConsoleThread
-from console.waiting import Done, running_loop, wait_for_end, wait_for_start
+from console.server.plan import Plan
+from console.server.start_stop import Done, running_loop, wait_for_end, wait_for_start
+from console.server.thread import ConsoleThread
 
 if TYPE_CHECKING:  # what serves is imported on the console's thread
-    from console.listening import Listener
     from console.patches.journal import PatchJournal
-    from console.serving import Server
+    from console.server.server import Server
+    from console.server.sockets import Listener
 
 
 class ConsoleState(enum.Enum):
@@ -99,7 +100,7 @@ class Console:
         history: Path | str | None = None,
         # Words
         notice: str | Callable[[], str] = "",
-        # Strangers
+        # UnauthenticatedConnections
         login: LoginSettings | None = None,
         # Statements
         evaluation: EvaluationSettings | None = None,

@@ -6,12 +6,12 @@ import threading
 
 import pytest
 
-from clients import Session, need
 from console import Console
 from console.evaluation.interrupts import is_stray
-from rawsession import Raw
-from servers import Host, wait_until
-from ticking import Clock
+from support.clients import Session, need
+from support.rawsession import Raw
+from support.servers import Host, wait_until
+from support.ticking import Clock
 
 # The ways in, and the kinds of service behind them. Each way and each kind occurs; all their
 # combinations would test the same code many times.

@@ -115,7 +115,7 @@ def test_without_echo_nothing_is_sent(text):
 
 @given(text=KEYS)
 def test_echo_does_not_change_the_events(text):
-    """Echo and mask change what is shown, not what is read."""
+    """PredictiveEcho and mask change what is shown, not what is read."""
     assert typed(text, echo=False)[0] == typed(text, mask="*")[0] == typed(text)[0]
 
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from console.application import DEFAULT_PASSWORD, DEFAULT_USER, Application, ShellFactory
+from console.application.application import Application
+from console.application.shell import DEFAULT_PASSWORD, DEFAULT_USER, ShellFactory
 from console.auth.passwords import verify
 from console.auth.stores.directory import FileCredentials, default_keys_directory
 from console.cli.attribute import load_attribute

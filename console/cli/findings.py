@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from console.application import DEFAULT_USER
+from console.application.shell import DEFAULT_USER
 from console.auth.keys.authorized_keys import read_authorities, read_authorized_keys
 from console.auth.keys.host_key import load_host_keys
 from console.auth.passwords import verify

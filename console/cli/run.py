@@ -17,7 +17,7 @@ import click
 from console.cli.common import examples
 
 if TYPE_CHECKING:
-    from console.application import Application
+    from console.application.application import Application
 
 PID_FILE = "console.pid"
 LOG_FILE = "console.log"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from console.application import Application
+from console.application.application import Application
 from console.cli.attribute import call_user_code, load_attribute
 from console.cli.configured import configured_application
 

@@ -25,7 +25,7 @@ class _Question:
     answered: asyncio.Future[None]
 
 
-class Pulse:
+class LoopProbe:
     """Asks the service's loop. Lives on the console's loop."""
 
     def __init__(self, host: HostLoop) -> None:

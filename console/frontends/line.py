@@ -1,6 +1,6 @@
 """The frontend for terminals without cursor control: nc, ``TERM=dumb``, pipes.
 
-No escape sequence is ever written. Echo is ours only if the client leaves it to us.
+No escape sequence is ever written. PredictiveEcho is ours only if the client leaves it to us.
 """
 
 from __future__ import annotations

@@ -10,18 +10,18 @@ if TYPE_CHECKING:  # all that is behind the door
     from console.auth.authenticator import Authenticator
     from console.interfaces.credentials import Principal
     from console.interfaces.terminals import Admission
-    from console.transports.drop_log import Drops
-    from console.transports.unauthenticated import Strangers
+    from console.transports.drop_log import DropLog
+    from console.transports.unauthenticated import UnauthenticatedConnections
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shared:
+class TransportContext:
     """What the transports of a console have in common."""
 
     authenticator: Authenticator
-    strangers: Strangers
+    unauthenticated: UnauthenticatedConnections
     admit: Admission
-    drops: Drops
+    drops: DropLog
     grace_seconds: float
     banner: str
     too_many: Callable[[Principal, Sequence[Principal]], str]

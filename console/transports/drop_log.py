@@ -1,8 +1,8 @@
 """Telling of connections that were ended for breaking a rule, without filling the log.
 
-Strangers decide how often that happens: a flood of them, of web requests or of handshakes that
-come to nothing would write thousands of entries a second. Each source has a few of its own, and
-then a number each minute.
+Unauthenticated peers decide how often that happens: a flood of them, of web requests or of
+handshakes that come to nothing would write thousands of entries a second. Each source has a few
+entries of its own, and then a number each minute.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SOURCES: Final = 256
 """Sources that are counted each for itself; those beyond share one count."""
 
 
-class Drops:
+class DropLog:
     """Publishes `ConnectionDropped`. Lives on the console's loop.
 
     Args:

@@ -1,11 +1,13 @@
-"""Doors: each a socket that listens, and the transport behind it once somebody has knocked.
+"""Lazy listeners: a socket that listens, and the transport that its first connection makes.
 
-asyncssh and telnetlib3 are 100 to 300 ms of imports and 20 MB, which a service into which nobody
-looks should not pay for. So a door only waits until its socket can be accepted from. Then the
-library is loaded on a thread of the pool, while the kernel holds whoever has come, and the
-transport begins to accept: to it, and to everybody who comes later, it has been there all the time.
+asyncssh and telnetlib3 are 100 to 300 ms of imports and 20 MB, which a service should not pay for
+before a client connects. So a lazy listener only waits until its socket can be accepted from. Then
+the library is loaded on a thread of the pool, while the kernel holds the connections that wait, and
+the transport begins to accept: to these clients, and to all that come later, it has been there all
+the time.
 
-What a door proves itself with is read before it listens, so that a start fails if it is no good.
+The host key or certificate is read before the socket listens, so that a start fails if it cannot be
+used.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from console.config.settings import ListenSettings
 from console.interfaces.transports import Transport
-from console.transports.context import Shared
+from console.transports.context import TransportContext
 
 logger = logging.getLogger("console")
 
@@ -34,19 +36,22 @@ _TURNS = 3
 T = TypeVar("T", bound=Transport)
 R = TypeVar("R")
 
+MakeContext = Callable[[], Awaitable[TransportContext]]
+"""Makes what all transports of a console share; the same at each call."""
 
-class Door(ABC, Generic[T]):
+
+class LazyListener(ABC, Generic[T]):
     """One address at which a transport listens. Lives on the console's loop.
 
     Args:
         settings: Where, and how.
-        enter: Makes what is behind all doors, at the first call.
+        assemble: Makes what all transports share, at the first call.
     """
 
-    def __init__(self, settings: ListenSettings, enter: Callable[[], Awaitable[Shared]]) -> None:
+    def __init__(self, settings: ListenSettings, assemble: MakeContext) -> None:
         self.settings = settings
         self.fingerprint: str | None = None
-        self._enter = enter
+        self._assemble = assemble
         self._transport: T | None = None
         self._changing = asyncio.Lock()
         self._opening: asyncio.Task[None] | None = None
@@ -65,7 +70,7 @@ class Door(ABC, Generic[T]):
         """Say in a line what it proves itself with; empty if with nothing."""
 
     @abstractmethod
-    async def _make(self, shared: Shared) -> T:
+    async def _make(self, shared: TransportContext) -> T:
         """Load the library on another thread, and make the transport."""
 
     def listen(self, sock: socket.socket) -> None:
@@ -104,7 +109,7 @@ class Door(ABC, Generic[T]):
     async def _open(self, sock: socket.socket) -> None:
         try:
             async with self._changing:
-                self._transport = await self._make(await self._enter())
+                self._transport = await self._make(await self._assemble())
             await self._transport.listen(sock, self.settings.backlog)
         except Exception:  # the edge "connection": a library is broken, or there is no memory
             logger.exception("%s: nobody can be let in", self.settings.name)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from console.interfaces.credentials import Peer
-from console.transports.drop_log import Drops
+from console.transports.drop_log import DropLog
 
 
 class Stranger(Protocol):
@@ -23,7 +23,7 @@ class Stranger(Protocol):
         """End it now. Can be called twice."""
 
 
-class Strangers:
+class UnauthenticatedConnections:
     """The connections before login. Lives on the console's loop.
 
     Args:
@@ -37,7 +37,7 @@ class Strangers:
     def __init__(
         self,
         *,
-        drops: Drops,
+        drops: DropLog,
         source_of: Callable[[Peer], str],
         most: int,
         most_per_source: int,

@@ -22,9 +22,9 @@ sys.path.insert(0, str(HERE.parent.parent / "tests"))
 
 from draw import svg  # noqa: E402 - beside this file
 
-from clients import SSH_OPTIONS, Client  # noqa: E402 - of the tests
 from console import FileCredentials  # noqa: E402
-from servers import Process, make_key  # noqa: E402 - of the tests
+from support.clients import SSH_OPTIONS, Client  # noqa: E402 - of the tests
+from support.servers import Process, make_key  # noqa: E402 - of the tests
 
 MACHINE = "web3"
 TELNET, SSH = 8007, 8022

@@ -392,7 +392,7 @@ class FileCredentials:
                 raise CredentialError(str(self._factors.path(name)), f"{name!r} has none")
             self._factors.remove(name)
 
-    # Inside
+    # Assembly
 
     def _names_with_factor(self) -> list[str] | None:
         """Return who has a second factor; None if nobody can know, which is then told."""

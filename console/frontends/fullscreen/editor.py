@@ -38,14 +38,14 @@ from console.frontends.fullscreen.explanation import Explanation, paste_hint
 from console.frontends.fullscreen.keys import LONG_CHARACTERS, console_keys, python_keys
 from console.frontends.fullscreen.layout import EditorLayout
 from console.frontends.fullscreen.lexing import BoundedLexer
-from console.frontends.fullscreen.predictive_echo import Echo
+from console.frontends.fullscreen.predictive_echo import PredictiveEcho
 from console.frontends.fullscreen.shared_application import (
     SharedApplication,
     initialise_python_input,
 )
 from console.frontends.fullscreen.terminal_io import ChannelInput, ChannelOutput, color_depth
 from console.frontends.fullscreen.themes import result_colours, style_of
-from console.frontends.fullscreen.write_coalescing import Gathering
+from console.frontends.fullscreen.write_coalescing import WriteCoalescing
 from console.interfaces.frontends import FrontendHost, HistoryLog, Preferences
 from console.syntax.cells import answer_question, normalise
 from console.syntax.options import OptionError, split_options
@@ -86,7 +86,7 @@ class Editor:
         kept: What its last editor has left.
     """
 
-    def __init__(self, host: FrontendHost, out: Gathering, kept: Kept | None = None) -> None:
+    def __init__(self, host: FrontendHost, out: WriteCoalescing, kept: Kept | None = None) -> None:
         self._host = host
         self._input = ChannelInput(lambda: out.write(b"\a"))
         self._output = ChannelOutput(host.terminal, out)
@@ -333,7 +333,7 @@ class _ConsoleInput(PythonInput):
             input=input,
             output=output,
         )
-        application.echo = Echo(application, self.default_buffer, editor.control)
+        application.echo = PredictiveEcho(application, self.default_buffer, editor.control)
         input.echo = application.echo.show
         return application
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from console.frontends.fullscreen.colours import painted
 from console.frontends.fullscreen.editor_pool import SpareEditors, spare_editors
 from console.frontends.fullscreen.prompt import is_plain, leave_prompt, show_prompt
-from console.frontends.fullscreen.write_coalescing import Gathering
+from console.frontends.fullscreen.write_coalescing import WriteCoalescing
 from console.frontends.rendering import render_outcome, terminal_bytes
 from console.interfaces.frontends import FrontendHost
 from console.interfaces.statements import Outcome
@@ -43,7 +43,7 @@ class FullscreenFrontend:
     def __init__(self, host: FrontendHost, spares: SpareEditors | None = None) -> None:
         self._host = host
         self._terminal = host.terminal
-        self._out = Gathering(self._terminal.write)
+        self._out = WriteCoalescing(self._terminal.write)
         self._editor: Editor | None = None
         self._kept: Kept | None = None
         self._spares = spare_editors() if spares is None else spares

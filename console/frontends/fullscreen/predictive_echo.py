@@ -35,7 +35,7 @@ _LONGEST_TEXT = 1000
 """Of a longer text not all is shown; then a cell is not where the text says."""
 
 
-class Echo:
+class PredictiveEcho:
     """For one editor. Lives on the console's loop."""
 
     def __init__(

@@ -21,7 +21,7 @@ from prompt_toolkit.styles import BaseStyle, DynamicStyle
 from ptpython.python_input import PythonInput
 
 from console.frontends.fullscreen.layout import EditorLayout
-from console.frontends.fullscreen.predictive_echo import Echo
+from console.frontends.fullscreen.predictive_echo import PredictiveEcho
 from console.frontends.fullscreen.terminal_io import ChannelInput, ChannelOutput
 from console.frontends.fullscreen.themes import style_of
 
@@ -76,7 +76,7 @@ _NO_TASK = _NoTask()
 class SharedApplication(Application[str]):
     """An application with the key bindings and styles of all others."""
 
-    echo: Echo | None = None
+    echo: PredictiveEcho | None = None
     input: ChannelInput
     output: ChannelOutput
 

@@ -24,7 +24,7 @@ from prompt_toolkit.output.color_depth import ColorDepth
 from prompt_toolkit.output.vt100 import Vt100_Output
 
 from console.frontends.fullscreen.pastes import BEGIN, END, Pastes
-from console.frontends.fullscreen.write_coalescing import Gathering
+from console.frontends.fullscreen.write_coalescing import WriteCoalescing
 from console.frontends.rendering import terminal_bytes
 from console.interfaces.terminals import Terminal, TerminalKind
 
@@ -192,7 +192,7 @@ class _Screen:
 
     encoding = "utf-8"
 
-    def __init__(self, out: Gathering) -> None:
+    def __init__(self, out: WriteCoalescing) -> None:
         self._out = out
         self.holds = False
 
@@ -223,7 +223,7 @@ class ChannelOutput(Vt100_Output):
         out: Writes to it.
     """
 
-    def __init__(self, terminal: Terminal, out: Gathering) -> None:
+    def __init__(self, terminal: Terminal, out: WriteCoalescing) -> None:
         self._screen = _Screen(out)
 
         def size() -> ScreenSize:

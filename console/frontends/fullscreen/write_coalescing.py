@@ -17,7 +17,7 @@ _MOST_BYTES: Final = 4096
 """More than this is a packet by itself."""
 
 
-class Gathering:
+class WriteCoalescing:
     """Writes to one terminal. Lives on the console's loop.
 
     Args:

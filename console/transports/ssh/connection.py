@@ -100,7 +100,7 @@ class Connection(asyncssh.SSHServerConnection):
         """Count it among the strangers, and let the protocol begin."""
         self.peer = peer_of(transport)
         self._listener.connections.add(self)
-        self._listener.strangers.add(self, "ssh", self.peer)
+        self._listener.unauthenticated.add(self, "ssh", self.peer)
         super().connection_made(transport)
 
     def data_received(self, data: bytes, datatype: Any = None) -> None:
@@ -339,7 +339,7 @@ class Login(asyncssh.SSHServer):
             return
         self.principal = principal
         self._logged_in_at = asyncio.get_running_loop().time()
-        self._listener.strangers.remove(connection)
+        self._listener.unauthenticated.remove(connection)
         self._begin_to_idle()
 
     # ---- its time without a session

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,20 +9,23 @@ from console.auth.keys.host_key import HostKey, import_host_keys, load_host_keys
 from console.auth.keys.public_keys import fingerprint
 from console.config.settings import SshSettings
 from console.lazy_imports import load
-from console.transports.context import Shared
-from console.transports.lazy_listener import Door, in_pool
+from console.transports.context import TransportContext
+from console.transports.lazy_listener import LazyListener, MakeContext, in_pool
 
-if TYPE_CHECKING:  # all that is behind the door
+if TYPE_CHECKING:  # loaded at the first connection
     from console.transports.ssh.listener import SshListener
 
 
-class SshDoor(Door["SshListener"]):
-    """A door for SSH."""
+class LazySshListener(LazyListener["SshListener"]):
+    """Waits for the first SSH connection."""
 
     def __init__(
-        self, settings: SshSettings, enter: Callable[[], Awaitable[Shared]], directory: Path
+        self,
+        settings: SshSettings,
+        assemble: MakeContext,
+        directory: Path,
     ) -> None:
-        super().__init__(settings, enter)
+        super().__init__(settings, assemble)
         self._named = settings.host_key
         self._directory = directory
         self._keys: list[HostKey] = []
@@ -47,7 +49,7 @@ class SshDoor(Door["SshListener"]):
             make_host_key(path)
         return load_host_keys(path)
 
-    async def _make(self, shared: Shared) -> SshListener:
+    async def _make(self, shared: TransportContext) -> SshListener:
         await load("console.transports.ssh.listener")
         # Loaded on another thread by now.
         from console.auth.keys.asyncssh_keys import read_offer  # noqa: PLC0415
@@ -57,7 +59,7 @@ class SshDoor(Door["SshListener"]):
             authenticator=shared.authenticator,
             read_offer=read_offer,
             admit=shared.admit,
-            strangers=shared.strangers,
+            unauthenticated=shared.unauthenticated,
             drops=shared.drops,
             grace_seconds=shared.grace_seconds,
             too_many=shared.too_many,

@@ -17,10 +17,10 @@ import asyncssh
 from console._version import __version__
 from console.interfaces.credentials import Peer, Principal
 from console.interfaces.terminals import Admission
-from console.transports.drop_log import Drops
+from console.transports.drop_log import DropLog
 from console.transports.keepalive import PROBES
 from console.transports.ssh.connection import Authenticator, Connection, Login, ReadOffer
-from console.transports.unauthenticated import Strangers
+from console.transports.unauthenticated import UnauthenticatedConnections
 
 # Modern and cheap: a finite-field exchange costs 16 ms of the loop for each stranger who knocks.
 # The client's order decides (RFC 4253, 7.1), so that one that knows ML-KEM gets it. Ours matters
@@ -58,8 +58,8 @@ class SshListener:
         authenticator: Authenticator,
         read_offer: ReadOffer,
         admit: Admission,
-        strangers: Strangers,
-        drops: Drops,
+        unauthenticated: UnauthenticatedConnections,
+        drops: DropLog,
         grace_seconds: float,
         too_many: Callable[[Principal, Sequence[Principal]], str],
         keepalive_seconds: float | None,
@@ -69,7 +69,7 @@ class SshListener:
         self.authenticator = authenticator
         self.read_offer = read_offer
         self.admit = admit
-        self.strangers = strangers
+        self.unauthenticated = unauthenticated
         self.drops = drops
         self.grace_seconds = grace_seconds
         self.connections: set[Connection] = set()
@@ -129,6 +129,6 @@ class SshListener:
     def lost(self, connection: Connection) -> None:
         """Forget a connection that has ended."""
         self.connections.discard(connection)
-        self.strangers.remove(connection)
+        self.unauthenticated.remove(connection)
         if not self.connections:
             self._idle.set()

@@ -27,11 +27,11 @@ from console import limits
 from console.interfaces.credentials import Peer, Principal
 from console.interfaces.terminals import Admission, Size, TerminalKind, TerminalReceiver
 from console.transports import keepalive as liveness
-from console.transports.drop_log import Drops
+from console.transports.drop_log import DropLog
 from console.transports.peers import may_become_wrong, peer_of, wrong_protocol
 from console.transports.telnet.codec import Codec, Decoder, Output, Signal
 from console.transports.telnet.login_dialogue import Attempt, Ended, LoginDialogue
-from console.transports.unauthenticated import Strangers
+from console.transports.unauthenticated import UnauthenticatedConnections
 
 logger = logging.getLogger("console.telnet")
 
@@ -73,8 +73,8 @@ class Owner(Protocol):
     banner: str
     authenticator: Authenticator
     admit: Admission
-    strangers: Strangers
-    drops: Drops
+    unauthenticated: UnauthenticatedConnections
+    drops: DropLog
     grace_seconds: float
     keepalive_seconds: float | None
 
@@ -149,7 +149,7 @@ class TelnetConnection(asyncio.BufferedProtocol):
             self._grace_seconds, self._login_timed_out
         )
         self._server.connected(self)
-        self._server.strangers.add(self, self._server.transport, self.peer)
+        self._server.unauthenticated.add(self, self._server.transport, self.peer)
         self._refreshed = self._server.authenticator.refresh()
         self._refreshed.add_done_callback(lambda _: self._known())
         with self._edge():
@@ -209,7 +209,7 @@ class TelnetConnection(asyncio.BufferedProtocol):
         """Release everything."""
         self._enter(_State.LOST)
         self._cancel_login()
-        self._server.strangers.remove(self)
+        self._server.unauthenticated.remove(self)
         self._server.lost(self)
         self._waiting.clear()
         receiver, self._receiver = self._receiver, None
@@ -456,7 +456,7 @@ class TelnetConnection(asyncio.BufferedProtocol):
     def _accepted(self, principal: Principal) -> None:
         self._enter(_State.OPEN)
         self._cancel_login()
-        self._server.strangers.remove(self)
+        self._server.unauthenticated.remove(self)
         self._kind = self._kind_now()
         self._typed(self._dialogue.accepted())
         # Until the session is attached: uvloop would read 256 KB before it gets to run that.

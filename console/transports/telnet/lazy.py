@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from console.config.settings import ListenSettings, TelnetsSettings
 from console.lazy_imports import load
-from console.transports.context import Shared
-from console.transports.lazy_listener import Door, in_pool
+from console.transports.context import TransportContext
+from console.transports.lazy_listener import LazyListener, MakeContext, in_pool
 from console.transports.telnet.tls import load_certificate
 
-if TYPE_CHECKING:  # all that is behind the door
+if TYPE_CHECKING:  # loaded at the first connection
     import ssl
 
     from console.transports.telnet.listener import TelnetListener
 
 
-class TelnetDoor(Door["TelnetListener"]):
-    """A door for telnet, in plain text or within TLS."""
+class LazyTelnetListener(LazyListener["TelnetListener"]):
+    """Waits for the first telnet connection, in plain text or within TLS."""
 
-    def __init__(self, settings: ListenSettings, enter: Callable[[], Awaitable[Shared]]) -> None:
-        super().__init__(settings, enter)
+    def __init__(self, settings: ListenSettings, assemble: MakeContext) -> None:
+        super().__init__(settings, assemble)
         self._within = settings if isinstance(settings, TelnetsSettings) else None
         self._tls: ssl.SSLContext | None = None
 
@@ -36,7 +35,7 @@ class TelnetDoor(Door["TelnetListener"]):
     def describe(self) -> str:
         return "" if self._within is None else f"telnets: certificate {self._within.certificate}"
 
-    async def _make(self, shared: Shared) -> TelnetListener:
+    async def _make(self, shared: TransportContext) -> TelnetListener:
         await load("console.transports.telnet.listener")
         from console.transports.telnet.listener import TelnetListener  # noqa: PLC0415 - as above
 
@@ -45,7 +44,7 @@ class TelnetDoor(Door["TelnetListener"]):
             banner=shared.banner,
             authenticator=shared.authenticator,
             admit=shared.admit,
-            strangers=shared.strangers,
+            unauthenticated=shared.unauthenticated,
             drops=shared.drops,
             grace_seconds=shared.grace_seconds,
             keepalive_seconds=shared.keepalive_seconds,

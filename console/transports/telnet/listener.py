@@ -13,10 +13,10 @@ from typing import Final, cast
 from console import limits
 from console.interfaces.terminals import Admission
 from console.text import escape_line
-from console.transports.drop_log import Drops
+from console.transports.drop_log import DropLog
 from console.transports.peers import peer_of
 from console.transports.telnet.connection import Authenticator, TelnetConnection
-from console.transports.unauthenticated import Strangers
+from console.transports.unauthenticated import UnauthenticatedConnections
 
 logger = logging.getLogger("console.telnet")
 
@@ -43,8 +43,8 @@ class TelnetListener:
         banner: str,
         authenticator: Authenticator,
         admit: Admission,
-        strangers: Strangers,
-        drops: Drops,
+        unauthenticated: UnauthenticatedConnections,
+        drops: DropLog,
         grace_seconds: float,
         keepalive_seconds: float | None = None,
         tls: ssl.SSLContext | None = None,
@@ -53,7 +53,7 @@ class TelnetListener:
         self.banner = banner
         self.authenticator = authenticator
         self.admit = admit
-        self.strangers = strangers
+        self.unauthenticated = unauthenticated
         self.drops = drops
         self.grace_seconds = grace_seconds
         self.keepalive_seconds = keepalive_seconds
@@ -178,7 +178,7 @@ class _Handshake(asyncio.Protocol):
         """Begin the handshake."""
         self._transport = cast("asyncio.Transport", transport)
         self._listener.connected(self)
-        self._listener.strangers.add(self, self._listener.transport, peer_of(transport))
+        self._listener.unauthenticated.add(self, self._listener.transport, peer_of(transport))
         self._task = asyncio.get_running_loop().create_task(
             self._agree(), name="console telnets handshake"
         )
@@ -196,7 +196,7 @@ class _Handshake(asyncio.Protocol):
         self._transport.abort()
 
     def _forget(self) -> None:
-        self._listener.strangers.remove(self)
+        self._listener.unauthenticated.remove(self)
         self._listener.lost(self)
 
     def _taken(self, count: int) -> bool:

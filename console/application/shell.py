@@ -1,0 +1,149 @@
+"""A shell: what a port leads to, and who may use it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Sequence
+from typing import Any, Self
+
+from console.auth.passwords import hash_password
+from console.auth.stores.memory import MemoryCredentials
+from console.auth.stores.users_file import check_user_name
+from console.errors import CredentialError
+from console.interfaces.credentials import AuthorizedKey, CredentialStore, OfferedKey, Role
+
+DEFAULT_USER = "admin"
+
+
+DEFAULT_PASSWORD = "admin"  # noqa: S105 - the howto's default, which only loopback accepts
+
+
+_NEVER_SAVED = frozenset({"_lock", "_plain"})
+
+
+class ShellFactory:
+    """What a shell is made of: who may enter, and the names that one finds there.
+
+    One object serves telnet and SSH. Everything may be changed while it is used; a change holds
+    from the next login on.
+
+    Attributes:
+        username: The user who may enter with `password`. Ignored with ``credentials``.
+        namespace: The live names.
+        credentials: Another store of users, which replaces user name and password.
+    """
+
+    credentials: CredentialStore | None
+    _lock: threading.Lock
+    _plain: str | None
+    _phc: str | None
+    _is_default_password: bool
+
+    def __new__(cls, *_arguments: Any, **_keywords: Any) -> Self:
+        """Make a shell that lets nobody in: one that is restored has not been through __init__."""
+        shell = super().__new__(cls)
+        shell._lock = threading.Lock()
+        shell._plain = None
+        shell._phc = None
+        shell._is_default_password = False
+        shell.credentials = MemoryCredentials()
+        return shell
+
+    def __init__(
+        self,
+        username: str = DEFAULT_USER,
+        password: str = DEFAULT_PASSWORD,
+        namespace: dict[str, Any] | None = None,
+        credentials: CredentialStore | None = None,
+    ) -> None:
+        self.namespace: dict[str, Any] = {} if namespace is None else namespace
+        self.credentials = credentials
+        self.username = username
+        self.password = password
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__module__}.{type(self).__qualname__} instance at {id(self):#x}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is saved: of the password the hash only."""
+        with contextlib.suppress(CredentialError):  # it lets nobody in, here as there
+            self.hashed()
+        return {name: value for name, value in vars(self).items() if name not in _NEVER_SAVED}
+
+    @property
+    def username(self) -> str:
+        """The user who may enter."""
+        return self._username
+
+    @username.setter
+    def username(self, name: str) -> None:
+        check_user_name(name, "username")
+        self._username = name
+
+    @property
+    def password(self) -> str:
+        """The user's password. It can be set; what is kept is a hash, so reading shows stars."""
+        return "********"
+
+    @password.setter
+    def password(self, password: str) -> None:
+        with self._lock:
+            # Hashed at the first login, on the authenticator's thread: it takes 20 ms.
+            self._plain, self._phc = password, None
+            self._is_default_password = password == DEFAULT_PASSWORD
+
+    @property
+    def has_default_password(self) -> bool:
+        """Whether anybody who has read the manual can enter."""
+        return self.credentials is None and self._is_default_password
+
+    # ---- CredentialStore
+
+    def password_hash(self, name: str) -> str | None:
+        """Return the user's hash. Called on the authenticator's thread."""
+        if self.credentials is not None:
+            return self.credentials.password_hash(name)
+        return self.hashed() if name == self._username else None
+
+    def authorized_keys(self, name: str) -> Sequence[AuthorizedKey]:
+        """Return the user's public keys. Called on the authenticator's thread."""
+        return () if self.credentials is None else self.credentials.authorized_keys(name)
+
+    # What a store may have beside that, asked of the one that replaces user name and password.
+
+    def prepare(self) -> None:
+        """Check that the users can be read, at the start. Blocks."""
+        self._ask("prepare", None)
+
+    def role(self, name: str) -> Role:
+        """Return what the user may do."""
+        role: Role = self._ask("role", Role.OPERATOR, name)
+        return Role.ADMIN if self.credentials is None else role
+
+    def second_factor(self) -> bool:
+        """Whether any user has a second factor."""
+        return bool(self._ask("second_factor", default=False))
+
+    def has_second_factor(self, name: str) -> bool:
+        """Whether the user has a second factor."""
+        return bool(self._ask("has_second_factor", False, name))
+
+    def use_code(self, name: str, code: str) -> bool:
+        """Whether the code lets the user in, which it does once."""
+        return bool(self._ask("use_code", False, name, code))
+
+    def is_revoked(self, key: OfferedKey) -> str:
+        """Tell why a key opens nothing any more; empty if it is not revoked."""
+        return str(self._ask("is_revoked", "", key))
+
+    def _ask(self, method: str, default: object, *arguments: object) -> Any:
+        found = getattr(self.credentials, method, None)
+        return default if found is None else found(*arguments)
+
+    def hashed(self) -> str | None:
+        """Return the password's hash, made now if it has not been made yet."""
+        with self._lock:
+            if self._plain is not None:
+                self._phc, self._plain = hash_password(self._plain), None
+            return self._phc

@@ -1,0 +1,1 @@
+"""What runs on the console's thread: sockets, transports, sessions, from start to stop."""

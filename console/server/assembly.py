@@ -1,0 +1,232 @@
+"""The composition root: login, sessions and what they are made of, wired together.
+
+It is loaded and made when somebody knocks for the first time, or at the start where there is a
+startup file to run: a service into which nobody looks does not pay for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+from console._version import __version__
+from console.audit.log import log_event, mirror_exception
+from console.auth.authenticator import Authenticator
+from console.auth.guessing.throttle import source_of
+from console.commands.administration import admin_names, inspection_names
+from console.commands.looking import Inspection
+from console.commands.session import private_names
+from console.commands.viewer import ViewerEvaluator
+from console.evaluation.compiler import SourceCache
+from console.evaluation.evaluator import SessionEvaluator
+from console.evaluation.host_loop import HostLoop
+from console.evaluation.loop_probe import LoopProbe
+from console.evaluation.statements import Statements
+from console.events import EventBus
+from console.frontends.choice import choose_frontend
+from console.interfaces.credentials import Role
+from console.interfaces.frontends import Preferences, SessionChoices
+from console.interfaces.statements import Evaluator, InputSource, OutputSink
+from console.introspect.process import process_started_at
+from console.patches.journal import PatchJournal
+from console.server.plan import Plan
+from console.sessions.admission import refusal
+from console.sessions.greeting import Greeted, greeting
+from console.sessions.history import HistoryStore
+from console.sessions.logins import LoginBook
+from console.sessions.manager import SessionManager
+from console.sessions.preferences import PreferenceStore, SessionPreferences
+from console.sessions.session import Session
+from console.sessions.startup import ConsoleStartup, LoggedOutput, StartupFile, UserStartup
+from console.transports.context import TransportContext
+from console.transports.drop_log import DropLog
+from console.transports.unauthenticated import UnauthenticatedConnections
+
+_END_SESSIONS_SECONDS = 1.0
+"""For sessions to end in order at a stop; then they are cut. Less than half of STOP_SECONDS."""
+
+
+class Assembly:
+    """Who may come in, and the sessions of those who have. Lives on the console's loop.
+
+    Args:
+        plan: What the console serves.
+        host: The loop of the service.
+        journal: The patches.
+        started_at: When the console began, in seconds since the epoch.
+        reload: Reads host keys and certificates anew, for admins. It blocks.
+
+    Attributes:
+        shared: What the transports get.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        host: HostLoop,
+        journal: PatchJournal,
+        started_at: float,
+        reload: Callable[[], str],
+    ) -> None:
+        self._plan = plan
+        self._host = host
+        self._journal = journal
+        self._started_at = started_at
+        self._reload = reload
+        self._sources = SourceCache()
+        self._statements = Statements()
+        self._loop_probe = LoopProbe(host)
+        self._logins = LoginBook(plan.history)
+        self._history = HistoryStore(plan.history, plan.sessions.secrets)
+        self._startup: ConsoleStartup | None = None
+        events = EventBus()
+        for subscriber in (log_event, mirror_exception, self._logins.on_event):
+            events.subscribe(subscriber)
+        self._authenticator = Authenticator(plan.credentials, events, plan.login)
+        self._manager = SessionManager(
+            namespace=plan.namespace,
+            history=self._history,
+            preferences=PreferenceStore(plan.history),
+            startup=UserStartup(plan.keys, for_commands=plan.sessions.startup_for_commands),
+            events=events,
+            make_frontend=functools.partial(choose_frontend, default=plan.evaluation.frontend),
+            make_evaluator=self._make_evaluator,
+            greeting=self._greeting,
+            pending_output_characters=plan.evaluation.pending_output_characters,
+            settings=plan.sessions,
+        )
+        drops = DropLog(events, source_of, asyncio.get_running_loop().call_later)
+        self.shared = TransportContext(
+            authenticator=self._authenticator,
+            unauthenticated=UnauthenticatedConnections(
+                drops=drops,
+                source_of=source_of,
+                most=plan.login.connections,
+                most_per_source=plan.login.connections_per_source,
+                standing=self._authenticator.standing,
+            ),
+            admit=self._manager.admit,
+            drops=drops,
+            grace_seconds=plan.login.grace_seconds,
+            banner=f"{plan.name}\nconsole {__version__}\n",
+            too_many=functools.partial(refusal, plan.sessions, what="connections"),
+            keepalive_seconds=plan.sessions.keepalive_seconds,
+        )
+
+    async def end_sessions(self) -> None:
+        """Tell the open sessions that the console stops, and end them."""
+        if self._startup is not None:
+            self._startup.close()
+        notice = f"{self._plan.name} is stopping this console."
+        await self._manager.end_all(notice, _END_SESSIONS_SECONDS)
+
+    def close(self) -> None:
+        """Write what is not on the disk yet, and forget what has been typed."""
+        self._sources.clear()
+        self._logins.close()
+        self._history.close()
+        self._authenticator.close()
+
+    def run_startup(self, file: StartupFile) -> None:
+        """Begin to run the console's startup file, as if an operator had typed it."""
+        names: dict[str, Any] = {}
+        evaluator = self._evaluator(0, names, LoggedOutput(file.path), None)
+        inspection = self._inspection(0, sources=True)
+        choices = SessionPreferences(Preferences(), lambda *_: "the console's file is no user's")
+        who = f"startup file {file.path}"
+        names.update(self._names(evaluator, inspection, choices, who, Role.OPERATOR))
+        self._startup = ConsoleStartup(file, evaluator)
+
+    # ---- what sessions are made of
+
+    def _make_evaluator(self, session: Session) -> Evaluator:
+        principal, number = session.principal, session.number
+        inspection = self._inspection(number, sources=principal.role is not Role.VIEWER)
+        if principal.role is Role.VIEWER:
+            viewer = ViewerEvaluator(
+                session=number,
+                inspection=inspection,
+                result_characters=self._plan.evaluation.result_characters,
+            )
+            session.commands = viewer.commands
+            return viewer
+        names = session.private_names
+        who = f"{principal.user} over {principal.transport} from {principal.peer}"
+        evaluator = self._evaluator(number, names, session.output, session.input)
+        names.update(self._names(evaluator, inspection, session.choices, who, principal.role))
+        if session.preferences.mode:
+            evaluator.set_mode(session.preferences.mode)
+        names.update(admin_names(principal, number, self._manager.kick, self._reload))
+        return evaluator
+
+    def _inspection(self, session: int, *, sources: bool) -> Inspection:
+        return Inspection(
+            session=session,
+            sessions=self._manager.facts,
+            host=self._host,
+            statements=self._statements,
+            journal=self._journal,
+            started_at=self._started_at,
+            sources=sources,
+        )
+
+    def _evaluator(
+        self, session: int, names: dict[str, Any], sink: OutputSink, source: InputSource | None
+    ) -> SessionEvaluator:
+        return SessionEvaluator(
+            session=session,
+            namespace=self._plan.namespace,
+            names=names,
+            sink=sink,
+            source=source,
+            host=self._host,
+            sources=self._sources,
+            settings=self._plan.evaluation,
+            statements=self._statements,
+        )
+
+    def _names(
+        self,
+        evaluator: SessionEvaluator,
+        inspection: Inspection,
+        choices: SessionChoices,
+        who: str,
+        role: Role,
+    ) -> dict[str, Any]:
+        own = private_names(
+            evaluator,
+            self._host,
+            self._statements,
+            self._journal,
+            choices=choices,
+            who=who,
+            role=role,
+        )
+        return own | inspection_names(inspection)
+
+    async def _greeting(self, session: Session) -> str:
+        startup = "" if self._startup is None else self._startup.notice
+        now, started_at = time.time(), process_started_at()
+        others = [one.principal.user for one in self._manager.sessions if one is not session]
+        return greeting(
+            Greeted(
+                principal=session.principal,
+                name=self._plan.name,
+                version=__version__,
+                host=socket.gethostname(),
+                process=os.getpid(),
+                up_seconds=None if started_at is None else now - started_at,
+                last=self._logins.opened(session.principal, now),
+                others=others,
+                patches=len(self._journal.glance()),
+                silent_seconds=await self._loop_probe.silent_seconds(),
+                notice=self._plan.notice() + startup,
+                now=now,
+            )
+        )

@@ -1,0 +1,215 @@
+"""Attacks on passwords: guessing faster than is allowed, and learning from what an answer costs."""
+
+import contextlib
+import re
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from attacks.harness import attack, fresh_address, read_until, reset
+from support import rawssh
+from support.rawssh import Gone, RawSsh, boolean, string, uint32
+
+DELAY_SECONDS = 0.3
+"""What a wrong guess costs whoever comes from its address; twice that for the next, up to 10 s."""
+
+LEAST_SECONDS = 0.25
+"""The least of it that is seen from outside: the clock starts a moment later here."""
+
+TELLING_SECONDS = 0.01
+"""A difference of medians that tells a name: a check without a dummy hash makes 20 ms. What is left
+is below 3 ms on a quiet machine; on a busy one, noise is there once and not each time."""
+
+ROUNDS = 3
+
+NAMES_EACH = 12
+
+
+def telnet_guess(site, user, source):
+    """Make a wrong guess; return the seconds until the answer."""
+    client = site.telnet(source)
+    client.sendall(user.encode() + b"\n")
+    read_until(client, b"password: ")
+    before = time.monotonic()
+    client.sendall(b"wrong\n")
+    read_until(client, b"login incorrect")
+    seconds = time.monotonic() - before
+    client.close()
+    return seconds
+
+
+def ssh_guess(site, user, source):
+    with RawSsh(site.target.ssh_port, source=source) as client:
+        client.knock()
+        before = time.monotonic()
+        assert not client.guess(user, "wrong")
+        return time.monotonic() - before
+
+
+GUESSES = {"telnet": telnet_guess, "ssh": ssh_guess}
+
+
+def tell_names_apart(guess):
+    def strike(site):
+        tries = 0
+        for _ in range(ROUNDS):
+            # Each another one: who has been guessed at often is answered later.
+            numbers = range(NAMES_EACH)
+            pairs = ((site.target.fresh_user(), f"nobody{number}") for number in numbers)
+            names = [name for pair in pairs for name in pair]
+            with ThreadPoolExecutor(5) as pool:  # each from an address of its own: none is delayed
+                times = list(pool.map(lambda name: guess(site, name, fresh_address()), names))
+            tries += len(names)
+            difference = statistics.median(times[::2]) - statistics.median(times[1::2])
+            site.notes.append(f"medians differ by {difference * 1000:+.1f} ms")
+            if abs(difference) < TELLING_SECONDS:
+                return tries
+        raise AssertionError("; ".join(site.notes))
+
+    return strike
+
+
+for _transport, _guess in GUESSES.items():
+    attack(f"{_transport}, guesses: names told apart by time", log_lines=2 * NAMES_EACH * ROUNDS)(
+        tell_names_apart(_guess)
+    )
+
+
+# ---- guesses that are taken back, to skip what they cost
+
+
+@attack("ssh, guesses: taken back by the next", log_lines=2)
+def taken_back(site):
+    """A guess that another takes the place of, before its answer, has cost its time."""
+    user = site.target.fresh_user()
+    client = site.ssh().knock()
+    before = time.monotonic()
+    client.send_password(user, "wrong")
+    time.sleep(0.05)  # its check has begun
+    with contextlib.suppress(Gone):  # that is no way round it either
+        assert client.guess(user, user)
+        check_cost(before)
+    return 2
+
+
+@attack("ssh, guesses: taken back by a reset", log_lines=2)
+def taken_back_by_ssh_reset(site):
+    user = site.target.fresh_user()
+    client, second = site.ssh().knock(), site.ssh().knock()
+    before = time.monotonic()
+    client.send_password(user, "wrong")
+    time.sleep(0.05)
+    client.close(reset=True)
+    assert second.guess(user, user)
+    check_cost(before)
+    return 2
+
+
+@attack("telnet, guesses: taken back by a reset", log_lines=2)
+def taken_back_by_telnet_reset(site):
+    user = site.target.fresh_user()
+    client, second = site.telnet(), site.telnet()
+    before = time.monotonic()
+    client.sendall(f"{user}\nwrong\n".encode())
+    time.sleep(0.05)
+    reset(client)
+    second.sendall(f"{user}\n{user}\n".encode())
+    read_until(second, b">>> ")
+    check_cost(before)
+    return 2
+
+
+@attack("guesses: by telnet, then by SSH", log_lines=2)
+def by_the_other_way(site):
+    """What a guess by one transport costs is to be paid at the other."""
+    user = site.target.fresh_user()
+    client, second = site.telnet(), site.ssh().knock()
+    before = time.monotonic()
+    client.sendall(f"{user}\nwrong\n".encode())
+    time.sleep(0.05)
+    assert second.guess(user, user)
+    check_cost(before)
+    return 2
+
+
+def check_cost(before):
+    seconds = time.monotonic() - before
+    assert seconds >= LEAST_SECONDS, f"the next guess was answered after {seconds * 1000:.0f} ms"
+
+
+@attack("guesses: eight connections from one address", log_lines=8)
+def eight_at_once(site):
+    """Of one address one guess is looked at at a time, and each is slower than the last."""
+    clients = [site.ssh().knock() for _ in range(8)]
+    before = time.monotonic()
+    for client in clients:
+        client.send_password("somebody", "wrong")
+    answered = 0
+    while answered < len(clients) and time.monotonic() - before < 1.5:
+        client = clients[answered]
+        client.socket.settimeout(max(0.01, before + 1.5 - time.monotonic()))
+        try:
+            client.expect(rawssh.USERAUTH_FAILURE)
+        except AssertionError:
+            break
+        answered += 1
+    assert answered <= 3, f"{answered} guesses were answered in {time.monotonic() - before:.1f} s"
+    for client in clients:
+        client.close()
+    return len(clients)
+
+
+# ---- each failure is an entry of its own
+
+_FAILED = re.compile(
+    r"login failed: user=(?P<user>\S+) transport=(?P<transport>ssh|telnet)"
+    r" peer=(?P<peer>\S+) method=(?P<method>\S+) reason=\S.*"
+)
+
+
+def failures(site, position, count):
+    """Wait for the entries of failed logins; return them as matches."""
+    deadline = time.monotonic() + 2
+    while True:
+        found = list(_FAILED.finditer(site.target.log_since(position)))
+        if len(found) >= count or time.monotonic() > deadline:
+            assert len(found) == count, f"{len(found)} entries, not {count}"
+            return found
+        time.sleep(0.02)
+
+
+@attack("guesses: each is logged once", log_lines=5)
+def each_is_logged(site):
+    """Each from an address of its own, so that none is kept waiting by the others."""
+    sources = [fresh_address() for _ in range(4)]
+    users = [site.target.fresh_user() for _ in range(3)]
+    position = site.target.log_size()
+    for source, user in zip(sources, (users[0], "no body=x reason=none"), strict=False):
+        client = site.telnet(source)
+        client.sendall(user.encode() + b"\nwrong\n")
+        read_until(client, b"login incorrect")
+    client = site.ssh(sources[2]).knock()
+    assert not client.guess(users[1], "wrong")
+    client = site.ssh(sources[3]).knock()
+    client.request(users[2], "keyboard-interactive", string(""), string(""))
+    client.expect(rawssh.INFO_REQUEST)
+    client.send(rawssh.INFO_RESPONSE, uint32(1), string("wrong"))
+    client.expect(rawssh.USERAUTH_FAILURE)
+    found = failures(site, position, 4)
+    assert [match["transport"] for match in found] == ["telnet", "telnet", "ssh", "ssh"]
+    assert [match["peer"].partition(":")[0] for match in found] == sources
+    names = [users[0], "no\\x20body=x\\x20reason=none", *users[1:]]
+    assert [match["user"] for match in found] == names
+    return 4
+
+
+@attack("ssh, guesses: a key that is nobody's is logged", log_lines=2)
+def a_key_is_logged(site):
+    position = site.target.log_size()
+    client = site.ssh().knock()
+    blob = rawssh.ed25519_blob(rawssh.make_ed25519())
+    client.request("boss", "publickey", boolean(False), string("ssh-ed25519"), string(blob))
+    client.expect(rawssh.USERAUTH_FAILURE)
+    client.close()
+    assert failures(site, position, 1)[0]["method"] == "publickey"
+    return 1
