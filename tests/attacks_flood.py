@@ -18,6 +18,7 @@ from attacks_telnet import (
     window,
 )
 from rawssh import string
+from servers import DEADLINE_SECONDS
 
 STRANGERS_OF_A_SOURCE = 16
 STRANGERS = 64
@@ -32,7 +33,7 @@ def ports(site):
 
 def settled(clients, most):
     """Wait until no more than these are open, which must come; return how many are."""
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + DEADLINE_SECONDS
     while (count := sum(map(is_open, clients))) > most and time.monotonic() < deadline:
         time.sleep(0.05)
     return count

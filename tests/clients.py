@@ -14,9 +14,8 @@ import pexpect
 import pyte
 import pytest
 
-from servers import HERE, clean_environment
+from servers import DEADLINE_SECONDS, HERE, clean_environment
 
-DEADLINE_SECONDS = 20
 ROWS, COLUMNS = 50, 120
 
 # Those that most tests use, and some more that behave as they do.

@@ -1,5 +1,6 @@
 """Fixtures: services with a console, and clients that are logged in to them."""
 
+import signal
 import subprocess
 import sys
 import threading
@@ -36,6 +37,12 @@ LOOP_PLACES = (
 
 # All tests come from one address, whose delay would soon be the longest one for each failure.
 QUICK_FAILURES = {"failure_seconds": 0.05, "failure_most_seconds": 0.2}
+
+
+# A shell without job control ignores SIGINT in what it starts in the background. The processes of
+# the tests would inherit that, and no Ctrl-C would reach them.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_make_parametrize_id(val, argname):
