@@ -113,7 +113,8 @@ def test_one_ctrl_c_gives_the_prompt_back(statement, session):
     )
     time.sleep(0.05)  # so that Ctrl-C mostly finds it running; any other moment is right as well
     session.type("\x03")
-    session.expect_prompt()
+    # Megabytes of a flood are on their way, and the screen that reads them here is slow.
+    session.expect_prompt(seconds=200)
     assert session.run("foo") == ["12"]
     assert session.host.alive
 
