@@ -1,5 +1,5 @@
 # make demo    a service with a console in it: examples/manhole2.py
-# make test    the tests, two files at a time; make test PYTEST_ARGS='-k ssh -x'
+# make test    the tests, three at a time; make test PYTEST_ARGS='-k ssh -x'
 # make fuzz    what reads what strangers send; make fuzz SECONDS=600 FUZZ_ARGS='--target telnet'
 # make attacks the attacks of the tests, with what each does to a service, as a Markdown table
 # make screenshots  the pictures of README and docs, anew
@@ -8,7 +8,9 @@
 # Each makes .venv when it is missing, and installs again when pyproject.toml has changed.
 
 PYTHON ?= python3
-PYTEST_ARGS ?= -n 2 --dist loadfile
+# They wait as much as they compute: three keep two cores busy. A file's tests stay together, as they
+# share services, until a worker has no more to do and takes half of what another has left.
+PYTEST_ARGS ?= -n 3 --dist worksteal
 SECONDS ?= 60
 FUZZ_ARGS ?=
 WHEEL_PYTEST_ARGS ?= $(PYTEST_ARGS)

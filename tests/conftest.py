@@ -1,9 +1,11 @@
 """Fixtures: services with a console, and clients that are logged in to them."""
 
+import signal
 import subprocess
 import sys
 import threading
 
+import hypothesis
 import pytest
 
 from console import Console
@@ -38,6 +40,16 @@ LOOP_PLACES = (
 QUICK_FAILURES = {"failure_seconds": 0.05, "failure_most_seconds": 0.2}
 
 
+# A shell without job control ignores SIGINT in what it starts in the background. The processes of
+# the tests would inherit that, and no Ctrl-C would reach them.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# An example that takes long on a busy machine is no failure.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
+
+
 def pytest_make_parametrize_id(val, argname):
     """Name what is long by its argument: keys and hashes are new ones in each process."""
     return argname if isinstance(val, str) and len(val) > 40 else None
@@ -51,6 +63,8 @@ def _hosts(tmp_path_factory):
     def get(kind):
         host = hosts.get(kind)
         if host is None or not host.alive:
+            if host is not None:
+                host.close()
             host = hosts[kind] = Host(
                 tmp_path_factory.mktemp(f"host-{kind}"), kind, login=QUICK_FAILURES
             )

@@ -17,6 +17,7 @@ from attacks.telnet import (
 )
 from support import rawssh
 from support.rawssh import string
+from support.servers import DEADLINE_SECONDS
 
 STRANGERS_OF_A_SOURCE = 16
 STRANGERS = 64
@@ -31,7 +32,7 @@ def ports(site):
 
 def settled(clients, most):
     """Wait until no more than these are open, which must come; return how many are."""
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + DEADLINE_SECONDS
     while (count := sum(map(is_open, clients))) > most and time.monotonic() < deadline:
         time.sleep(0.05)
     return count

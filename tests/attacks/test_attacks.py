@@ -81,7 +81,7 @@ def test_a_byte_now_and_then_is_no_login(transport, hasty_target):
                     clients.remove(client)
             return not clients
 
-        wait_until(lambda: all_gone() or time.sleep(0.1), "the grace is over", 15)
+        wait_until(lambda: all_gone() or time.sleep(0.1), "the grace is over")
         return 10
 
     slow = Attack(name="slow", strike=strike, log_lines=10, growth_mib=16)

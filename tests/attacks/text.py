@@ -8,6 +8,7 @@ from attacks.flood import ports
 from attacks.harness import attack, end_input, pour, read_rest, read_until
 from attacks.telnet import ACCEPTANCE, NEW_ENVIRON, TTYPE, subnegotiation
 from support.rawssh import Gone, string
+from support.servers import DEADLINE_SECONDS
 
 # ---- what is no client at all
 
@@ -39,7 +40,7 @@ def browse(transport, request):
         answer = read_rest(client)
         for useful in (b"HTTP/", b"<html", b"alive", b">>>"):
             assert useful not in answer
-        deadline = time.monotonic() + 1
+        deadline = time.monotonic() + DEADLINE_SECONDS
         told = []
         while not told and time.monotonic() < deadline:
             log = site.target.log_since(before).splitlines()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
 import time
@@ -136,20 +135,21 @@ def test_verify_never_raises(phc, password):
 
 
 def test_an_unknown_user_costs_as_much_as_a_wrong_password():
-    """The medians of the two are within a factor of two, where no hashing would be a thousand."""
-    phc = hash_password("sekrit")
+    """The two compute for as long within a factor of two; no hashing would be a thousandth."""
 
-    def median(stored):
-        times = []
-        for _ in range(15):
-            begin = time.perf_counter()
-            assert not verify(stored, "wrong")
-            times.append(time.perf_counter() - begin)
-        return statistics.median(times)
+    def cost(stored):
+        # Of this process alone, whatever else the machine does; threads of argon2 count.
+        begin = time.process_time()
+        assert not verify(stored, "wrong")
+        return time.process_time() - begin
 
-    known = median(phc)
-    for stored in (None, "x", SHA512_CRYPT, "$argon2id$v=19$m=8,t=1,p=1$YQ$YQ"):
-        assert 0.5 < median(stored) / known < 2
+    known = hash_password("sekrit")
+    unknown = (None, "x", SHA512_CRYPT, "$argon2id$v=19$m=8,t=1,p=1$YQ$YQ")
+    # In turns, and the least of each: caches that others fill cost all of them the same.
+    rounds = [[cost(stored) for stored in (known, *unknown)] for _ in range(8)]
+    least, *others = map(min, zip(*rounds, strict=True))
+    for seconds in others:
+        assert 0.5 < seconds / least < 2
 
 
 def test_importing_the_module_does_not_import_argon2():

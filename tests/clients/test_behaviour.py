@@ -378,7 +378,7 @@ def test_ctrl_c_ends_a_statement(statement, screen_client):
     client.line(f"running(); {statement}")
     client.wait_for("it runs")
     client.type("\x03")
-    client.expect_prompt(seconds=10)
+    client.expect_prompt()
     assert client.run("foo") == ["12"]
 
 

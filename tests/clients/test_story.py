@@ -16,7 +16,7 @@ def quote_by_nc(example):
     """Return what `nc localhost 8123` shows."""
     need("nc")
     line = ["nc", "127.0.0.1", str(example.qotd_port)]
-    done = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, timeout=20)
+    done = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
     return done.stdout.decode()
 
 

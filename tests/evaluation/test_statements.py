@@ -113,7 +113,8 @@ def test_one_ctrl_c_gives_the_prompt_back(statement, session):
     )
     time.sleep(0.05)  # so that Ctrl-C mostly finds it running; any other moment is right as well
     session.type("\x03")
-    session.expect_prompt()
+    # Megabytes of a flood are on their way, and the screen that reads them here is slow.
+    session.expect_prompt(seconds=200)
     assert session.run("foo") == ["12"]
     assert session.host.alive
 
@@ -179,22 +180,22 @@ def test_a_stuck_service_can_be_entered(get_host, login):
     """While the service's own code blocks its loop, one can log in, run statements, and see why."""
     host = get_host("asyncio")
     first = login("ssh", host)
-    first.run("import asyncio, time")
-    first.run("def culprit(): time.sleep(6)")
+    first.run("import asyncio, threading; culprit_gate = threading.Event()")
+    first.run("def culprit(): culprit_gate.wait(60)")
     first.expect_prompt()
     first.run("asyncio.get_running_loop().call_later(0.3, culprit) and None")
-    began = time.monotonic()
     for way in ("telnet", "ssh"):
         client = login(way, host)
         assert client.run("foo") == ["12"]
     # The logins may have been quicker than the timer.
-    wait_until(lambda: "in culprit" in "\n".join(client.run("stack()")), "the loop to be held", 5)
+    wait_until(lambda: "in culprit" in "\n".join(client.run("stack()")), "the loop to be held")
     client.line("await asyncio.sleep(0)")
     client.wait_until(lambda: client.cursor_line == "", "the statement to wait for the loop")
     client.type("\x03")
     client.expect_prompt()
-    if time.monotonic() - began < 5:
-        assert "culprit" in client.text
+    assert "culprit" in client.text
+    client.run("culprit_gate.set()")
+    assert client.run("%loop foo") == ["12"]  # whoever uses the service next finds its loop free
 
 
 @pytest.mark.parametrize("kind", ["asyncio", "uvloop"])

@@ -267,7 +267,7 @@ def test_stop_with_a_stuck_statement(make):
         took = time.monotonic() - began
         client.close()
     release.set()
-    assert took < 5
+    assert took < 30
 
 
 @pytest.mark.parametrize("kind", ["asyncio", "uvloop", "threaded"])
@@ -280,7 +280,7 @@ def test_process_ends_with_a_stuck_statement(statement, kind, tmp_path):
             client.until("it runs")
             began = time.monotonic()
             assert host.stop() == 0
-            assert time.monotonic() - began < 10
+            assert time.monotonic() - began < 30
         assert "ended in order" in host.stdout
 
 

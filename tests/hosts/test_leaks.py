@@ -10,15 +10,15 @@ import pytest
 from support.rawclients import Lines, Telnet, line_login
 from support.servers import Host, wait_until
 
-LOGINS = 100
-"""In each of two rounds."""
+LOGINS = (40, 60)
+"""In each of two rounds; what the first one takes is kept for those to come."""
 
 AT_ONCE = 4
 """Visitors at a time: much of a visit is waiting."""
 
 RSS_BYTES = 6 * 1024 * 1024
-"""What the second round may add. A session that stays alive costs 0.6 MB, so that a hundred of
-them are ten times this; the allocator's own swings are below it."""
+"""What the second round may add. A session that stays alive costs 0.6 MB, so that those of one
+ending alone are more than this; the allocator's own swings are below it."""
 
 ENDINGS = ("exit", "close", "reset", "await", "block")
 
@@ -190,15 +190,22 @@ def held(host):
 
 
 def settled(host, *, like):
-    """Wait until the service holds as much as before; return what it holds then."""
+    """Wait until the service holds as much as before; return what it holds then.
+
+    It may have fewer descriptors: one was perhaps about to be closed when they were counted.
+    """
     last = {}
 
     def same():
         last.update(held(host))
-        return all(last[name] == like[name] for name in like)
+        return (
+            last["tasks"] == like["tasks"]
+            and last["threads"] == like["threads"]
+            and last["descriptors"] <= like.get("descriptors", last["descriptors"])
+        )
 
     try:
-        wait_until(same, "tasks, threads and descriptors as before", 20)
+        wait_until(same, "tasks, threads and descriptors as before")
     except AssertionError as error:
         difference = {name: (like[name], last[name]) for name in like}
         raise AssertionError(f"{error}: {difference}") from None
@@ -213,15 +220,15 @@ def idle(busy_host):
 
 @pytest.mark.parametrize("way", VISITS)
 def test_sessions_leave_nothing(way, busy_host, idle):
-    """After 200 sessions tasks, threads and descriptors are as before, and memory is flat."""
+    """After 100 sessions tasks, threads and descriptors are as before, and memory is flat."""
     visit = VISITS[way]
     for ending in ENDINGS:
         visit(busy_host, ending)
     before = {**idle, "descriptors": settled(busy_host, like=idle)["descriptors"]}
     rss = []
-    for _ in range(2):
+    for logins in LOGINS:
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            endings = [ENDINGS[number % len(ENDINGS)] for number in range(LOGINS)]
+            endings = [ENDINGS[number % len(ENDINGS)] for number in range(logins)]
             list(pool.map(lambda ending: visit(busy_host, ending), endings))
         rss.append(settled(busy_host, like=before)["rss"])
     assert rss[1] - rss[0] < RSS_BYTES

@@ -22,6 +22,7 @@ from console import (
     Console,
     EvaluationSettings,
     FileCredentials,
+    LoginSettings,
     MemoryCredentials,
     ShellFactory,
     SshSettings,
@@ -97,7 +98,13 @@ def body_of(path):
 def running(keys, tmp_path):
     store = FileCredentials(keys, initial={"boss": PASSWORD, "ann": PASSWORD})
     with Console(
-        "demo", credentials=store, telnet=0, ssh=0, keys=keys, history=tmp_path / "history"
+        "demo",
+        credentials=store,
+        telnet=0,
+        ssh=0,
+        keys=keys,
+        history=tmp_path / "history",
+        login=LoginSettings(failure_seconds=0.01, failure_most_seconds=0.01),
     ) as console:
         yield console, store
 
@@ -200,7 +207,7 @@ def test_secret_statements_are_in_no_log(keys, tmp_path, private_key, log, capfd
         f"password = {TYPED!r}; raise ValueError(password)": 1,
         f"%json %timeout 9 token = {TYPED!r}; raise ValueError(token)": 1,
         f" %json {TYPED!r}; 1 / 0": 1,
-        f" %timeout 0.1 {TYPED!r}; __import__('time').sleep(9)": 124,
+        f" %timeout 0.1 {TYPED!r}; __import__('time').sleep(2)": 124,
         f" import sys; sys.exit({TYPED!r})": 1,
         f" {TYPED!r} is": 1,
         f" ls -la {TYPED}": 127,

@@ -155,6 +155,13 @@ def test_a_users_file_runs_at_each_login(fresh_host, connect_raw):
     assert mine.run("both(2)").strip() == "(4, '2')"
 
 
+@pytest.fixture(scope="module")
+def startup_host(tmp_path_factory):
+    """A service for the files of `test_no_file_keeps_its_user_from_the_prompt`."""
+    with Host(tmp_path_factory.mktemp("startup") / "host") as host:
+        yield host
+
+
 @pytest.mark.parametrize("way", ["ssh", "telnet", "nc"])
 @pytest.mark.parametrize(
     ("text", "shown"),
@@ -166,10 +173,10 @@ def test_a_users_file_runs_at_each_login(fresh_host, connect_raw):
     ],
     ids=["raises", "exits", "is wrong", "reads"],
 )
-def test_no_file_keeps_its_user_from_the_prompt(fresh_host, connect, way, text, shown):
+def test_no_file_keeps_its_user_from_the_prompt(startup_host, connect, way, text, shown):
     """Output and exceptions are shown, and then the prompt works."""
-    write(fresh_host.keys / "startup" / "boss.py", text)
-    client = connect(way, fresh_host)
+    write(startup_host.keys / "startup" / "boss.py", text)
+    client = connect(way, startup_host)
     client.give_name()
     client.give_password("sekrit")
     if "input" in text:

@@ -145,7 +145,7 @@ def interrupt(seats, client, statement):
     session.line(f"running(); {statement}")
     session.wait_until(lambda: session.text.count("\nit runs\n") > begun, "it runs")
     session.type("\x03")
-    session.expect_prompt(seconds=10)
+    session.expect_prompt()
     assert session.run("foo") == ["12"]
 
 
@@ -177,7 +177,7 @@ def interrupt_at_once(seats, client):
     session.wait_until(lambda: session.cursor_line == ">>> await asyncio.sleep(60)", "the echo")
     session.type("\r")
     session.type("\x03")
-    session.expect_prompt(seconds=10)
+    session.expect_prompt()
 
 
 @feature("Ctrl-C at the prompt", "Ctrl-C")

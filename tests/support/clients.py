@@ -14,9 +14,8 @@ import pexpect
 import pyte
 import pytest
 
-from support.servers import SUPPORT, clean_environment
+from support.servers import DEADLINE_SECONDS, SUPPORT, clean_environment
 
-DEADLINE_SECONDS = 20
 ROWS, COLUMNS = 50, 120
 
 # Those that most tests use, and some more that behave as they do.

@@ -49,5 +49,5 @@ class Example(Process):
 
 def ask_quote(port):
     """Return what the service says to somebody who connects."""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as sock:
         return b"".join(iter(lambda: sock.recv(4096), b"")).decode()

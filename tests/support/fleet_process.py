@@ -13,7 +13,7 @@ from pathlib import Path
 
 from console import Console, FileCredentials
 
-LIFETIME_SECONDS = 900
+LIFETIME_SECONDS = 3600
 
 directory, count = Path(sys.argv[1]), int(sys.argv[2])
 deadline = threading.Timer(LIFETIME_SECONDS, os._exit, (3,))

@@ -5,9 +5,7 @@ import select
 import socket
 import struct
 
-from support.servers import wait_until
-
-DEADLINE_SECONDS = 20
+from support.servers import DEADLINE_SECONDS, wait_until
 
 IAC, DONT, DO, WONT, WILL, SB, SE = 255, 254, 253, 252, 251, 250, 240
 ECHO, SGA, TTYPE, NAWS = 1, 3, 24, 31

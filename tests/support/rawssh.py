@@ -14,8 +14,7 @@ import struct
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-DEADLINE_SECONDS = 20
+from servers import DEADLINE_SECONDS
 
 DISCONNECT, IGNORE, UNIMPLEMENTED, DEBUG, SERVICE_REQUEST, SERVICE_ACCEPT, EXT_INFO = range(1, 8)
 KEXINIT, NEWKEYS, KEX_INIT, KEX_REPLY = 20, 21, 30, 31
@@ -176,7 +175,7 @@ class RawSsh:
             assert payload[0] in _CHATTER, f"message {payload[0]}, not one of {kinds}: {payload!r}"
         return payload
 
-    def wait_gone(self, seconds=5):
+    def wait_gone(self, seconds=DEADLINE_SECONDS):
         """Wait for the end of the connection; return the server's reason."""
         with contextlib.suppress(OSError):
             self.socket.settimeout(seconds)

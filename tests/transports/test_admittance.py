@@ -337,7 +337,10 @@ def test_browsers_are_dropped(transport, said, reason, make, caplog):
     """A browser at either port gets nothing of use, one line in the log, and is gone."""
     namespace = {}
     console = make(**{transport: 0}, namespace=namespace)
-    with console, socket.create_connection(("127.0.0.1", console.listeners[0].port), 20) as one:
+    with (
+        console,
+        socket.create_connection(("127.0.0.1", console.listeners[0].port), DEADLINE_SECONDS) as one,
+    ):
         for part in (said[:3], said[3:]):  # in two pieces, as a network may deliver it
             one.sendall(part)
         answer = b""
@@ -363,7 +366,10 @@ IGNORE = (1004).to_bytes(4, "big") + b"\x06\x02" + (992).to_bytes(4, "big") + b"
 def test_bytes_before_login_are_bounded(transport, said, make, caplog):
     """Who sends more than 64 KiB without logging in is dropped, on either port."""
     console = make(**{transport: 0})
-    with console, socket.create_connection(("127.0.0.1", console.listeners[0].port), 20) as one:
+    with (
+        console,
+        socket.create_connection(("127.0.0.1", console.listeners[0].port), DEADLINE_SECONDS) as one,
+    ):
         with contextlib.suppress(ConnectionError):
             one.sendall(said)
             while one.recv(65536):
@@ -377,7 +383,10 @@ def test_bytes_before_login_are_bounded(transport, said, make, caplog):
 def test_silence_is_cut(transport, make, caplog):
     """Who says nothing is ended when the time for a login is over, with one line in the log."""
     console = make(**{transport: 0}, login=LoginSettings(grace_seconds=0.3))
-    with console, socket.create_connection(("127.0.0.1", console.listeners[0].port), 20) as one:
+    with (
+        console,
+        socket.create_connection(("127.0.0.1", console.listeners[0].port), DEADLINE_SECONDS) as one,
+    ):
         with contextlib.suppress(ConnectionError):
             while one.recv(65536):
                 pass

@@ -255,6 +255,7 @@ def test_the_text_is_left_as_it_is(keys, cheap):
                 count = layouts(editor)
                 frontend.feed("\r")
                 await task
+                frontend._out.flush()  # it is held for what the statement shows
                 seen.append((cells(terminal), layouts(editor) - count))
         (left, layouts_then), (drawn, layouts_anew) = seen
         assert left == drawn
