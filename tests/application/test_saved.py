@@ -190,7 +190,7 @@ def test_a_shell_without_its_store_lets_nobody_in(application, path):
     """Where a credential store cannot be saved, no default user takes its place."""
     application.listen_tcp(1, ShellFactory(credentials=Store()))
     (line,) = application.save(path)
-    assert line.startswith("credentials on tcp port 1, so that nobody can log in there (test_tap.")
+    assert line.startswith("credentials on tcp port 1, so that nobody can log in there (tests.application.test_saved.")
     shell = Application.load(path).tcp_ports[-1][1]
     assert shell.username == "admin"
     assert shell.password_hash("admin") is None
@@ -438,7 +438,7 @@ def test_what_cannot_be_pickled_is_named(application, shell, path):
         "namespace name 'generator' (generator)",
         "namespace name 'holder' (dict: cannot pickle '_thread.lock' object)",
         "namespace name 'lock' (_thread.lock)",
-        "namespace name 'raises' (test_tap.Raises: not me\\nthank you)",
+        "namespace name 'raises' (tests.application.test_saved.Raises: not me\\nthank you)",
         "namespace name 'sock' (socket.socket)",
         "namespace name 'task' (_asyncio.Task)",
         thread,

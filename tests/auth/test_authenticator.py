@@ -588,7 +588,7 @@ HANGING = """
 import asyncio, threading
 from console.auth.authenticator import KEY_ANSWER_SECONDS, Authenticator
 from console.events import EventBus
-from console.interfaces import Peer
+from console.interfaces.credentials import Peer
 
 class Hangs:
     def password_hash(self, name):

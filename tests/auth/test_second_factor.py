@@ -366,7 +366,7 @@ def test_a_left_over_temporary_file_is_nobodys(store):
 WITHOUT_PYOTP = """
 import sys
 sys.modules["pyotp"] = None
-from console.auth.store import FileCredentials
+from console.auth.stores.directory import FileCredentials
 store = FileCredentials(sys.argv[1])
 print(store.second_factor(), store.has_second_factor("boss"), store.has_second_factor("ann"))
 print(store.use_code("boss", "123456"))
@@ -405,7 +405,7 @@ def test_the_library_is_loaded_for_codes_only(tmp_path):
     """A console whose users have no second factor does not pay for pyotp."""
     code = """
 import sys
-from console.auth.store import FileCredentials
+from console.auth.stores.directory import FileCredentials
 store = FileCredentials(sys.argv[1], initial={"boss": "sekrit"})
 store.prepare()
 print(store.second_factor(), "pyotp" in sys.modules)
@@ -420,7 +420,7 @@ print(store.second_factor(), "pyotp" in sys.modules)
 
 USER = """
 import sys
-from console.auth.store import FileCredentials
+from console.auth.stores.directory import FileCredentials
 store = FileCredentials(sys.argv[1])
 print("ready", flush=True)
 for line in sys.stdin:

@@ -73,7 +73,7 @@ def test_a_symbolic_link_stays_one(tmp_path):
 
 WRITER = """
 import sys
-from console.state import write_atomically
+from console.files.atomic import write_atomically
 path, size = sys.argv[1], int(sys.argv[2])
 write_atomically(path, b"a" * size)
 print("ready", flush=True)

@@ -8,7 +8,7 @@ import pwd
 
 import pytest
 
-from console.files import atomic as state
+from console.files import exposure as state
 from console.files.exposure import exposure_above
 
 

@@ -12,7 +12,7 @@ from support.servers import Process
 
 HOLD = """
 import sys
-from console.pidfile import PidFile
+from console.files.pid import PidFile
 with PidFile(sys.argv[1]):
     print("held", flush=True)
     sys.stdin.read()
@@ -145,7 +145,7 @@ def test_a_forked_child_lets_go(path):
     """A child that outlives its parent does not keep the file, nor remove it."""
     code = """
 import os, sys
-from console.pidfile import PidFile
+from console.files.pid import PidFile
 child = 0
 with PidFile(sys.argv[1]):
     child = os.fork()

@@ -508,7 +508,7 @@ def test_a_keys_file_that_others_can_change_lets_nobody_in(directory, caplog, wh
 
 ADDER = """
 import sys
-from console.auth.store import FileCredentials
+from console.auth.stores.directory import FileCredentials
 store = FileCredentials(sys.argv[1])
 sys.stdin.readline()
 for number in range(int(sys.argv[3])):

@@ -252,7 +252,7 @@ async def a_site(host="127.0.0.1", **overrides):
         unauthenticated=UnauthenticatedConnections(
             drops=drops,
             source_of=lambda peer: peer.host,
-            most=overrides.get("strangers", 64),
+            most=overrides.get("unauthenticated", 64),
             most_per_source=16,
             standing=lambda _: 1,
         ),
