@@ -190,7 +190,9 @@ def test_a_shell_without_its_store_lets_nobody_in(application, path):
     """Where a credential store cannot be saved, no default user takes its place."""
     application.listen_tcp(1, ShellFactory(credentials=Store()))
     (line,) = application.save(path)
-    assert line.startswith("credentials on tcp port 1, so that nobody can log in there (tests.application.test_saved.")
+    assert line.startswith(
+        "credentials on tcp port 1, so that nobody can log in there (tests.application.test_saved."
+    )
     shell = Application.load(path).tcp_ports[-1][1]
     assert shell.username == "admin"
     assert shell.password_hash("admin") is None

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from attacks.harness import attack, end_input, fresh_address, is_open, read_until, reset
 from attacks.telnet import (
@@ -93,7 +94,7 @@ def guesses_from_eight_addresses(site):
     In a process of its own, so that it is the service that is slow where something is.
     """
     sources = [fresh_address() for _ in range(8)]
-    command = [sys.executable, "-m", "attacks.guessers"]
+    command = [sys.executable, str(Path(__file__).with_name("guessers.py"))]
     spec = {**ports(site), "sources": sources, "guessers": 200, "seconds": 2.5}
     with subprocess.Popen(
         [*command, json.dumps(spec)], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL

@@ -1,4 +1,4 @@
-"""Many who guess passwords at once: ``python -m attacks.guessers SPEC``, a JSON object.
+"""Many who guess passwords at once: ``guessers.py SPEC``, a JSON object.
 
 ``telnet`` and ``ssh`` are ports, ``sources`` addresses to come from, ``guessers`` how many there
 are, half of them of each kind, ``seconds`` how long they go on. Says ``begun`` when the first
@@ -11,6 +11,9 @@ import struct
 import sys
 import threading
 import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # a process of its own finds the helpers
 
 from support.rawclients import Lines
 from support.rawssh import RawSsh

@@ -14,7 +14,8 @@ import struct
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from servers import DEADLINE_SECONDS
+
+from support.servers import DEADLINE_SECONDS
 
 DISCONNECT, IGNORE, UNIMPLEMENTED, DEBUG, SERVICE_REQUEST, SERVICE_ACCEPT, EXT_INFO = range(1, 8)
 KEXINIT, NEWKEYS, KEX_INIT, KEX_REPLY = 20, 21, 30, 31
