@@ -24,7 +24,7 @@ NO_LOOP = "the service has no loop that has run yet"
 
 
 class Inspection:
-    """The looking of one session.
+    """What one session may see of the service and of other sessions.
 
     Args:
         session: Its number.
@@ -63,9 +63,10 @@ class Inspection:
 
     def stack(self, ident: int | None = None) -> str:
         """Tell where a thread is: that of the service's loop if none is named."""
-        ident = self._host.ident if ident is None else ident
-        if not ident:
-            return NO_LOOP
+        if ident is None:
+            ident = self._host.ident
+            if not ident:
+                return NO_LOOP
         return describe_thread(ident) if self._sources else describe_thread_places(ident)
 
     def who(self) -> Listing[SessionFacts]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from console.commands.discovery import discover
 from console.commands.help import topics
@@ -52,9 +52,7 @@ def _cells(one: Command) -> tuple[str, ...]:
     return f"`{one.usage}`", one.role.value, "yes" if one.bare else "no", f"{one.help}."
 
 
-def _table(
-    heading: Sequence[str], rows: Iterator[Sequence[str]] | list[tuple[str, str]]
-) -> list[str]:
+def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     cells = [heading, ("---",) * len(heading), *rows]
     return [f"| {' | '.join(row)} |" for row in cells]
 

@@ -18,15 +18,13 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final
 
+from console.errors import ConsoleError
 from console.interfaces.credentials import Role
 
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
-
 _NAME = re.compile("[a-z]{1,20}")
-"""Narrow, as a viewer's grammar is (commands/viewer.py), and never the start of an underscore."""
+"""As narrow as a viewer's grammar (commands/viewer.py)."""
 
 _ROLES: Final = tuple(Role)
 """Each includes those before it."""
@@ -42,7 +40,7 @@ class Section(enum.Enum):
     ADMINISTERING = "Administering"
 
 
-class DeclarationError(ValueError):
+class DeclarationError(ConsoleError):
     """A command is declared wrong: an error of its module, found when the module is imported."""
 
     def __init__(self, name: str, problem: str) -> None:

@@ -1,7 +1,7 @@
 """The composition root: login, sessions and what they are made of, wired together.
 
-It is loaded and made when somebody knocks for the first time, or at the start where there is a
-startup file to run: a service into which nobody looks does not pay for it.
+It is loaded and made at the first connection, or at the start where there is a startup file to run:
+a service whose console is not used does not pay for it.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ COMMANDS: Final = discover()
 
 
 class Assembly:
-    """Who may come in, and the sessions of those who have. Lives on the console's loop.
+    """Login and sessions of one console. Lives on the console's loop.
 
     Args:
         plan: What the console serves.
@@ -143,7 +143,9 @@ class Assembly:
         """Begin to run the console's startup file, as if an operator had typed it."""
         names: dict[str, Any] = {}
         evaluator = self._evaluator(0, names, LoggedOutput(file.path), None)
-        choices = SessionPreferences(Preferences(), lambda *_: "the console's file is no user's")
+        choices = SessionPreferences(
+            Preferences(), lambda *_: "the startup file of the console belongs to no user"
+        )
         who = f"startup file {file.path}"
         principal = Principal(user=who, transport="", peer="", method="", role=Role.OPERATOR)
         names.update(session_names(self._command_context(0, principal, evaluator, choices, who)))
