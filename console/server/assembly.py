@@ -144,7 +144,7 @@ class Assembly:
         names: dict[str, Any] = {}
         evaluator = self._evaluator(0, names, LoggedOutput(file.path), None)
         choices = SessionPreferences(
-            Preferences(), lambda *_: "the startup file of the console belongs to no user"
+            Preferences(), lambda *_: "the console's startup file chose it"
         )
         who = f"startup file {file.path}"
         principal = Principal(user=who, transport="", peer="", method="", role=Role.OPERATOR)
