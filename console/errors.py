@@ -12,6 +12,7 @@ The tree::
     │   └── AlreadyRunning      start() on a console that runs
     ├── PatchError              a hot patch cannot be made or undone (patches/journal.py)
     ├── NotPermitted            a command that the user's role does not include
+    ├── DeclarationError        a command is declared wrong (interfaces/commands.py)
     ├── NoSuchSession           a session that is to be ended is not open
     ├── StateError              a saved application cannot be written or restored
     └── CredentialError         users, passwords, keys

@@ -1,77 +1,129 @@
-"""``help``: what one can do here, and Python's own help."""
+"""``help``: what can be done at the prompt, made from the commands, and Python's own help."""
 
 from __future__ import annotations
 
 import pydoc
-from typing import Any
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
 
+from console.commands.context import LookingContext
+from console.commands.names import SessionCommand
+from console.interfaces.commands import Command, CommandRegistry, Section, command
 from console.interfaces.credentials import Role
-from console.results.pager import page_text
 
 # Not in typeshed, though documented by name in pydoc's own source.
 _PLAIN_TEXT = pydoc.plaintext  # type: ignore[attr-defined]
 
-
-_HELP = """\
-This is a Python prompt in the running process: what you change here changes
-the service. help(object) is Python's own help.
-
-Running
-  statement         in a thread of your session: time.sleep(9) stops nobody else
-  await something   on the service's event loop, the whole cell; also where it
-                    itself calls asyncio.create_task, all_tasks and the like
-  %loop statement   on the service's loop between two callbacks: atomic for it,
-                    but it waits; what holds it too long is interrupted
-  %timeout 5 stmt   gives it up after 5 seconds; %json stmt answers with JSON
-  Ctrl-C            drops the line, or stops the statement
-  pm()              debugs where your last exception was; breakpoint() works too
-Looking
-  Tab, F1           completes; shows signature and documentation
-  name?, name??     tells of an object, or its source; like Tab runs none of its
-                    code
-  _                 your last value
-  page(value)       all of a value or text, screen by screen, with search
-  hexdump(data)     bytes in hexadecimal
-  stack()           where the service's loop is now, even if it is stuck
-  tasks()           its tasks, and where each is suspended; threads()
-  statements()      what runs for all sessions, and what was left behind
-  who(), whoami()   the open sessions; yours; uptime() tells of the process
-Changing
-  patch(o, 'a', v)  sets o.a (or o[a] of a dict) and remembers what was there;
-                    minutes=5 undoes it by itself unless you keep(n)
-  patches()         what is applied; revert(n) or revert() undoes
-Your sessions
-  editing('vi')     the editor's keys, or 'emacs'; kept for your next sessions
-  theme('light')    its colours: 'terminal', 'dark', 'light', 'plain'; kept too
-  mode('loop')      where statements run from now on; kept with keep=True
-  pretty(False)     plain reprs; also pretty(tables=False), pretty(rich=False)
-  a leading space   keeps a statement out of history and log, as a secret
-  exit(), Ctrl-D    leave; the service goes on
-"""
+_LEFT_COLUMNS: Final = 19
+_COLUMNS: Final = 79
 
 
-_ADMIN_HELP = """\
-Administering
-  kick(n, reason)   ends session n; its user is told who did it, and why
-  reload()          reads host keys and the like anew
-"""
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """What help says beside the commands: keys, and what stands before or behind a statement."""
+
+    section: Section
+    left: str
+    text: str
 
 
-class Help:
-    """Explains the console, or an object as Python's own ``help`` does, without pydoc's pager.
+TOPICS: Final = (
+    Topic(
+        Section.RUNNING,
+        "statement",
+        "In a thread of your session: time.sleep(9) stops no other",
+    ),
+    Topic(
+        Section.RUNNING,
+        "await something",
+        "On the service's event loop, the whole cell; also where it itself calls"
+        " asyncio.create_task, all_tasks and the like",
+    ),
+    Topic(
+        Section.RUNNING,
+        "%loop statement",
+        "On the service's loop between two callbacks: atomic for it, but it waits; what holds it"
+        " too long is interrupted",
+    ),
+    Topic(Section.RUNNING, "%timeout 5 stmt", "Gives the statement up after 5 seconds"),
+    Topic(Section.RUNNING, "%json statement", "Answers with JSON"),
+    Topic(Section.RUNNING, "Ctrl-C", "Drops the line, or stops the statement"),
+    Topic(Section.LOOKING, "Tab, F1", "Completes; shows signature and documentation"),
+    Topic(
+        Section.LOOKING,
+        "name?, name??",
+        "Tells of an object, or its source, without running its code",
+    ),
+    Topic(Section.LOOKING, "_", "Your last value"),
+    Topic(
+        Section.SESSION,
+        "a leading space",
+        "Keeps a statement out of history and log, as a secret",
+    ),
+)
 
-    That would use the server's terminal, and keep that choice for the whole process.
-    """
 
-    def __init__(self, role: Role = Role.OPERATOR) -> None:
-        self._text = _HELP + (_ADMIN_HELP if role is Role.ADMIN else "")
+@command(usage="help(object)", section=Section.RUNNING, role=Role.VIEWER, bare=True)
+def help_(context: LookingContext, *objects: Any) -> None:
+    """Show this help, or the one of an object."""
+    if not objects:
+        context.page(help_text(context.commands, context.principal.role))
+    for thing in objects:
+        if type(thing) is SessionCommand:
+            context.page(thing.description)
+        else:
+            # Not pydoc's pager: it would use the server's terminal, for the whole process.
+            context.page(pydoc.render_doc(thing, renderer=_PLAIN_TEXT))
 
-    def __repr__(self) -> str:
-        return "Type help() for help on this console, or help(object) for help on an object"
 
-    def __call__(self, *objects: Any) -> None:
-        """Show the help text, or the documentation of each object."""
-        if not objects:
-            page_text(self._text.rstrip("\n"))
-        for thing in objects:
-            page_text(pydoc.render_doc(thing, renderer=_PLAIN_TEXT))
+def help_text(commands: CommandRegistry, role: Role) -> str:
+    """Return what ``help()`` shows to users of a role: what they may call, and the topics."""
+    looks_only = role is Role.VIEWER
+    lines = list(_introduction(commands, role))
+    for section in Section:
+        rows = [] if looks_only else [(one.left, one.text) for one in topics(section)]
+        rows += [
+            (_words(one) if looks_only else one.usage, one.help)
+            for one in commands.permitted(role)
+            if one.section is section
+        ]
+        if rows:
+            lines += [section.value, *(line for row in rows for line in _lines(*row))]
+    return "\n".join(lines)
+
+
+def topics(section: Section) -> tuple[Topic, ...]:
+    """Return the topics of a section."""
+    return tuple(one for one in TOPICS if one.section is section)
+
+
+def _introduction(commands: CommandRegistry, role: Role) -> Iterator[str]:
+    if role is Role.VIEWER:
+        yield "You may look at this service. These words work, alone or as calls: tasks()"
+        yield ""
+        return
+    yield from textwrap.wrap(
+        "This is a Python prompt in the running process: what you change here changes the service."
+        f" These words need no (): {', '.join(sorted(commands.bare_words))}; where the service has"
+        " such a name, its own is meant.",
+        _COLUMNS,
+    )
+    yield ""
+
+
+def _words(one: Command) -> str:
+    return f"{one.name}, {one.name}({one.number})" if one.number else one.name
+
+
+def _lines(left: str, text: str) -> Iterator[str]:
+    """Lay one row out: a text below a left part that is too long for its column."""
+    rows = textwrap.wrap(text, _COLUMNS - _LEFT_COLUMNS)
+    head = f"  {left}"
+    if len(head) + 1 > _LEFT_COLUMNS:
+        yield head
+    else:
+        yield head.ljust(_LEFT_COLUMNS) + rows.pop(0)
+    for row in rows:
+        yield " " * _LEFT_COLUMNS + row

@@ -1,98 +1,76 @@
-"""What can be asked of a live service by looking alone, the same for viewers and operators.
+"""The commands that look at the service, its process and its sessions, for every role.
 
-Nothing here runs code of the service or of a statement, waits for its loop or takes a lock that a
-statement may hold: it answers while the service is stuck. It may be called from any thread; the
-console's own is spared, since listing ten thousand tasks takes a while.
+They answer a viewer and an operator by the same code: what a viewer is not to see, the session's
+`Inspection` leaves out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Sequence
 
-from console.evaluation.host_loop import HostLoop
-from console.evaluation.interrupts import GuardedCoroutine
-from console.evaluation.statements import Statements
-from console.introspect.listing import Listing, moment
-from console.introspect.process import ProcessFacts, process_facts
-from console.introspect.sessions import SessionFacts, list_sessions
-from console.introspect.tasks import TaskFacts, list_tasks
-from console.introspect.threads import ThreadFacts, describe_thread_places, list_threads
-from console.patches.journal import Patch, PatchJournal
-
-NO_LOOP = "the service has no loop that has run yet"
+from console.commands.context import LookingContext
+from console.interfaces.commands import Section, command
+from console.interfaces.credentials import Role
+from console.introspect.listing import Listing
+from console.introspect.process import ProcessFacts
+from console.introspect.sessions import SessionFacts
+from console.introspect.tasks import TaskFacts
+from console.introspect.threads import ThreadFacts
+from console.patches.journal import Patch
 
 
-class Inspection:
-    """The looking of one session.
+@command(usage="tasks()", section=Section.LOOKING, role=Role.VIEWER, bare=True)
+def tasks(context: LookingContext) -> Listing[TaskFacts]:
+    """List the tasks of the service's loop, and where each waits."""
+    return context.inspection.tasks()
+
+
+@command(usage="threads()", section=Section.LOOKING, role=Role.VIEWER, bare=True)
+def threads(context: LookingContext) -> Listing[ThreadFacts]:
+    """List the threads of the process, and where each is now."""
+    return context.inspection.threads()
+
+
+@command(
+    usage="stack(thread)", section=Section.LOOKING, role=Role.VIEWER, bare=True, number="IDENT"
+)
+def stack(context: LookingContext, thread: int | threading.Thread | None = None) -> None:
+    """Show where the service's loop is, stuck or not, or a thread.
 
     Args:
-        session: Its number.
-        sessions: Tells of all open sessions; called from any thread.
-        started_at: When the console began to listen (time.time).
-        sources: Whether to show what others have typed. Not for those who may look only.
+        context: The session.
+        thread: Another thread, or its identifier.
     """
+    ident = thread.ident if isinstance(thread, threading.Thread) else thread
+    context.show(context.inspection.stack(ident))
 
-    def __init__(
-        self,
-        *,
-        session: int,
-        sessions: Callable[[], Sequence[SessionFacts]],
-        host: HostLoop,
-        statements: Statements,
-        journal: PatchJournal,
-        started_at: float,
-        sources: bool,
-    ) -> None:
-        self._session = session
-        self._sessions = sessions
-        self._host = host
-        self._statements = statements
-        self._journal = journal
-        self._started_at = started_at
-        self._sources = sources
 
-    def tasks(self) -> Listing[TaskFacts]:
-        """List the tasks of the service's loop: name, state, where each is suspended."""
-        return list_tasks(self._host.known_loop, (GuardedCoroutine,))
+@command(usage="statements()", section=Section.LOOKING, role=Role.VIEWER, bare=True)
+def statements(context: LookingContext) -> None:
+    """Show what runs for all sessions, and what was left behind."""
+    context.show(context.inspection.statements() or "no statements")
 
-    def threads(self) -> Listing[ThreadFacts]:
-        """List the threads of the process: name, ident, daemon, where each is now."""
-        return list_threads()
 
-    def stack(self, ident: int | None = None) -> str:
-        """Tell where a thread is, without source: that of the service's loop if none is named."""
-        if ident is None:
-            ident = self._host.ident
-            if not ident:
-                return NO_LOOP
-        return describe_thread_places(ident)
+@command(usage="who()", section=Section.LOOKING, role=Role.VIEWER, bare=True)
+def who(context: LookingContext) -> Listing[SessionFacts]:
+    """List the open sessions: user, address, what runs."""
+    return context.inspection.who()
 
-    def who(self) -> Listing[SessionFacts]:
-        """List the open sessions: who, from where, since when, what runs."""
-        return list_sessions(self._sessions(), sources=self._sources)
 
-    def whoami(self) -> SessionFacts | None:
-        """Tell of this session; None if it has ended."""
-        return next((one for one in self._sessions() if one.number == self._session), None)
+@command(usage="whoami()", section=Section.LOOKING, role=Role.VIEWER, bare=True)
+def whoami(context: LookingContext) -> SessionFacts | None:
+    """Tell of your own session."""
+    return context.inspection.whoami()
 
-    def uptime(self) -> ProcessFacts:
-        """Tell of the process: since when, memory, descriptors, versions."""
-        return process_facts(self._started_at)
 
-    def statements(self) -> str:
-        """List the statements that run, and those that were left behind."""
-        return self._statements.describe(sources=self._sources)
+@command(usage="uptime()", section=Section.LOOKING, role=Role.VIEWER, bare=True)
+def uptime(context: LookingContext) -> ProcessFacts:
+    """Tell of the process: since when, memory, versions."""
+    return context.inspection.uptime()
 
-    def patches(self) -> Listing[Patch]:
-        """List the patches that are applied, without any value."""
-        return Listing(
-            self._journal.glance(),
-            {
-                "PATCH": lambda row: row.number,
-                "TARGET": lambda row: row.target.label(keys=self._sources),
-                "BY": lambda row: row.who,
-                "MADE": lambda row: moment(row.made_at),
-                "UNDONE": lambda row: "-" if row.ends_at is None else moment(row.ends_at),
-            },
-            "no patches",
-        )
+
+@command(usage="patches()", section=Section.CHANGING, role=Role.VIEWER, bare=True)
+def patches(context: LookingContext) -> Sequence[Patch]:
+    """List the patches that are applied."""
+    return context.inspection.patches()

@@ -1,9 +1,9 @@
 """What a viewer types: one of a few words. The wall between looking and evaluating.
 
-A viewer's text is matched against a grammar of ours and looked up in a dict; it never comes to
-``compile``, ``eval``, ``exec`` or ``getattr``, nor to an object of the service. No
-`SessionEvaluator` is made for a viewer, and their session has no namespace, so that there is
-nothing to escape to.
+A viewer's text is matched against a grammar of ours and looked up among the commands that the role
+permits; it never comes to ``compile``, ``eval``, ``exec`` or ``getattr``, nor to an object of the
+service. No `SessionEvaluator` is made for a viewer, a command gets a `LookingContext` and at most
+one number, and the session has no namespace, so that there is nothing to escape to.
 
 ::
 
@@ -18,12 +18,14 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from console.commands.looking import Inspection
+from console.commands.context import LookingContext
+from console.commands.inspection import Inspection
 from console.evaluation.worker import Worker
+from console.interfaces.commands import Command, CommandRegistry
+from console.interfaces.credentials import Principal, Role
 from console.interfaces.statements import Outcome, OutcomeKind
 from console.limits import RESULT_CHARACTERS
 from console.results.printer import clip
@@ -34,21 +36,6 @@ _COMMAND = re.compile(r"([a-z]{1,20})(?:[ \t]*\([ \t]*([0-9]{1,20})?[ \t]*\)|[ \
 
 _LONGEST_CHARACTERS: Final = 80
 """No command is longer, so nothing longer is even looked at."""
-
-_HELP = """\
-You may look at this service. These words work, alone or as calls: tasks()
-
-  tasks             the tasks of the service's event loop, and where each waits
-  threads           the threads of the process, and where each is now
-  stack             where the service's event loop is now, even if it is stuck
-  stack(IDENT)      the same for another thread
-  who, whoami       the open sessions; yours
-  statements        what runs for all sessions, and what was left behind
-  patches           what has been changed in the service by hand, and by whom
-  uptime            the process: since when, memory, descriptors, versions
-  exit, Ctrl-D      leave; the service goes on"""
-
-_LEAVE: Final = ("exit", "quit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,46 +61,46 @@ class ViewerEvaluator:
 
     The answers are made on a thread of the session's own, so that a long one delays nobody.
 
-    Attributes:
-        commands: The words that are understood.
+    Args:
+        principal: The session's user.
+        session: The session's number.
+        commands: All commands; those that the role of a viewer permits are understood.
+        inspection: Answers about the service.
+        result_characters: What is longer is cut.
     """
 
     def __init__(
-        self, *, session: int, inspection: Inspection, result_characters: int = RESULT_CHARACTERS
+        self,
+        *,
+        principal: Principal,
+        session: int,
+        commands: CommandRegistry,
+        inspection: Inspection,
+        result_characters: int = RESULT_CHARACTERS,
     ) -> None:
+        self._principal = principal
         self._session = session
+        self._commands = commands
+        self._inspection = inspection
         self._limit = result_characters
-        self._stack = inspection.stack
-        self._answers: dict[str, Callable[[], object]] = {
-            "help": lambda: _HELP,
-            "patches": lambda: repr(inspection.patches()),
-            "stack": inspection.stack,
-            "statements": lambda: inspection.statements() or "no statements",
-            "tasks": lambda: repr(inspection.tasks()),
-            "threads": lambda: repr(inspection.threads()),
-            "uptime": lambda: repr(inspection.uptime()),
-            "who": lambda: repr(inspection.who()),
-            "whoami": lambda: repr(inspection.whoami()),
-        }
-        self.commands: tuple[str, ...] = tuple(sorted((*self._answers, *_LEAVE)))
+        self._permitted = {one.name: one for one in commands.permitted(Role.VIEWER)}
         self._worker: Worker | None = None
         self._pending: asyncio.Future[Outcome] | None = None
 
     async def evaluate(self, source: str, *, secret: bool = False) -> Outcome:
         """Answer a command; say what may be typed if it is none. See `Evaluator.evaluate`."""
-        command = parse(source)
-        if command is None or command.name not in self.commands:
-            return _refusal(f"you may type: {', '.join(self.commands)}")
-        if command.number is not None and command.name != "stack":
+        typed = parse(source)
+        command = None if typed is None else self._permitted.get(typed.name)
+        if typed is None or command is None:
+            return _refusal(f"you may type: {', '.join(self._permitted)}")
+        if typed.number is not None and not command.number:
             return _refusal(f"{command.name} takes no number")
-        if command.name in _LEAVE:
-            return Outcome(OutcomeKind.EXIT)
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[Outcome] = loop.create_future()
         self._pending = answered
 
         def work() -> None:
-            outcome = self._answer(command)
+            outcome = self._answer(command, typed.number)
             with contextlib.suppress(RuntimeError):  # the console has stopped meanwhile
                 loop.call_soon_threadsafe(_settle, answered, outcome)
 
@@ -142,14 +129,27 @@ class ViewerEvaluator:
             self._worker.close()
             self._worker = None
 
-    def _answer(self, command: ViewerCommand) -> Outcome:
+    def _answer(self, command: Command, number: int | None) -> Outcome:
+        shown: list[str] = []
+        context = LookingContext(
+            principal=self._principal,
+            session=self._session,
+            commands=self._commands,
+            inspection=self._inspection,
+            show=shown.append,
+            page=shown.append,
+        )
+        arguments = () if number is None else (number,)
         try:
-            number = command.number
-            answer = self._answers[command.name]() if number is None else self._stack(number)
+            value = command.function(context, *arguments)
+            if value is not None:
+                shown.append(repr(value))
+        except SystemExit:
+            return Outcome(OutcomeKind.EXIT)
         except Exception:  # the edge "statement": a fault of ours must not end the session
             logger.exception("cannot answer %s", command.name)
             return _refusal(f"{command.name} failed; the service's log says why")
-        return Outcome(OutcomeKind.VALUE, clip(str(answer), self._limit))
+        return Outcome(OutcomeKind.VALUE, clip("\n".join(shown), self._limit))
 
 
 def _refusal(text: str) -> Outcome:

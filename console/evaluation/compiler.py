@@ -11,12 +11,12 @@ import inspect
 import linecache
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any, Final
 
-from console.syntax.cells import answer_question
+from console.syntax.cells import BARE_NAME, answer_question
 from console.syntax.loop_bound import needs_loop
 from console.syntax.parsing import parse
 
@@ -58,7 +58,11 @@ def _bits(flags: int) -> list[int]:
 
 
 def compile_statement(
-    source: str, filename: str, namespace: Mapping[str, Any], future_flags: int = 0
+    source: str,
+    filename: str,
+    namespace: Mapping[str, Any],
+    future_flags: int = 0,
+    bare_words: Collection[str] = (),
 ) -> Statement:
     """Compile a cell.
 
@@ -67,16 +71,29 @@ def compile_statement(
         filename: What tracebacks call it.
         namespace: The names that it will see, to tell whether it calls for the loop.
         future_flags: ``from __future__`` features of earlier statements.
+        bare_words: A cell that is one of these words and nothing else becomes a call of
+            `BARE_NAME` with the value that the name has when it runs.
 
     Raises:
         SyntaxError: And what else ``compile`` raises: ValueError (a null byte), OverflowError,
             MemoryError, RecursionError.
     """
+    if source.strip() in bare_words:
+        return _compile_bare(source, filename, future_flags)
     source = answer_question(source)
     try:
         return _compile_apart(source, filename, namespace, future_flags)
     except RecursionError:
         return _compile_whole(source, filename, future_flags)
+
+
+def _compile_bare(source: str, filename: str, future_flags: int) -> Statement:
+    """Compile a cell of one word, which stays where it stands for tracebacks."""
+    tree = ast.parse(source, filename, "eval")
+    call = ast.Call(ast.Name(BARE_NAME, ast.Load()), [tree.body], [])
+    tree.body = ast.fix_missing_locations(ast.copy_location(call, tree.body))
+    code = compile(tree, filename, "eval", future_flags, dont_inherit=True)
+    return Statement(None, code, calls_loop=False)
 
 
 def _compile_whole(source: str, filename: str, future_flags: int) -> Statement:

@@ -45,6 +45,9 @@ _WATCH_SECONDS = 0.1
 class SessionEvaluator:
     """Evaluates one statement at a time. See `console.interfaces.statements.Evaluator`.
 
+    Args:
+        bare_words: Commands that run where one of them is all of a statement; none for a script.
+
     Attributes:
         mode: Where statements run unless they say otherwise: ``thread`` or ``loop``.
         last_error: The exception that the last failed statement raised.
@@ -63,6 +66,7 @@ class SessionEvaluator:
         sources: SourceCache,
         settings: EvaluationSettings,
         statements: Statements,
+        bare_words: frozenset[str] = frozenset(),
     ) -> None:
         self.mode = settings.mode
         self.last_error: BaseException | None = None
@@ -72,7 +76,9 @@ class SessionEvaluator:
         self._settings = settings
         self._statements = statements
         self.results = Results(settings)
-        self._surroundings = Surroundings(namespace, names, host, sources, settings, self.results)
+        self._surroundings = Surroundings(
+            namespace, names, host, sources, settings, self.results, bare_words
+        )
         # One context for the session, so that what a statement sets in it holds for the next.
         # It begins empty: neither the console's variables nor the host's belong in here.
         self._context = contextvars.Context()

@@ -47,7 +47,11 @@ _INTERRUPTED = Outcome(OutcomeKind.INTERRUPTED, "KeyboardInterrupt", status=130)
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What every statement of a session runs in."""
+    """What every statement of a session runs in.
+
+    Attributes:
+        bare_words: Commands that run where one of them is all of a statement.
+    """
 
     namespace: dict[str, Any]
     names: MutableMapping[str, Any]
@@ -55,6 +59,7 @@ class Surroundings:
     sources: SourceCache
     settings: EvaluationSettings
     results: Results
+    bare_words: frozenset[str] = frozenset()
 
 
 class Execution:
@@ -149,7 +154,11 @@ class Execution:
             self._in.sources.add(self._filename, source)
         try:
             statement = compile_statement(
-                source, self._filename, self._in.namespace, self.future_flags
+                source,
+                self._filename,
+                self._in.namespace,
+                self.future_flags,
+                self._in.bare_words,
             )
         except BaseException as error:  # noqa: BLE001 - whatever it is belongs to the statement
             return self._failed(error, compiling=True)

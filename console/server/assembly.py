@@ -1,7 +1,7 @@
 """The composition root: login, sessions and what they are made of, wired together.
 
-It is loaded and made when somebody knocks for the first time, or at the start where there is a
-startup file to run: a service into which nobody looks does not pay for it.
+It is loaded and made at the first connection, or at the start where there is a startup file to run:
+a service whose console is not used does not pay for it.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from console._version import __version__
 from console.audit.log import log_event, mirror_exception
 from console.auth.authenticator import Authenticator
 from console.auth.guessing.throttle import source_of
-from console.commands.administration import admin_names, inspection_names
-from console.commands.looking import Inspection
-from console.commands.session import private_names
+from console.commands.context import CommandContext
+from console.commands.discovery import discover
+from console.commands.inspection import Inspection
+from console.commands.names import session_names
 from console.commands.viewer import ViewerEvaluator
 from console.evaluation.compiler import SourceCache
 from console.evaluation.evaluator import SessionEvaluator
@@ -29,11 +30,12 @@ from console.evaluation.loop_probe import LoopProbe
 from console.evaluation.statements import Statements
 from console.events import EventBus
 from console.frontends.choice import choose_frontend
-from console.interfaces.credentials import Role
+from console.interfaces.credentials import Principal, Role
 from console.interfaces.frontends import Preferences, SessionChoices
 from console.interfaces.statements import Evaluator, InputSource, OutputSink
 from console.introspect.process import process_started_at
 from console.patches.journal import PatchJournal
+from console.results.pager import page_text
 from console.server.plan import Plan
 from console.sessions.admission import refusal
 from console.sessions.greeting import Greeted, greeting
@@ -50,9 +52,12 @@ from console.transports.unauthenticated import UnauthenticatedConnections
 _END_SESSIONS_SECONDS = 1.0
 """For sessions to end in order at a stop; then they are cut. Less than half of STOP_SECONDS."""
 
+COMMANDS: Final = discover()
+"""All commands. Their modules are imported with this one, on the thread that loads it."""
+
 
 class Assembly:
-    """Who may come in, and the sessions of those who have. Lives on the console's loop.
+    """Login and sessions of one console. Lives on the console's loop.
 
     Args:
         plan: What the console serves.
@@ -91,6 +96,7 @@ class Assembly:
         self._authenticator = Authenticator(plan.credentials, events, plan.login)
         self._manager = SessionManager(
             namespace=plan.namespace,
+            viewer_commands=COMMANDS.words(Role.VIEWER),
             history=self._history,
             preferences=PreferenceStore(plan.history),
             startup=UserStartup(plan.keys, for_commands=plan.sessions.startup_for_commands),
@@ -137,33 +143,65 @@ class Assembly:
         """Begin to run the console's startup file, as if an operator had typed it."""
         names: dict[str, Any] = {}
         evaluator = self._evaluator(0, names, LoggedOutput(file.path), None)
-        inspection = self._inspection(0, sources=True)
-        choices = SessionPreferences(Preferences(), lambda *_: "the console's file is no user's")
+        choices = SessionPreferences(
+            Preferences(), lambda *_: "the console's startup file chose it"
+        )
         who = f"startup file {file.path}"
-        names.update(self._names(evaluator, inspection, choices, who, Role.OPERATOR))
+        principal = Principal(user=who, transport="", peer="", method="", role=Role.OPERATOR)
+        names.update(session_names(self._command_context(0, principal, evaluator, choices, who)))
         self._startup = ConsoleStartup(file, evaluator)
 
     # ---- what sessions are made of
 
     def _make_evaluator(self, session: Session) -> Evaluator:
         principal, number = session.principal, session.number
-        inspection = self._inspection(number, sources=principal.role is not Role.VIEWER)
         if principal.role is Role.VIEWER:
-            viewer = ViewerEvaluator(
+            return ViewerEvaluator(
+                principal=principal,
                 session=number,
-                inspection=inspection,
+                commands=COMMANDS,
+                inspection=self._inspection(number, sources=False),
                 result_characters=self._plan.evaluation.result_characters,
             )
-            session.commands = viewer.commands
-            return viewer
-        names = session.private_names
-        who = f"{principal.user} over {principal.transport} from {principal.peer}"
-        evaluator = self._evaluator(number, names, session.output, session.input)
-        names.update(self._names(evaluator, inspection, session.choices, who, principal.role))
+        terminal, names = session.terminal, session.private_names
+        is_script = terminal.command is None and not terminal.kind.interactive
+        evaluator = self._evaluator(
+            number,
+            names,
+            session.output,
+            session.input,
+            bare_words=frozenset() if is_script else COMMANDS.bare_words,
+        )
         if session.preferences.mode:
             evaluator.set_mode(session.preferences.mode)
-        names.update(admin_names(principal, number, self._manager.kick, self._reload))
+        who = f"{principal.user} over {principal.transport} from {principal.peer}"
+        context = self._command_context(number, principal, evaluator, session.choices, who)
+        names.update(session_names(context))
         return evaluator
+
+    def _command_context(
+        self,
+        session: int,
+        principal: Principal,
+        evaluator: SessionEvaluator,
+        choices: SessionChoices,
+        who: str,
+    ) -> CommandContext:
+        return CommandContext(
+            principal=principal,
+            session=session,
+            commands=COMMANDS,
+            inspection=self._inspection(session, sources=True),
+            show=print,
+            page=page_text,
+            evaluator=evaluator,
+            host=self._host,
+            journal=self._journal,
+            choices=choices,
+            who=who,
+            kick=self._manager.kick,
+            reload=self._reload,
+        )
 
     def _inspection(self, session: int, *, sources: bool) -> Inspection:
         return Inspection(
@@ -177,7 +215,13 @@ class Assembly:
         )
 
     def _evaluator(
-        self, session: int, names: dict[str, Any], sink: OutputSink, source: InputSource | None
+        self,
+        session: int,
+        names: dict[str, Any],
+        sink: OutputSink,
+        source: InputSource | None,
+        *,
+        bare_words: frozenset[str] = frozenset(),
     ) -> SessionEvaluator:
         return SessionEvaluator(
             session=session,
@@ -189,26 +233,8 @@ class Assembly:
             sources=self._sources,
             settings=self._plan.evaluation,
             statements=self._statements,
+            bare_words=bare_words,
         )
-
-    def _names(
-        self,
-        evaluator: SessionEvaluator,
-        inspection: Inspection,
-        choices: SessionChoices,
-        who: str,
-        role: Role,
-    ) -> dict[str, Any]:
-        own = private_names(
-            evaluator,
-            self._host,
-            self._statements,
-            self._journal,
-            choices=choices,
-            who=who,
-            role=role,
-        )
-        return own | inspection_names(inspection)
 
     async def _greeting(self, session: Session) -> str:
         startup = "" if self._startup is None else self._startup.notice

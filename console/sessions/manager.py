@@ -35,12 +35,17 @@ class SessionManager:
     """Opens a session for each principal and knows those that are open.
 
     Lives on the console's loop.
+
+    Args:
+        namespace: The live names, for the sessions that evaluate.
+        viewer_commands: The words that the sessions of viewers understand.
     """
 
     def __init__(
         self,
         *,
         namespace: dict[str, Any],
+        viewer_commands: tuple[str, ...],
         history: HistoryStore,
         preferences: PreferenceStore,
         startup: UserStartup,
@@ -54,6 +59,7 @@ class SessionManager:
         self._loop = asyncio.get_running_loop()
         self._settings = settings
         self._namespace = namespace
+        self._viewer_commands = viewer_commands
         self._history = history
         self._preferences = preferences
         self._startup = startup
@@ -87,13 +93,15 @@ class SessionManager:
             self._refuse(principal, terminal, reason)
             return
         self._count += 1
+        looks_only = principal.role is Role.VIEWER
         try:
             session = Session(
                 number=self._count,
                 principal=principal,
                 terminal=terminal,
                 # What is not there cannot be reached: a viewer's session has no names at all.
-                namespace={} if principal.role is Role.VIEWER else self._namespace,
+                namespace={} if looks_only else self._namespace,
+                commands=self._viewer_commands if looks_only else (),
                 history=self._history.for_user(principal.user),
                 choices=self._preferences.for_session(principal.user),
                 events=self._events,

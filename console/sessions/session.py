@@ -77,6 +77,7 @@ class Session:
         principal: Principal,
         terminal: Terminal,
         namespace: dict[str, Any],
+        commands: tuple[str, ...],
         history: HistoryLog,
         choices: SessionChoices,
         events: EventBus,
@@ -93,7 +94,7 @@ class Session:
         self.choices = choices
         self.opened_at = time.time()
         self.private_names: dict[str, Any] = {}
-        self.commands: tuple[str, ...] = ()
+        self.commands = commands
         self._events = events
         self._greeting = greeting
         self._startup = startup

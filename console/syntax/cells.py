@@ -60,6 +60,9 @@ def split_mode(source: str) -> tuple[str, str]:
 QUESTION_NAME: Final = "__look__"
 """The session's own name that a question calls."""
 
+BARE_NAME: Final = "__bare__"
+"""The session's own name that is called with the value of a bare word."""
+
 
 _QUESTION = re.compile(rf"\s*(?:(\?\??)[ \t]*({PATH})?|({PATH})[ \t]*(\?\??))\s*")
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from console.application.shell import ShellFactory
 from console.auth.stores.directory import FileCredentials
+from console.commands.discovery import discover
 from console.commands.viewer import ViewerCommand, ViewerEvaluator, parse
 from console.config.settings import SessionSettings
 from console.errors import ConfigurationError
@@ -218,12 +219,17 @@ class Answers:
         return ""
 
 
+def viewer_evaluator(answers):
+    principal = Principal("vera", "ssh", "127.0.0.1:1", "password", Role.VIEWER)
+    return ViewerEvaluator(principal=principal, session=1, commands=discover(), inspection=answers)
+
+
 def test_an_answer_that_takes_long_is_not_waited_for():
     """Ctrl-C gives the prompt back while an answer is being made, and the next one is made."""
 
     async def test():
         answers = Answers()
-        evaluator = ViewerEvaluator(session=1, inspection=answers)
+        evaluator = viewer_evaluator(answers)
         waiting = asyncio.ensure_future(evaluator.evaluate("tasks"))
         await asyncio.sleep(0)  # it begins
         assert evaluator.interrupt()
@@ -242,7 +248,7 @@ def test_a_fault_of_ours_is_logged_and_ends_no_session(caplog):
     """An answer that cannot be made is an error in one line; the log has the rest."""
 
     async def test():
-        evaluator = ViewerEvaluator(session=1, inspection=Answers())
+        evaluator = viewer_evaluator(Answers())
         outcome = await evaluator.evaluate("threads")
         assert (outcome.kind, outcome.status) == (OutcomeKind.EXCEPTION, 1)
         assert outcome.text == "threads failed; the service's log says why"
@@ -271,6 +277,7 @@ def test_a_viewer_has_no_names(role, tmp_path):
     async def test():
         manager = SessionManager(
             namespace=names,
+            viewer_commands=WORDS,
             history=HistoryStore(tmp_path),
             preferences=PreferenceStore(tmp_path),
             startup=UserStartup(tmp_path, for_commands=False),
@@ -437,7 +444,7 @@ def test_no_file_is_run_for_a_viewer():
     """The evaluator itself refuses it."""
 
     async def test():
-        viewer = ViewerEvaluator(session=1, inspection=Answers())
+        viewer = viewer_evaluator(Answers())
         return await viewer.run_file("print('run')", "vera.py", private=True)
 
     outcome = asyncio.run(test())

@@ -878,7 +878,7 @@ def test_modes():
             "ValueError: no mode 'nonsense'; there are 'thread' and 'loop'"
         )
         assert await session.value("mode()") == "'thread'"
-        assert (await session.value("mode")).startswith("mode() tells")
+        assert (await session.value("mode")).startswith("mode('loop'): Choose where")
 
     run(test)
 

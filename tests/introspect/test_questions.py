@@ -359,7 +359,7 @@ def test_question_about_what_was_typed(host, login):
 
 def test_question_in_mode_loop(host, login):
     """A question works in mode loop as well, and the session's last value can be asked about."""
-    client = login("ssh", host)
+    client = login("ssh", host, rows=70)  # all of help() stays on it
     client.run("%loop")
     client.run("6 * 7")
     assert client.run("_?") == ["Type:      int", "Value:     42"]

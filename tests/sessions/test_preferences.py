@@ -166,7 +166,7 @@ def test_commands(fresh_host, login):
 def test_commands_are_told(fresh_host, login):
     """The commands explain themselves, refuse what does not exist, and stand in help()."""
     client = login("nc", fresh_host)
-    assert client.run("theme")[0].startswith("theme() tells what is chosen; theme('terminal'),")
+    assert client.run("theme")[0].startswith("theme('light'): Choose colours, or 'dark',")
     shown = client.run("editing('edlin')")
     assert "ValueError: no editing 'edlin'; there are 'emacs', 'vi'" in shown
     text = "\n".join(client.run("%json help()"))  # as a whole, not screen by screen
@@ -183,7 +183,7 @@ def test_help_fits_a_small_terminal(fresh_host, connect):
     assert client.screen()[0].startswith("This is a Python prompt")
     client.line()
     client.expect_prompt()
-    assert "exit(), Ctrl-D" in client.text
+    assert "exit(status)     Leave, as Ctrl-D does" in client.text
 
 
 def test_a_command_over_ssh(fresh_host):

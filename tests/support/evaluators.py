@@ -7,14 +7,19 @@ import contextlib
 import logging
 import threading
 
-from console.commands.session import private_names
+from console.commands.context import CommandContext
+from console.commands.discovery import discover
+from console.commands.inspection import Inspection
+from console.commands.names import session_names
 from console.evaluation.compiler import SourceCache
 from console.evaluation.evaluator import SessionEvaluator
 from console.evaluation.host_loop import HostLoop
 from console.evaluation.statements import Statements
+from console.interfaces.credentials import Principal, Role
 from console.interfaces.frontends import Preferences
 from console.interfaces.statements import OutcomeKind
 from console.patches.journal import PatchJournal
+from console.results.pager import page_text
 from console.sessions.preferences import SessionPreferences
 
 
@@ -48,8 +53,21 @@ class Source:
 class Session:
     """A session's evaluator with what a console puts around it."""
 
-    def __init__(self, host_loop, settings, *, number=1, other=None):
-        self.namespace = {} if other is None else other.namespace
+    def __init__(
+        self,
+        host_loop,
+        settings,
+        *,
+        number=1,
+        other=None,
+        role=Role.OPERATOR,
+        bare=True,
+        namespace=None,
+    ):
+        self.commands = discover()
+        self.namespace = namespace if namespace is not None else {}
+        if other is not None:
+            self.namespace = other.namespace
         self.statements = Statements() if other is None else other.statements
         self.host = HostLoop(host_loop) if other is None else other.host
         self.sources = SourceCache() if other is None else other.sources
@@ -64,19 +82,34 @@ class Session:
             sources=self.sources,
             settings=settings,
             statements=self.statements,
+            bare_words=self.commands.bare_words if bare else frozenset(),
         )
         journal = PatchJournal(lambda seconds, call: None, logging.getLogger("test").warning)
         self.choices = SessionPreferences(Preferences(), lambda name, value: "")
-        self.names.update(
-            private_names(
-                self.evaluator,
-                self.host,
-                self.statements,
-                journal,
-                choices=self.choices,
-                who="boss",
-            )
+        self.context = CommandContext(
+            principal=Principal("boss", "ssh", "127.0.0.1:1", "password", role),
+            session=number,
+            commands=self.commands,
+            inspection=Inspection(
+                session=number,
+                sessions=tuple,
+                host=self.host,
+                statements=self.statements,
+                journal=journal,
+                started_at=0.0,
+                sources=True,
+            ),
+            show=print,
+            page=page_text,
+            evaluator=self.evaluator,
+            host=self.host,
+            journal=journal,
+            choices=self.choices,
+            who="boss",
+            kick=lambda number, reason, by, own: f"{by.user} ends session {number}: {reason}",
+            reload=lambda: "all is read anew",
         )
+        self.names.update(session_names(self.context))
 
     async def run(self, source, mode=""):
         """Evaluate a statement, in a mode if one is named."""

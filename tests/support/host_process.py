@@ -10,7 +10,8 @@ ends when its stdin does, or after its lifetime.
 It may have more, for services under attack: ``heartbeat``, the seconds between two looks at the
 loop's lag; ``users`` and their passwords; ``log_level``, for a service that logs to stderr itself;
 ``login_grace``, in seconds, and ``login`` for the other `LoginSettings`. ``gate`` names modules
-whose import waits until a command opens the gate.
+whose import waits until a command opens the gate. ``commands`` is a directory with more modules of
+commands.
 """
 
 import asyncio
@@ -279,6 +280,10 @@ def main_without_loop():
 
 
 sys.meta_path.insert(0, gate)
+if "commands" in spec:
+    from console import commands
+
+    commands.__path__.append(spec["commands"])
 if spec.get("watched"):
     sys.addaudithook(listen_for_code)
     names["canary"] = make_canary()
