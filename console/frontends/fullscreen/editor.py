@@ -33,6 +33,7 @@ from ptpython.layout import CompletionVisualisation
 from ptpython.python_input import PythonInput
 
 from console.context.scope import muted
+from console.frontends.fullscreen.bounds import Registers
 from console.frontends.fullscreen.completion import StaticCompleter
 from console.frontends.fullscreen.explanation import Explanation, paste_hint
 from console.frontends.fullscreen.keys import LONG_CHARACTERS, console_keys, python_keys
@@ -41,6 +42,7 @@ from console.frontends.fullscreen.lexing import BoundedLexer
 from console.frontends.fullscreen.predictive_echo import PredictiveEcho
 from console.frontends.fullscreen.shared_application import (
     SharedApplication,
+    create_buffer,
     initialise_python_input,
 )
 from console.frontends.fullscreen.terminal_io import ChannelInput, ChannelOutput, color_depth
@@ -309,6 +311,8 @@ class _ConsoleInput(PythonInput):
     def _generate_style(self) -> BaseStyle:
         return style_of(self._applied.theme)
 
+    _create_buffer = create_buffer
+
     def _create_options(self) -> list[Any]:
         """No menu of options: it costs a third of a session's memory."""
         return []
@@ -333,6 +337,10 @@ class _ConsoleInput(PythonInput):
             input=input,
             output=output,
         )
+        application.key_processor.bell = input.bell
+        application.key_processor.on_idle = input.go_on
+        application.vi_state.named_registers = Registers()
+        input.is_held = lambda: application.key_processor.is_busy
         application.echo = PredictiveEcho(application, self.default_buffer, editor.control)
         input.echo = application.echo.show
         return application

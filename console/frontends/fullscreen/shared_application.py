@@ -2,14 +2,13 @@
 
 ptpython builds 50 colour schemes for each prompt, and prompt_toolkit 700 key bindings for each
 application, though none of them knows its session. Neither lets others be given, nor ptpython
-another layout. Their constructors are therefore run with other names in place of those that build:
-copies of the functions, so that nothing changes for a host that uses the libraries itself.
+another layout. Their constructors are therefore run with other names in place of those that build
+(``copies.py``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from types import FunctionType
 from typing import Any
 
 from prompt_toolkit.application import Application
@@ -20,23 +19,13 @@ from prompt_toolkit.key_binding.defaults import load_key_bindings
 from prompt_toolkit.styles import BaseStyle, DynamicStyle
 from ptpython.python_input import PythonInput
 
+from console.frontends.fullscreen.bounds import BoundedBuffer, BoundedClipboard
+from console.frontends.fullscreen.copies import with_names
+from console.frontends.fullscreen.key_processor import BoundedKeyProcessor
 from console.frontends.fullscreen.layout import EditorLayout
 from console.frontends.fullscreen.predictive_echo import PredictiveEcho
 from console.frontends.fullscreen.terminal_io import ChannelInput, ChannelOutput
 from console.frontends.fullscreen.themes import style_of
-
-
-def with_names(function: Any, **names: Any) -> Any:
-    """Return a copy of a Python function that finds these names in place of its module's."""
-    copy = FunctionType(
-        function.__code__,
-        {**function.__globals__, **names},
-        function.__name__,
-        function.__defaults__,
-        function.__closure__,
-    )
-    copy.__kwdefaults__ = function.__kwdefaults__
-    return copy
 
 
 def _merged(bindings: Any) -> KeyBindings:
@@ -58,11 +47,15 @@ def _no_styles() -> dict[str, BaseStyle]:
 
 initialise_python_input = with_names(
     PythonInput.__init__,
+    Buffer=BoundedBuffer,
     PtPythonLayout=EditorLayout,
     PtpythonLexer=lambda lexer: lexer,  # it also makes one for shell commands, which we have not
     get_all_code_styles=_no_styles,
     get_all_ui_styles=_no_styles,
 )
+
+
+create_buffer = with_names(PythonInput._create_buffer, Buffer=BoundedBuffer)  # noqa: SLF001 - no other way
 
 
 class _NoTask:
@@ -77,6 +70,7 @@ class SharedApplication(Application[str]):
     """An application with the key bindings and styles of all others."""
 
     echo: PredictiveEcho | None = None
+    key_processor: BoundedKeyProcessor
     input: ChannelInput
     output: ChannelOutput
 
@@ -84,6 +78,8 @@ class SharedApplication(Application[str]):
         Application.__init__,
         load_key_bindings=lambda: _DEFAULT_BINDINGS,
         load_page_navigation_bindings=lambda: _PAGE_BINDINGS,
+        InMemoryClipboard=BoundedClipboard,
+        KeyProcessor=BoundedKeyProcessor,
     )
 
     def invalidate(self) -> None:
