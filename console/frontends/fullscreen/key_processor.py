@@ -159,15 +159,15 @@ class BoundedKeyProcessor(KeyProcessor):
             super().process_keys()
         except RefusedKey:
             self._give_up()
-        except Exception:  # the edge "key": a broken binding costs its key, not the session
-            self._tell_of_failure(key)
+        except Exception as error:  # noqa: BLE001 - the edge "key": it is logged, its session goes on
+            self._tell_of_failure(key, error)
             self._give_up()
             buffer.document = before
         finally:
             self._is_in_key = False
         self._bound_recordings()
 
-    def _tell_of_failure(self, key: KeyPress) -> None:
+    def _tell_of_failure(self, key: KeyPress, error: Exception) -> None:
         """Log the exception; of more within a minute, their number with the next one."""
         now = time.monotonic()
         if now < self._silent_until:
@@ -178,7 +178,7 @@ class BoundedKeyProcessor(KeyProcessor):
             "the binding of a key (%s) failed; the text stays as it was%s",
             _name(key),
             f" ({self._untold} more since the last entry)" if self._untold else "",
-            exc_info=True,
+            exc_info=error,
         )
         self._untold = 0
 

@@ -92,6 +92,9 @@ class SharedApplication(Application[str]):
         is_first = self.renderer.last_rendered_screen is None
         if is_first and not render_as_done and self.input.has_keys:
             return
+        # So does each layout for keys that did not fit the turn: the last of them asks for it.
+        if self.key_processor.is_busy and not render_as_done:
+            return
         if is_first:
             self.output.write_raw("\r")  # over the prompt that stands there as text
         if not render_as_done:
