@@ -22,6 +22,7 @@ from console import (
 )
 from console.config.settings import SshSettings
 from console.errors import ConfigurationError, ListenError
+from console.transports.ssh import channels
 from console.transports.ssh.connection import Connection
 from support.clients import SSH_OPTIONS, need
 from support.rawsession import Raw
@@ -465,9 +466,7 @@ def test_who_is_taken_out_gets_no_other_session(change, inside, caplog):
 
 def test_who_waits_with_the_first_session_is_looked_up_again(inside, monkeypatch):
     """A login of a while ago, on which nothing was opened yet, is none for a user who is gone."""
-    from console.transports.ssh import connection as ssh
-
-    monkeypatch.setattr(ssh, "_FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(channels, "FRESH_SECONDS", 0.0)
     _, store, client = inside
     store.remove("view")
     with pytest.raises((Gone, AssertionError)):
@@ -486,9 +485,7 @@ def test_who_is_kicked_loses_the_connection(inside):
 
 def test_a_connection_without_a_session_ends(make, monkeypatch, caplog):
     """A connection on which nothing is open, that no list shows, is not kept for ever."""
-    from console.transports.ssh import connection as ssh
-
-    monkeypatch.setattr(ssh, "IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(channels, "IDLE_SECONDS", 0.2)
     with make(ssh=0) as console, RawSsh(console.ssh_port) as client:
         assert client.knock().guess("boss", "sekrit")
         client.wait_gone()

@@ -5,7 +5,7 @@ It holds
 * ``users``: a line a user, ``name:hash:role``. A hash that is no argon2 hash lets no password in;
   ``*`` is what we write for a user with keys only. Without a role the user is an operator.
 * ``authorized_keys/NAME``: that user's public keys, as for sshd(8). They count only while
-  ``users`` has the name, so that taking out one line there turns somebody away altogether.
+  ``users`` has the name, so that removing one line there removes all of a user's access.
 * ``authorities``: public keys whose certificates open the accounts that they name, one a line,
   as ``TrustedUserCAKeys`` of sshd_config(5). They too count only for names in ``users``.
 * ``revoked_keys``: keys and certificates that open nothing any more (see `revocation`).
@@ -74,17 +74,17 @@ def credential_store(value: object) -> CredentialStore:
     """
     if isinstance(value, Mapping):
         return MemoryCredentials(value)
-    if all(callable(getattr(value, name, None)) for name in ("password_hash", "authorized_keys")):
-        return value  # type: ignore[return-value]  # it has just been asked for both methods
+    if isinstance(value, CredentialStore):
+        return value
     raise ConfigurationError(
         "credentials",
         type(value).__name__,
         "give FileCredentials(directory), a mapping of user to password,"
-        " or an object with password_hash and authorized_keys",
+        " or an object of a class derived from console.CredentialStore",
     )
 
 
-class FileCredentials:
+class FileCredentials(CredentialStore):
     """Users in a directory of files, which another process may change at any time.
 
     The methods block, and may be called from any thread.
@@ -139,7 +139,7 @@ class FileCredentials:
         return "all keys are refused" if revocations is None else revocations.problem(key)
 
     def role(self, name: str) -> Role:
-        """Return what a user may do; for somebody who may not get in, the least. Never raises."""
+        """Return what a user may do; for one who may not log in, the least. Never raises."""
         return self._users_for_login().roles.get(name, Role.VIEWER)
 
     def second_factor(self) -> bool:
@@ -274,7 +274,7 @@ class FileCredentials:
         self._write_initial()
         with self._changing():
             text = self._text_with(name)
-            # In this order: keys left behind would let in whoever gets the name next.
+            # In this order: keys left behind would open the account of the next user of that name.
             self._keys.path(name).unlink(missing_ok=True)
             self._write_users(remove_user(text, name))
             # Last: without it the password alone would let in.
@@ -365,7 +365,7 @@ class FileCredentials:
         """Put a second factor in force, in place of the user's old one, if there is one.
 
         From the next login on the password needs a code beside it. The code that is given here is
-        used, and lets nobody in.
+        used, and no login takes it.
 
         Returns:
             Whether the code is one of this second factor; if not, nothing has changed.
@@ -395,7 +395,7 @@ class FileCredentials:
     # Assembly
 
     def _names_with_factor(self) -> list[str] | None:
-        """Return who has a second factor; None if nobody can know, which is then told."""
+        """Return the users with a second factor; None if that cannot be known, which is logged."""
         names, problems = None, list[str]()
         try:
             names = self._factors.names()

@@ -31,25 +31,34 @@ _VALUE_BYTES = 64
 
 _WAITING_MOST = 1000
 """What a client may say before its session has begun; more is dropped. A channel's window holds
-less typed text, and who resizes a window so often has no session to see it."""
+less typed text, and a window that is resized so often has no session to see it."""
 
 
 class SshTerminal(asyncssh.SSHServerSession[bytes]):
-    """A session channel as a `Terminal`."""
+    """A session channel as a `Terminal`.
+
+    Args:
+        principal: The user, with what the key of the login allows.
+        admit: Called with the principal and this terminal, once a shell or a command runs.
+        drop: Tells that the channel is ended for breaking a rule, with the reason.
+        disconnect: Ends the connection.
+        on_closed: Called when the channel is gone.
+    """
 
     def __init__(
         self,
         principal: Principal,
         admit: Admission,
+        *,
         drop: Callable[[str], None],
-        connection: asyncssh.SSHServerConnection,
+        disconnect: Callable[[], None],
         on_closed: Callable[[], None],
     ) -> None:
         self._principal = principal
-        self._connection = connection
-        self._on_closed = on_closed
         self._admit = admit
         self._drop = drop
+        self._disconnect = disconnect
+        self._on_closed = on_closed
         self._channel: asyncssh.SSHServerChannel[bytes] | None = None
         self._receiver: TerminalReceiver | None = None
         self._attached = False
@@ -126,7 +135,7 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
             self._channel.abort()
 
     def disconnect(self) -> None:
-        self._connection.disconnect(asyncssh.DISC_BY_APPLICATION, "ended by an administrator")
+        self._disconnect()
 
     # ---- what the client says (SSHServerSession)
 

@@ -26,7 +26,7 @@ from console.errors import (
     InvalidUserName,
     UnknownUser,
 )
-from console.interfaces.credentials import Role
+from console.interfaces.credentials import CredentialStore, Role
 
 SEKRIT = hash_password("sekrit")
 
@@ -645,7 +645,7 @@ def test_memory_refuses_what_cannot_work():
 def test_a_store_or_a_mapping_is_accepted(tmp_path):
     """A mapping becomes a memory store; a store stays what it is."""
 
-    class Ours:
+    class Ours(CredentialStore):
         def password_hash(self, name):
             return None
 
