@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import math
 import weakref
 from collections.abc import Awaitable
 from typing import Final, Protocol
@@ -73,7 +74,7 @@ class SessionChannels:
         self._offered: OfferedKey | None = None
         self._terminals: weakref.WeakSet[SshTerminal] = weakref.WeakSet()
         self._writing_held = False
-        self._fresh_until = 0.0
+        self._fresh_since = -math.inf
         self._idle: asyncio.TimerHandle | None = None
         self.principal: Principal | None = None
 
@@ -86,7 +87,7 @@ class SessionChannels:
         """
         self.principal = principal
         self._offered = offered
-        self._fresh_until = asyncio.get_running_loop().time() + FRESH_SECONDS
+        self._fresh_since = asyncio.get_running_loop().time()
         self._begin_to_idle()
 
     def open(self) -> Opened | None:
@@ -100,8 +101,8 @@ class SessionChannels:
         channel = self._link.create_server_channel(encoding=None)
         take_any_command(channel)
         take_few_variables(channel)
-        is_fresh = asyncio.get_running_loop().time() < self._fresh_until
-        self._fresh_until = 0.0
+        is_fresh = asyncio.get_running_loop().time() < self._fresh_since + FRESH_SECONDS
+        self._fresh_since = -math.inf
         return channel, self._terminal(self.principal) if is_fresh else self._renewed()
 
     async def _renewed(self) -> SshTerminal:
