@@ -220,7 +220,7 @@ def test_a_certificate_that_cannot_be_used(make, private):
         with pytest.raises(ConfigurationError, match=r"is in .*open, which can be changed"):
             make(telnets=TelnetsSettings(0, **files)).start()
     other, _ = make_certificate(private, "other")
-    with pytest.raises(ConfigurationError, match=r"telnets\.certificate"):
+    with pytest.raises(ConfigurationError, match=r"telnets\.key.* is not the key of .*other\.pem"):
         make(telnets=TelnetsSettings(0, certificate=other, key=key)).start()
     encrypted = private / "encrypted.key"
     subprocess.run(
@@ -229,8 +229,15 @@ def test_a_certificate_that_cannot_be_used(make, private):
         capture_output=True,
     )
     encrypted.chmod(0o600)
-    with pytest.raises(ConfigurationError, match=r"passphrase"):
+    with pytest.raises(ConfigurationError, match=r"telnets\.key.* passphrase; write .* -in .*enc"):
         make(telnets=TelnetsSettings(0, certificate=certificate, key=encrypted)).start()
+    with pytest.raises(ConfigurationError, match=r"the key is not in .*; name the file of the key"):
+        make(telnets=TelnetsSettings(0, certificate=certificate)).start()
+    certificate.chmod(0o600)
+    with pytest.raises(ConfigurationError, match=r"telnets\.key.* is not a key in PEM form"):
+        make(telnets=TelnetsSettings(0, certificate=certificate, key=certificate)).start()
+    with pytest.raises(ConfigurationError, match=r"telnets\.certificate.* is not a certificate in"):
+        make(telnets=TelnetsSettings(0, certificate=key, key=key)).start()
     with pytest.raises(ConfigurationError, match=r"No such file"):
         make(telnets=TelnetsSettings(0, certificate=private / "none.pem")).start()
 

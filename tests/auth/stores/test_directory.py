@@ -26,7 +26,7 @@ from console.errors import (
     InvalidUserName,
     UnknownUser,
 )
-from console.interfaces.credentials import CredentialStore, Role
+from console.interfaces.credentials import CredentialStore, OfferedKey, Role
 
 SEKRIT = hash_password("sekrit")
 
@@ -656,6 +656,44 @@ def test_a_store_or_a_mapping_is_accepted(tmp_path):
     assert credential_store(ours) is ours
     assert credential_store(files) is files
     assert isinstance(credential_store({"boss": "sekrit"}), MemoryCredentials)
+
+
+def test_a_store_without_its_base_class_is_refused():
+    """An object that only looks like a store is told which class to derive from."""
+
+    class Ours:
+        def password_hash(self, name):
+            return None
+
+        def authorized_keys(self, name):
+            return ()
+
+    with pytest.raises(
+        ConfigurationError, match=r"derived from console\.CredentialStore"
+    ) as caught:
+        credential_store(Ours())
+    assert "'Ours'" in str(caught.value)
+
+
+def test_a_store_has_the_methods_that_it_does_not_write():
+    """Without roles, second factors and revocations each has a default; two must be written."""
+
+    class Ours(CredentialStore):
+        def password_hash(self, name):
+            return None
+
+        def authorized_keys(self, name):
+            return ()
+
+    store = Ours()
+    store.prepare()
+    assert store.role("boss") is Role.OPERATOR
+    assert not store.second_factor()
+    assert not store.has_second_factor("boss")
+    assert not store.use_code("boss", "123456")
+    assert store.is_revoked(OfferedKey("ssh-ed25519", b"")) == ""
+    with pytest.raises(TypeError, match="authorized_keys"):
+        type("Half", (CredentialStore,), {"password_hash": Ours.password_hash})()
 
 
 @pytest.mark.parametrize("value", [None, "sekrit", ["boss", "sekrit"], 12])
