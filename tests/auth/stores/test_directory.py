@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.auth.passwords import hash_password, verify
-from console.auth.stores import directory as store_module
+from console.auth.stores import users_on_disk
 from console.auth.stores.directory import FileCredentials, credential_store, default_keys_directory
 from console.auth.stores.memory import MemoryCredentials
 from console.auth.stores.users_file import parse_users, remove_user, replace_user
@@ -557,10 +557,10 @@ def test_threads_lose_none_of_each_others_changes(directory):
 
 def test_a_lock_that_is_never_given_back_is_an_error(directory, monkeypatch):
     """A change waits for another process's, but not for ever."""
-    monkeypatch.setattr(store_module, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(users_on_disk, "LOCK_SECONDS", 0.05)
     store = FileCredentials(directory)
     with (
-        store_module.locked(directory / ".lock", wait_seconds=1),
+        users_on_disk.locked(directory / ".lock", wait_seconds=1),
         pytest.raises(CredentialError, match="fuser"),
     ):
         store.add("boss", "sekrit")
