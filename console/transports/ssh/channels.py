@@ -19,7 +19,8 @@ import asyncssh
 from console.interfaces.credentials import OfferedKey, Peer, Principal
 from console.interfaces.transports import TransportContext
 from console.limits import CHANNELS
-from console.transports.ssh.terminal import SshTerminal, take_any_command, take_few_variables
+from console.transports.ssh.requests import take_any_command, take_few_variables
+from console.transports.ssh.terminal import SshTerminal
 
 logger = logging.getLogger("console.ssh")
 
