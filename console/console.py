@@ -71,8 +71,8 @@ class Console:
             telnet.
         telnets: `TelnetsSettings` for telnet within TLS, or None for none.
         ssh: Port, ``"host:port"``, the path of a Unix socket, `SshSettings`, or None for no SSH.
-        listen: Settings of further listeners, each beside those above: another address of a
-            transport, or the settings of a transport of your own.
+        listen: Settings of further listeners beside those above, such as a second address of a
+            transport.
         keys: The keys directory: host key, users, authorized keys. None for a directory of the
             user who runs the service (``console --help`` names it).
         history: The directory of the users' histories. None for the user's state directory.
