@@ -113,7 +113,7 @@ def _remove_stale(path: Path, settings: ListenSettings) -> None:
 
 def _unlink(path: Path, inode: int) -> None:
     with contextlib.suppress(OSError):
-        if path.lstat().st_ino == inode:  # else it is somebody else's by now
+        if path.lstat().st_ino == inode:  # else it is another process's by now
             path.unlink()
 
 

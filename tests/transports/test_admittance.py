@@ -1,4 +1,4 @@
-"""Ways in beside plain ports: TLS, Unix sockets; strangers at the wrong door; keys read anew."""
+"""Listeners beside plain ports: TLS, Unix sockets; other protocols; keys read anew; limits."""
 
 import contextlib
 import gc
@@ -147,7 +147,7 @@ def test_who_begins_no_handshake_is_cut(tls, caplog):
         assert "transport=telnets peer=127.0.0.1:" in caplog.messages[0]
 
 
-def test_silent_handshakes_are_strangers(make, private):
+def test_silent_handshakes_are_unauthenticated_connections(make, private):
     """Connections that never begin their handshake count like all others before login."""
     certificate, key = make_certificate(private)
     console = make(
@@ -328,7 +328,7 @@ def test_a_port_or_a_socket():
             SshSettings(**wrong)
 
 
-# ---- the wrong door
+# ---- other protocols
 
 
 @pytest.mark.parametrize("transport", ["telnet", "ssh"])
@@ -404,7 +404,7 @@ def test_silence_is_cut(transport, make, caplog):
 
 
 def test_who_makes_room_for_whom(make):
-    """Of strangers from as many addresses a guesser goes first, and an operator's goes last."""
+    """Of unauthenticated connections a guesser's is evicted first, and an operator's last."""
     operator, guesser, others = "127.0.0.2", "127.0.0.3", ("127.0.0.4", "127.0.0.5", "127.0.0.6")
     quick = LoginSettings(connections=3, failure_seconds=0.001)
     with make(ssh=0, telnet=0, login=quick) as console, contextlib.ExitStack() as stack:

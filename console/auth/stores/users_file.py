@@ -84,7 +84,7 @@ def parse_users(text: str, place: str) -> Users:
             # an old password that still works is worse than none that does.
             users.problems.append(
                 f"{place}:{number}: the user of line {first_lines[user.name]} again;"
-                " neither line lets anybody in; remove one"
+                " neither line lets the user in; remove one"
             )
             users.twice.add(user.name)
             continue

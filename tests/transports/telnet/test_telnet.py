@@ -789,8 +789,8 @@ def test_window_sizes_are_clamped(sent, size):
     run(scenario)
 
 
-def test_the_oldest_stranger_makes_room():
-    """A flood of connections ends the oldest that has not logged in, and nobody who has."""
+def test_the_oldest_unauthenticated_connection_is_evicted():
+    """A flood of connections ends the oldest that has not logged in, and none that has."""
 
     async def scenario(site):
         boss = await site.connect()
