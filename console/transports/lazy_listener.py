@@ -55,10 +55,10 @@ class LazyListener(ABC, Generic[S, T]):
     """
 
     command: ClassVar[str] = "nc {host} {port}"
-    """What a user types to connect by TCP."""
+    """What a user types to connect by TCP, with ``{host}`` and ``{port}``, or ``{address}``."""
 
     socket_command: ClassVar[str] = "nc -U {socket}"
-    """What a user types to connect to a Unix socket, by its path."""
+    """What a user types to connect to the Unix socket at the path ``{socket}``."""
 
     def __init__(self, settings: S, make_context: MakeContext, keys: Path) -> None:
         self.settings = settings
@@ -95,7 +95,8 @@ class LazyListener(ABC, Generic[S, T]):
             socket: The path of a Unix socket in place of both; empty for TCP.
         """
         command = self.socket_command if socket else self.command
-        return command.format(host=host, port=port, socket=socket)
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return command.format(host=host, port=port, address=address, socket=socket)
 
     def listen(self, sock: socket.socket) -> None:
         """Wait for the first connection to a socket that listens already."""

@@ -5,10 +5,11 @@ import contextlib
 import logging
 import socket
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 
-from console import MemoryCredentials, Role
+from console import MemoryCredentials, Role, TelnetSettings
 from console.config.settings import ListenSettings
 from console.errors import ConfigurationError
 from console.interfaces.credentials import CredentialStore
@@ -17,6 +18,9 @@ from console.transports.lazy_listener import LazyListener
 from console.transports.peers import peer_of
 from console.transports.registry import LAZY_LISTENERS
 from console.transports.screening import Screening
+from console.transports.ssh.lazy import LazySshListener
+from console.transports.telnet.lazy import LazyTelnetListener, LazyTelnetsListener
+from support.rawsession import Raw
 from support.servers import DEADLINE_SECONDS
 
 # ---- the transport: a line with user and password, and then the lines of a session
@@ -230,6 +234,42 @@ def test_another_transport_is_refused_what_the_others_are(line, caplog):
     read(viewer, b">>> ")
     viewer.sendall(b"1+1\n")
     assert b"2\r\n" not in read(viewer, b">>> ")
+
+
+def test_a_second_address_of_a_transport(make):
+    """Settings given beside the port open another listener, which serves the same users."""
+    with make(telnet=0, listen=[TelnetSettings(0)]) as console:
+        assert [one.transport for one in console.listeners] == ["telnet", "telnet"]
+        for listener in console.listeners:
+            with contextlib.closing(Raw(listener.port)) as client:
+                assert client.run("1+1").endswith("2\n")
+
+
+@pytest.mark.parametrize(
+    ("kind", "by_tcp", "by_socket"),
+    [
+        (LazyTelnetListener, "telnet ::1 7", "nc -U /run/a b"),
+        (
+            LazyTelnetsListener,
+            "openssl s_client -quiet -connect [::1]:7",
+            "openssl s_client -quiet -unix /run/a b",
+        ),
+        (
+            LazySshListener,
+            "ssh -p 7 USER@::1",
+            "ssh -o ProxyCommand='nc -U /run/a b' USER@console",
+        ),
+    ],
+)
+def test_what_to_type(kind, by_tcp, by_socket, tmp_path):
+    """Each transport knows its client's command, for a port and for a Unix socket."""
+
+    async def main():
+        listener = kind(SimpleNamespace(name="any"), None, tmp_path)
+        assert listener.client_command(host="::1", port=7, socket="") == by_tcp
+        assert listener.client_command(host="", port=0, socket="/run/a b") == by_socket
+
+    asyncio.run(main())
 
 
 def test_settings_of_no_transport_are_refused(make):

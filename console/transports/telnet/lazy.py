@@ -29,7 +29,7 @@ class LazyTelnetListener(LazyListener[TelnetSettings, "TelnetListener"]):
 class LazyTelnetsListener(LazyListener[TelnetsSettings, "TelnetListener"]):
     """Waits for the first telnet connection within TLS."""
 
-    command = "openssl s_client -quiet -connect {host}:{port}"
+    command = "openssl s_client -quiet -connect {address}"
     socket_command = "openssl s_client -quiet -unix {socket}"
 
     def __init__(self, settings: TelnetsSettings, make_context: MakeContext, keys: Path) -> None:
