@@ -68,7 +68,7 @@ def silent_from_five_addresses(site):
         clients.append(site.connect(port, sources[number % 5]))
     site.login()
     with rawssh.RawSsh(site.target.ssh_port, source=fresh_address()) as client:
-        assert client.knock().guess("boss", "sekrit")
+        assert client.handshake().guess("boss", "sekrit")
     assert (left := settled(clients, STRANGERS)) <= STRANGERS, f"{left} connections are open"
     return 300
 
@@ -151,13 +151,13 @@ def ssh_stages(site):
     client.send(rawssh.KEX_INIT, string(b"\x09" + bytes(31)))
     yield client.socket
     yield site.ssh().exchange_versions().exchange_keys().socket
-    yield site.ssh().knock().socket
+    yield site.ssh().handshake().socket
     for wrong in ("wrong", ""):
-        client = site.ssh(fresh_address()).knock()
+        client = site.ssh(fresh_address()).handshake()
         user = site.target.fresh_user()
         client.send_password(user, wrong or user)
         yield client.socket
-    client = site.ssh().knock()
+    client = site.ssh().handshake()
     assert client.guess("boss", "sekrit")
     yield client.socket
     for statement, shown in (
@@ -166,7 +166,7 @@ def ssh_stages(site):
         ("for i in range(10**4): print('x' * 1000)", b"xxxx"),
         ("input('more? ')", b"more? "),
     ):
-        client = site.ssh(fresh_address()).knock()
+        client = site.ssh(fresh_address()).handshake()
         assert client.guess("boss", "sekrit")
         channel = client.open_session()
         assert client.ask_channel(channel, "exec", string(statement))
@@ -262,7 +262,7 @@ def unread_redraws(site):
 @attack("ssh: a client that reads nothing of 100 MB", log_lines=4, growth_mib=32)
 def unread_ssh(site):
     """The window that it opened is 2 GB: what holds it back is that it does not read."""
-    client = site.ssh().knock()
+    client = site.ssh().handshake()
     assert client.guess("boss", "sekrit")
     channel = client.open_session(window=2**31 - 1)
     assert client.ask_channel(channel, "exec", string(MUCH))
@@ -273,7 +273,7 @@ def unread_ssh(site):
 
 @attack("ssh: a client that opens no window for 100 MB", log_lines=4, growth_mib=24)
 def no_window(site):
-    client = site.ssh().knock()
+    client = site.ssh().handshake()
     assert client.guess("boss", "sekrit")
     channel = client.open_session(window=0)
     assert client.ask_channel(channel, "exec", string(MUCH))
@@ -285,7 +285,7 @@ def no_window(site):
 @attack("ssh: packets of one byte for 1 MB", log_lines=4, growth_mib=48)
 def tiny_packets(site):
     """The client says how large a packet may be, and each costs as much as a large one."""
-    client = site.ssh().knock()
+    client = site.ssh().handshake()
     assert client.guess("boss", "sekrit")
     channel = client.open_session(packet=1)
     assert client.ask_channel(channel, "exec", string("print('x' * 1000000)"))

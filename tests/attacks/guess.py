@@ -45,7 +45,7 @@ def telnet_guess(site, user, source):
 
 def ssh_guess(site, user, source):
     with RawSsh(site.target.ssh_port, source=source) as client:
-        client.knock()
+        client.handshake()
         before = time.monotonic()
         assert not client.guess(user, "wrong")
         return time.monotonic() - before
@@ -102,7 +102,7 @@ def taken_back(site):
 @attack("ssh, guesses: taken back by a reset", log_lines=2)
 def taken_back_by_ssh_reset(site):
     def take_back(client, user):
-        second = site.ssh().knock()
+        second = site.ssh().handshake()
         client.close(reset=True)
         assert second.guess(user, user)
 
@@ -117,7 +117,7 @@ def take_back_by_ssh(site, take_back):
     for tries, pause in enumerate((0.05, 0.5, 2, 10), 1):
         user = site.target.fresh_user()
         position = site.target.log_size()
-        client = site.ssh().knock()
+        client = site.ssh().handshake()
         before = time.monotonic()
         client.send_password(user, "wrong")
         time.sleep(pause)
@@ -146,7 +146,7 @@ def taken_back_by_telnet_reset(site):
 def by_the_other_way(site):
     """What a guess by one transport costs is to be paid at the other."""
     user = site.target.fresh_user()
-    client, second = site.telnet(), site.ssh().knock()
+    client, second = site.telnet(), site.ssh().handshake()
     before = time.monotonic()
     client.sendall(f"{user}\nwrong\n".encode())
     read_until(client, b"password: ")
@@ -163,7 +163,7 @@ def check_cost(before):
 @attack("guesses: eight connections from one address", log_lines=8)
 def eight_at_once(site):
     """Of one address one guess is looked at at a time, and each is slower than the last."""
-    clients = [site.ssh().knock() for _ in range(8)]
+    clients = [site.ssh().handshake() for _ in range(8)]
     before = time.monotonic()
     for client in clients:
         client.send_password("somebody", "wrong")
@@ -211,9 +211,9 @@ def each_is_logged(site):
         client = site.telnet(source)
         client.sendall(user.encode() + b"\nwrong\n")
         read_until(client, b"login incorrect")
-    client = site.ssh(sources[2]).knock()
+    client = site.ssh(sources[2]).handshake()
     assert not client.guess(users[1], "wrong")
-    client = site.ssh(sources[3]).knock()
+    client = site.ssh(sources[3]).handshake()
     client.request(users[2], "keyboard-interactive", string(""), string(""))
     client.expect(rawssh.INFO_REQUEST)
     client.send(rawssh.INFO_RESPONSE, uint32(1), string("wrong"))
@@ -229,7 +229,7 @@ def each_is_logged(site):
 @attack("ssh, guesses: a key that is nobody's is logged", log_lines=2)
 def a_key_is_logged(site):
     position = site.target.log_size()
-    client = site.ssh().knock()
+    client = site.ssh().handshake()
     blob = rawssh.ed25519_blob(rawssh.make_ed25519())
     client.request("boss", "publickey", boolean(False), string("ssh-ed25519"), string(blob))
     client.expect(rawssh.USERAUTH_FAILURE)

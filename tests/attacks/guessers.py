@@ -51,7 +51,7 @@ def guess_by_telnet(source):
 def guess_by_ssh(source):
     with RawSsh(spec["ssh"], source=source) as client:
         leave_by_reset(client.socket)
-        client.knock()
+        client.handshake()
         while time.monotonic() < deadline:
             count("let in" if client.guess("boss", "wrong") else "guesses")
 

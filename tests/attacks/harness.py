@@ -101,7 +101,7 @@ class Target(Host):
             editor.until("12")
             editor.close()
             with RawSsh(self.ssh_port) as client:
-                assert client.knock().guess("boss", "sekrit")
+                assert client.handshake().guess("boss", "sekrit")
         self.idle_tasks = wait_until(self._idle_tasks, "no session")
 
     def _idle_tasks(self):

@@ -14,7 +14,7 @@ def refused(*requests):
     """Make requests one after the other; none may let anybody in."""
 
     def strike(site):
-        client = site.ssh().knock()
+        client = site.ssh().handshake()
         with contextlib.suppress(Gone):
             user = site.target.fresh_user()
             for method, *fields in requests:
@@ -60,7 +60,7 @@ for _name, _requests in LOGINS.items():
 
 @attack("ssh, login: none, without end", log_lines=8)
 def none_without_end(site):
-    client = site.ssh().knock()
+    client = site.ssh().handshake()
     tries = 0
     with contextlib.suppress(Gone):
         for _ in range(2000):
@@ -79,7 +79,7 @@ def user_names(site):
         *("\U000e0041", "boss\u2067", "bo\u0455s", "BOSS", " boss", "boss "),
     )
     for name in names:
-        client = site.ssh(fresh_address()).knock()
+        client = site.ssh(fresh_address()).handshake()
         with contextlib.suppress(Gone):
             # Some are boss to who compares carelessly: the password is boss's own.
             assert not client.guess(name, "sekrit"), name
@@ -88,7 +88,7 @@ def user_names(site):
 
 @attack("ssh, login: answers to no question", log_lines=4)
 def answers_without_question(site):
-    client = site.ssh().knock()
+    client = site.ssh().handshake()
     with contextlib.suppress(Gone):
         client.send(rawssh.INFO_RESPONSE, uint32(1), string("sekrit"))
         client.expect(rawssh.USERAUTH_FAILURE)
@@ -100,14 +100,14 @@ def answers_to_one_question(site):
     """Of many answers to one question no more are looked at than there are tries."""
     user = site.target.fresh_user()
     for count in (0, 2, 1000, 0xFFFFFFFF):
-        client = site.ssh(fresh_address()).knock()
+        client = site.ssh(fresh_address()).handshake()
         with contextlib.suppress(Gone):
             client.request(user, "keyboard-interactive", string(""), string(""))
             client.expect(rawssh.INFO_REQUEST)
             answers = b"".join(string(user) for _ in range(min(count, 1000)))
             client.send(rawssh.INFO_RESPONSE, uint32(count), answers)
             client.expect(rawssh.USERAUTH_FAILURE)
-    client = site.ssh().knock()
+    client = site.ssh().handshake()
     with contextlib.suppress(Gone):
         client.request(user, "keyboard-interactive", string(""), string(""))
         client.expect(rawssh.INFO_REQUEST)
@@ -122,7 +122,7 @@ def answers_to_one_question(site):
 def wrong_signatures(site):
     """A key that lets somebody in does so with its own signature over this connection only."""
     theirs = authorized_blob(site)
-    client = site.ssh().knock()
+    client = site.ssh().handshake()
     with contextlib.suppress(Gone):
         client.sign_request("boss", rawssh.make_ed25519(), blob=theirs)
         client.expect(rawssh.USERAUTH_FAILURE)
@@ -138,7 +138,7 @@ def wrong_signatures(site):
 
 @attack("ssh, login: a hundred keys", log_lines=10)
 def many_keys(site):
-    client = site.ssh().knock()
+    client = site.ssh().handshake()
     tries = 0
     with contextlib.suppress(Gone):
         for _ in range(100):
@@ -154,7 +154,7 @@ def many_keys(site):
 @attack("ssh, login: guesses under other names", log_lines=6)
 def guesses_under_other_names(site):
     """Another name is no new connection: the tries are the connection's."""
-    client = site.ssh().knock()
+    client = site.ssh().handshake()
     tries = 0
     with contextlib.suppress(Gone):
         for number in range(20):
@@ -168,7 +168,7 @@ def guesses_under_other_names(site):
 def guesses_by_every_method(site):
     """Three tries are three, whatever the method."""
     user = site.target.fresh_user()
-    client = site.ssh().knock()
+    client = site.ssh().handshake()
     answered = 0
     with contextlib.suppress(Gone):
         for number in range(6):
@@ -188,7 +188,7 @@ def guesses_by_every_method(site):
 def guesses_at_once(site):
     """A guess that is begun before the last one is answered costs a try as well."""
     user = site.target.fresh_user()
-    client = site.ssh().knock()
+    client = site.ssh().handshake()
     with contextlib.suppress(Gone):
         for number in range(50):
             client.send_password(user, user if number >= 10 else f"wrong {number}")

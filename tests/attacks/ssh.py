@@ -205,7 +205,7 @@ def every_message_first(site):
 
 @attack("ssh, every message: before the login")
 def every_message_before_login(site):
-    return every_message(site, lambda client: client.knock())
+    return every_message(site, lambda client: client.handshake())
 
 
 @attack("ssh, every message: requests for services and forwarding")
@@ -222,7 +222,7 @@ def requests_before_login(site):
         (rawssh.CHANNEL_OPEN, "direct-tcpip", *map(uint32, (0, 2**31, 32768)), *target),
     )
     for kind, name, *fields in asked:
-        client = site.ssh().knock()
+        client = site.ssh().handshake()
         with contextlib.suppress(Gone):
             client.send(kind, string(name), *fields)
         client.wait_gone()
@@ -238,7 +238,7 @@ def requests_before_login(site):
 def requests_after_login(site):
     """A user gets a shell and commands, and nothing else that SSH has."""
     port = unused_port()
-    client = site.ssh().knock()
+    client = site.ssh().handshake()
     assert client.guess("deputy", "sekrit2")
     tries = 0
     for name, *fields in (

@@ -50,7 +50,7 @@ def test_a_stall_is_felt(target):
 def test_who_reads_late_gets_everything(target):
     """An SSH client with a window of 2 GB that reads after a while gets all of its output."""
     with RawSsh(target.ssh_port, source=fresh_address()) as client:
-        assert client.knock().guess("boss", "sekrit")
+        assert client.handshake().guess("boss", "sekrit")
         channel = client.open_session(window=2**31 - 1)
         statement = "for i in range(300): print('x' * 65535)"
         assert client.ask_channel(channel, "exec", string(statement))

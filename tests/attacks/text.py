@@ -109,10 +109,10 @@ def telnet_escapes(site):
 def ssh_escapes(site):
     """The same by SSH, where a version, an environment, signals and a command may hold them."""
     onlooker = site.telnet_session()
-    client = site.ssh(version=f"SSH-2.0-{EVIL}".encode("ascii", "ignore")).knock()
+    client = site.ssh(version=f"SSH-2.0-{EVIL}".encode("ascii", "ignore")).handshake()
     with contextlib.suppress(Gone):
         client.guess(EVIL, EVIL)
-    client = site.ssh(version=b"SSH-2.0-\x1b]0;owned\x07").knock()
+    client = site.ssh(version=b"SSH-2.0-\x1b]0;owned\x07").handshake()
     assert client.guess("boss", "sekrit")
     for request, *fields in (
         ("exec", string(f"raise ValueError({EVIL!r})")),
@@ -133,7 +133,7 @@ def ssh_escapes(site):
             client.ask_channel(channel, "signal", string(b"\x1b]0;"), reply=False)
             client.ask_channel(channel, request, *fields)
         except Gone:
-            client = site.ssh().knock()
+            client = site.ssh().handshake()
             assert client.guess("boss", "sekrit")
     client.close()
     onlooker.sendall(b"print('al' + 'ive')\n")

@@ -230,8 +230,8 @@ class RawSsh:
         self.expect(SERVICE_ACCEPT)
         return self
 
-    def knock(self):
-        """Do all that comes before a login."""
+    def handshake(self):
+        """Do everything up to the start of user authentication (RFC 4252)."""
         return self.exchange_versions().exchange_keys().ask_for_login()
 
     def request(self, user, method, *fields):

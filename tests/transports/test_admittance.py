@@ -407,9 +407,9 @@ def test_who_makes_room_for_whom(make):
             return client
 
         with RawSsh(console.ssh_port, source=operator) as client:
-            assert client.knock().guess("boss", "sekrit")
+            assert client.handshake().guess("boss", "sekrit")
         with RawSsh(console.ssh_port, source=guesser) as client:
-            assert not client.knock().guess("boss", "wrong")
+            assert not client.handshake().guess("boss", "wrong")
         early, first, wrong = connect(operator), connect(others[0]), connect(guesser)
         second = connect(others[1])
         wrong.wait_gone()
@@ -427,7 +427,7 @@ def test_who_has_logged_in_makes_no_room(make):
         clients = []
         for _ in range(4):
             clients.append(stack.enter_context(RawSsh(console.ssh_port)))
-            assert clients[-1].knock().guess("boss", "sekrit")
+            assert clients[-1].handshake().guess("boss", "sekrit")
         for client in clients:
             client.open_session()
 
@@ -441,7 +441,7 @@ def inside(make):
     store = MemoryCredentials({"boss": "sekrit", "view": "viewpw"}, roles={"view": Role.VIEWER})
     console = make(ssh=0, telnet=0, credentials=store, namespace={})
     with console, RawSsh(console.ssh_port) as client:
-        assert client.knock().guess("view", "viewpw")
+        assert client.handshake().guess("view", "viewpw")
         yield console, store, client
 
 
@@ -490,7 +490,7 @@ def test_a_connection_without_a_session_ends(make, monkeypatch, caplog):
 
     monkeypatch.setattr(ssh, "IDLE_SECONDS", 0.2)
     with make(ssh=0) as console, RawSsh(console.ssh_port) as client:
-        assert client.knock().guess("boss", "sekrit")
+        assert client.handshake().guess("boss", "sekrit")
         client.wait_gone()
 
 
@@ -502,8 +502,8 @@ def test_connections_after_login_are_limited(make, caplog):
     ):
         for _ in range(2):
             client = stack.enter_context(RawSsh(console.ssh_port))
-            assert client.knock().guess("boss", "sekrit")
-        third = stack.enter_context(RawSsh(console.ssh_port)).knock()
+            assert client.handshake().guess("boss", "sekrit")
+        third = stack.enter_context(RawSsh(console.ssh_port)).handshake()
         third.guess("boss", "sekrit")
         third.wait_gone()
     assert "reason=you have 2 connections open" in caplog.text

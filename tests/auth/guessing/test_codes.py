@@ -90,7 +90,7 @@ def by_telnet(console, user, code, source="127.0.0.1"):
 def by_packets(console, user, code, source):
     """Answer both questions of keyboard-interactive at once; return whether that was right."""
     with RawSsh(console.ssh_port, source=source) as client:
-        client.knock().request(user, "keyboard-interactive", string(""), string(""))
+        client.handshake().request(user, "keyboard-interactive", string(""), string(""))
         client.expect(rawssh.INFO_REQUEST)
         answers = uint32(2) + string(PASSWORDS[user]) + string(code)
         client.send(rawssh.INFO_RESPONSE, answers)

@@ -23,7 +23,7 @@ def client(make, tmp_path):
     store.grant_key("boss", public)
     with make(ssh=0, credentials=store, login=QUICK) as console, RawSsh(console.ssh_port) as client:
         client.blob = base64.b64decode(public.split()[1])
-        yield client.knock()
+        yield client.handshake()
 
 
 def by_password(client, password="wrong"):
