@@ -191,7 +191,7 @@ def test_a_shell_without_its_store_lets_nobody_in(application, path):
     application.listen_tcp(1, ShellFactory(credentials=Store()))
     (line,) = application.save(path)
     assert line.startswith(
-        "credentials on tcp port 1, so that nobody can log in there (tests.application.test_saved."
+        f"credentials on tcp port 1, so that nobody can log in there ({__name__}."
     )
     shell = Application.load(path).tcp_ports[-1][1]
     assert shell.username == "admin"
@@ -440,7 +440,7 @@ def test_what_cannot_be_pickled_is_named(application, shell, path):
         "namespace name 'generator' (generator)",
         "namespace name 'holder' (dict: cannot pickle '_thread.lock' object)",
         "namespace name 'lock' (_thread.lock)",
-        "namespace name 'raises' (tests.application.test_saved.Raises: not me\\nthank you)",
+        f"namespace name 'raises' ({__name__}.Raises: not me\\nthank you)",
         "namespace name 'sock' (socket.socket)",
         "namespace name 'task' (_asyncio.Task)",
         thread,
@@ -631,7 +631,7 @@ def test_patches_that_cannot_be_saved(application, shell, path):
     finally:
         Service.limit = 5
     assert lines == [
-        "patch 2, Service.limit (somebody has changed it since)",
+        "patch 2, Service.limit (it was changed since)",
         "patch 1, <Service>.rate (_thread.lock)",
     ]
     restored = Application.load(path)
@@ -647,7 +647,7 @@ def test_a_changed_value_is_not_patched_over(application, shell, path):
     restored, names = again(application, path)
     journal, _ = journal_after(restored)
     assert names["service"].rate == 7.5
-    with pytest.raises(Exception, match="somebody has changed it since"):
+    with pytest.raises(Exception, match="it was changed since"):
         journal.revert()
     assert names["service"].rate == 7.5
 

@@ -683,10 +683,10 @@ def test_check_finds_what_is_wrong_with_keys(command, here):
         command,
         "warning: keys: holds keys and passwords, and can be read by other users (mode 0755)",
         "keys/users:2: has no argon2 hash",
-        "keys/authorized_keys/boss:2: the line does not begin with a kind of key",
+        "keys/authorized_keys/boss:2: the line does not begin with an accepted kind of key",
         "keys/authorized_keys/gone: lets nobody in, because there is no user 'gone'",
-        "keys/authorities:1: the line does not begin with a kind of key",
-        "keys/revoked_keys: cannot be understood: line 2: this is no serial number",
+        "keys/authorities:1: the line does not begin with an accepted kind of key",
+        "keys/revoked_keys: cannot be understood: line 2: not a serial number",
         "keys/host_key: can be read by other users (mode 0644); chmod 600",
         status=2,
     )

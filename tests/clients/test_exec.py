@@ -386,7 +386,7 @@ def test_much_output_in_json(host):
 @pytest.mark.parametrize(
     ("statement", "line", "status"),
     [
-        ("%what 1", b"console: no option %what; there are %json, %loop, %thread, %timeout", 2),
+        ("%what 1", b"console: unknown option %what; there are %json, %loop, %thread, %timeout", 2),
         ("%timeout x 1", b"console: %timeout: 'x' must be a number of seconds over 0", 2),
         (b"print('\xff')", b"console: the command is not UTF-8: byte 0xff in line 1", 2),
         (b"x = 1\n'\xed\xa0\x80'", b"console: the command is not UTF-8: byte 0xed in line 2", 2),
@@ -551,7 +551,7 @@ def test_a_choice_that_there_is_not(host):
     line[1:1] = ["-o", "SetEnv=CONSOLE_FRONTEND=gui"]
     with Client(line, host.keys.parent) as client:
         client.expect_prompt()
-        assert "CONSOLE_FRONTEND: 'gui' is none of auto, fullscreen, line" in client.text
+        assert "CONSOLE_FRONTEND: 'gui' is not one of auto, fullscreen, line" in client.text
         client.line("foo")
         client.wait_for("\n12\n")
 

@@ -403,7 +403,7 @@ def test_a_viewer_at_an_editor(untouched, service):
             client.expect_prompt()
         # Nor does F1 explain it, which would look it up.
         client.type("print(\x1bOP")
-        client.wait_for("These words are understood: exit, help")
+        client.wait_for("These commands exist: exit, help")
         assert "builtin" not in client.text
         client.type("\x03")
         client.expect_prompt()

@@ -8,7 +8,7 @@ import pwd
 
 import pytest
 
-from console.files import exposure as state
+from console.files import exposure
 from console.files.exposure import exposure_above
 
 
@@ -75,8 +75,8 @@ def test_a_group_may_write_above_if_it_is_ours_alone(
             raise KeyError(wanted)
         return grp.struct_group((group_name, "x", wanted, members))
 
-    monkeypatch.setattr(state.pwd, "getpwuid", lambda _uid: account)
-    monkeypatch.setattr(state.grp, "getgrgid", getgrgid)
+    monkeypatch.setattr(exposure.pwd, "getpwuid", lambda _uid: account)
+    monkeypatch.setattr(exposure.grp, "getgrgid", getgrgid)
     assert (exposure_above(keys) is None) is allowed
 
 
@@ -86,7 +86,7 @@ def test_what_is_above_our_home_is_not_ours_to_judge(keys, monkeypatch):
     home.parent.chmod(0o777)
     account = pwd.struct_passwd(("x", "x", os.geteuid(), os.getegid(), "", str(home), ""))
     assert exposure_above(keys) is not None
-    monkeypatch.setattr(state.pwd, "getpwuid", lambda _uid: account)
+    monkeypatch.setattr(exposure.pwd, "getpwuid", lambda _uid: account)
     assert exposure_above(keys) is None
     outside = home.parent / "elsewhere"
     outside.mkdir(mode=0o755)
@@ -102,7 +102,7 @@ def test_a_user_without_an_account_is_judged_like_any(keys, monkeypatch):
     def getpwuid(uid):
         raise KeyError(uid)
 
-    monkeypatch.setattr(state.pwd, "getpwuid", getpwuid)
+    monkeypatch.setattr(exposure.pwd, "getpwuid", getpwuid)
     assert exposure_above(keys) is None
     keys.parents[1].chmod(0o775)
     assert exposure_above(keys) is not None

@@ -226,7 +226,7 @@ def test_source():
     shown = ask("Point", source=True).split("Source:\n")[1]
     assert shown.startswith("@dataclasses.dataclass\nclass Point:")
     assert shown.endswith('"""Be free."""')
-    assert "Source:    not to be had" in ask("len", source=True)
+    assert "Source:    not available" in ask("len", source=True)
 
 
 def test_source_of_what_was_typed(monkeypatch):

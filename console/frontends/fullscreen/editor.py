@@ -1,4 +1,7 @@
-"""ptpython's editor on a terminal of ours. Heavy to import: see ``fullscreen.py``."""
+"""The editor of one session: ptpython's, on the session's terminal.
+
+Importing this module takes 200 ms: see ``frontend.py``.
+"""
 
 from __future__ import annotations
 
@@ -52,15 +55,15 @@ from console.syntax.options import OptionError, split_options
 from console.syntax.parsing import parse
 
 _ESCAPE_SECONDS = 0.1
-"""After Escape alone, for vi. The bytes of one key come together, or nearly."""
+"""How long a lone Escape waits for the rest of a key's sequence, which arrives nearly at once."""
 
 _HISTORY_ENTRIES = 1000
-"""As many as the arrow keys reach: they are laid out anew for each prompt."""
+"""Entries that the arrow keys reach: they are loaded anew for each prompt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What outlives an editor of which its session has let go: nothing else outlives a statement.
+    """The state of a released editor, for the session's next one.
 
     Attributes:
         vi: As `Editor.vi`.
@@ -83,7 +86,7 @@ class Editor:
     Args:
         host: The session.
         out: Writes to its terminal.
-        kept: What its last editor has left.
+        kept: The state of its last editor; None for the first.
     """
 
     def __init__(self, host: FrontendHost, out: WriteCoalescing, kept: Kept | None = None) -> None:
@@ -98,35 +101,35 @@ class Editor:
 
     @property
     def is_reading(self) -> bool:
-        """Whether a prompt is up."""
+        """Whether the prompt is shown."""
         return self._python.app.is_running
 
     @property
     def vi(self) -> bool:
-        """Whether it has vi's keys."""
+        """Whether vi's key bindings are on."""
         return self._python.vi_mode
 
     @property
     def inserts(self) -> bool:
-        """Whether a plain key that is typed next is inserted: not so in vi's command mode."""
+        """Whether the next plain key will be inserted: not in vi's command mode."""
         state = self._python.app.vi_state
         return not self.vi or state.input_mode is InputMode.INSERT
 
     async def read(self) -> str:
-        """Return what was typed up to Enter.
+        """Return the statement typed up to Enter.
 
         Raises:
-            EOFError: When the input ended, by Ctrl-D or with the connection.
-            KeyboardInterrupt: When Ctrl-C dropped what had been typed.
+            EOFError: If the input ended, by Ctrl-D or with the connection.
+            KeyboardInterrupt: If Ctrl-C dropped the typed text.
         """
         if self._closed:
             raise EOFError
         self._python.prefer(self._host.preferences)
-        # Without a session of its own, get_app() would return another session's application,
+        # Without an AppSession of its own, get_app() would return another session's application,
         # and keys typed here would appear there.
         with create_app_session(input=self._input, output=self._output):
-            # Before the first key: prompt_toolkit loads the history behind the first drawing, and
-            # an arrow key that is there already would find none.
+            # Before the first key: prompt_toolkit loads the history after the first drawing, too
+            # late for an arrow key that has already arrived.
             self._python.app.pre_run_callables.append(
                 self._python.default_buffer.load_history_if_not_yet_loaded
             )
@@ -147,20 +150,20 @@ class Editor:
         self._input.end()
 
     def take_typeahead(self) -> str:
-        """Give back what was typed behind the statement."""
+        """Return and forget the text typed after the statement."""
         return self._input.take_typeahead()
 
     def interrupt(self) -> None:
-        """Drop what has been typed, as Ctrl-C does."""
+        """Drop the typed text, as Ctrl-C does."""
         self._exit(KeyboardInterrupt)
 
     @property
     def result_colours(self) -> dict[str, str]:
-        """The colours of what statements come to; empty for none."""
+        """The colours of results; empty for none."""
         return result_colours(self._python.theme, self._python.color_depth)
 
     def print_above(self, write: Callable[[], None]) -> None:
-        """Call ``write`` with the prompt out of the way, and draw the prompt again."""
+        """Erase the prompt, call ``write``, and draw the prompt again."""
         application = self._python.app
         application.renderer.erase()
         write()
@@ -168,14 +171,14 @@ class Editor:
         application._redraw()  # noqa: SLF001 - as run_in_terminal() does, but at once
 
     def resized(self) -> None:
-        """Draw anew for the new size."""
+        """Redraw for the new size."""
         if self.is_reading:
             self._python.app._on_resize()  # noqa: SLF001 - what SIGWINCH would call
 
     def close(self) -> None:
-        """End a pending `read` with EOFError; if none is pending, let go of everything.
+        """End a pending `read` with EOFError; if none is pending, release everything.
 
-        Can be called twice, and has to be where a read was pending.
+        Idempotent. Where a read was pending, a second call is needed to release everything.
         """
         self._closed = True
         if not self._exit(EOFError):
@@ -183,9 +186,9 @@ class Editor:
             purge_filter_caches()
 
     def keep(self) -> Kept:
-        """Let go of everything else, while no `read` is pending.
+        """Close the editor, while no `read` is pending, and return its state.
 
-        It is `purge_filter_caches` that lets it be collected.
+        The editor's memory is freed only after `purge_filter_caches`.
         """
         self._closed = True
         self._input.close()
@@ -200,7 +203,7 @@ class Editor:
 
 
 class _ConsoleInput(PythonInput):
-    """PythonInput, less what would reach into the server or into the host's values."""
+    """PythonInput, without the parts that affect the server or read the host's values."""
 
     def __init__(self, host: FrontendHost, input: ChannelInput, output: Any) -> None:  # noqa: A002
         self._kind = host.terminal.kind
@@ -208,11 +211,11 @@ class _ConsoleInput(PythonInput):
         self._explanation = Explanation(host)
         initialise_python_input(
             self,
-            get_globals=dict,  # the lexer and the menus need none of the host's values
+            get_globals=dict,  # the lexer and the menus must not read the host's values
             input=input,
             output=output,
             color_depth=color_depth(self._kind),
-            # What a viewer types is no Python: nothing of it is lexed, parsed or looked up.
+            # A viewer's commands are not Python: they are not lexed, parsed or looked up.
             _lexer=SimpleLexer() if host.commands else BoundedLexer(),
             _completer=DummyCompleter(),  # the buffer gets ours; ptpython's takes 1 ms to make
             _validator=DummyValidator() if host.commands else _StatementValidator(),
@@ -225,15 +228,15 @@ class _ConsoleInput(PythonInput):
             self.accept_input_on_enter = 1  # a command has one line
         else:
             buffer.completer = StaticCompleter(host.namespace, host.names)
-        buffer.auto_suggest = None  # a task for each key, to do nothing
-        # jedi looks signatures up while one types, in threads, by evaluating.
+        buffer.auto_suggest = None  # it would start a task for each key, without effect
+        # jedi looks signatures up while the user types, in threads, by evaluating.
         buffer.on_text_changed -= self._on_input_timeout
         buffer.on_text_changed += self._explanation.hide
         self.show_status_bar = False
         self.show_meta_enter_message = False
         self.complete_while_typing = False
         self.completion_visualisation = CompletionVisualisation.POP_UP
-        self.enable_history_search = True  # the arrow keys find what begins like what is typed
+        self.enable_history_search = True  # the arrow keys search by the typed prefix
         self.confirm_exit = False
         # Ctrl-Z would stop the server's process group, an editor would open on its screen.
         self.enable_system_bindings = False
@@ -246,15 +249,15 @@ class _ConsoleInput(PythonInput):
             "vi": ModalCursorShapeConfig(),
         }
         self.cursor_shape_config = "emacs"
-        # Otherwise breakpoint() anywhere in the host would open in this operator's prompt.
+        # Otherwise breakpoint() anywhere in the host would open pdb at this user's prompt.
         self.app._enable_breakpointhook = contextlib.nullcontext  # type: ignore[method-assign, assignment]  # noqa: SLF001
-        # We tell it of each resize: it need not ask twice a second.
+        # `Editor.resized` reports each resize: polling twice a second is not needed.
         self.app.terminal_size_polling_interval = None
         self.app.ttimeoutlen = _ESCAPE_SECONDS
         self.prefer(host.preferences)
 
     def prefer(self, preferences: Preferences) -> None:
-        """Be as the user wants it; what a key has changed since stays, if the user did not."""
+        """Apply the user's changed preferences; a mode that was changed by a key stays."""
         before, self._applied = self._applied, preferences
         if preferences.editing != before.editing:
             self.vi_mode = preferences.editing == "vi"
@@ -266,11 +269,11 @@ class _ConsoleInput(PythonInput):
 
     @property
     def theme(self) -> str:
-        """The name of the theme that holds now."""
+        """The name of the current theme."""
         return self._applied.theme
 
     def keep(self, *, inserts: bool) -> Kept:
-        """Return what the session's next editor goes on with."""
+        """Return the state for the session's next editor."""
         return Kept(
             vi=self.vi_mode,
             inserts=inserts,
@@ -283,7 +286,7 @@ class _ConsoleInput(PythonInput):
         )
 
     def restore(self, kept: Kept) -> None:
-        """Go on with what the session's last editor has left."""
+        """Take over the state of the session's last editor."""
         self._applied = kept.preferences
         self.vi_mode = kept.vi
         self.paste_mode = kept.paste_mode
@@ -294,11 +297,11 @@ class _ConsoleInput(PythonInput):
 
     @property
     def _search(self) -> SearchBufferControl:
-        layout: EditorLayout = self.ptpython_layout  # type: ignore[assignment]  # see sharing.py
+        layout: EditorLayout = self.ptpython_layout  # type: ignore[assignment]  # see shared_application.py
         return layout.search.control
 
     def explain(self) -> None:
-        """Show or hide what is known of what the cursor is at."""
+        """Show or hide the explanation of the name at the cursor."""
         self._explanation.toggle(self.default_buffer.document)
 
     def on_reset(self) -> None:
@@ -310,11 +313,11 @@ class _ConsoleInput(PythonInput):
         return style_of(self._applied.theme)
 
     def _create_options(self) -> list[Any]:
-        """No menu of options: it costs a third of a session's memory."""
+        """Return none: the menu of options takes a third of a session's memory."""
         return []
 
     def _create_application(self, input: Any, output: Any) -> SharedApplication:  # noqa: A002
-        editor: EditorLayout = self.ptpython_layout  # type: ignore[assignment]  # see sharing.py
+        editor: EditorLayout = self.ptpython_layout  # type: ignore[assignment]  # see shared_application.py
         application: SharedApplication = SharedApplication(
             layout=editor.layout,
             key_bindings=merge_key_bindings([python_keys(self), console_keys(self.explain)]),
@@ -324,8 +327,8 @@ class _ConsoleInput(PythonInput):
             include_default_pygments_style=False,
             enable_page_navigation_bindings=False,
             reverse_vi_search_direction=True,
-            # To wait until the loop has nothing else to do takes two sessions 10 ms of asking
-            # each other. What has come is handled at once anyway.
+            # Waiting until the loop is idle takes two sessions 10 ms, as each waits for the other.
+            # Input that has arrived is handled at once anyway.
             max_render_postpone_time=None,
             cursor=DynamicCursorShapeConfig(
                 lambda: self.all_cursor_shape_configs[self.cursor_shape_config]
@@ -339,15 +342,16 @@ class _ConsoleInput(PythonInput):
 
 
 class _StatementValidator(Validator):
-    """Finds syntax errors at Enter, before the statement leaves the editor.
+    """Finds syntax errors at Enter, before the statement is submitted.
 
-    ptpython's own asks each of the host's values for its class, to find ``__future__`` features.
+    ptpython's own validator reads the class of each of the host's values, to find ``__future__``
+    features.
     """
 
     def validate(self, document: Document) -> None:
-        """Raise a ValidationError where the text cannot be compiled.
+        """Raise a ValidationError if the text cannot be parsed.
 
-        A long one is not tried: that is done on the session's own thread, when it runs.
+        A long text is not parsed here, but on the session's worker thread when it runs.
         """
         if len(document.text) > LONG_CHARACTERS:
             return
@@ -356,7 +360,7 @@ class _StatementValidator(Validator):
         except OptionError as error:
             raise ValidationError(0, str(error)) from None
         try:
-            # Only parsed, and muted: warnings are said when the statement runs.
+            # Only parsed, and muted: warnings are shown when the statement runs.
             with muted():
                 parse(answer_question(normalise(source)))
         except SyntaxError as error:
@@ -370,7 +374,7 @@ class _StatementValidator(Validator):
 
 
 class _SharedHistory(History):
-    """prompt_toolkit's history over the user's log, read anew for each prompt."""
+    """prompt_toolkit's history over the user's `HistoryLog`, read anew for each prompt."""
 
     def __init__(self, log: HistoryLog) -> None:
         super().__init__()
@@ -395,11 +399,11 @@ class _SharedHistory(History):
 
 
 def purge_filter_caches() -> None:
-    """Let go of finished sessions.
+    """Free the memory of closed editors.
 
     prompt_toolkit memoises ``global_filter & filter_of_a_session`` in the global filter for ever
-    (filters/base.py), which kept every finished session alive: 0.6 MB each. The caches only save
-    work, so that emptying them, those of the combined filters included, is always safe.
+    (filters/base.py), which keeps every closed editor alive: 0.6 MB each. The caches only save
+    work, so emptying them, those of the combined filters included, is always safe.
     """
     seen: set[int] = set()
     waiting = [

@@ -419,5 +419,5 @@ def test_the_authorities_file_counts_for_users_of_the_users_file(store, caplog):
     assert store.authorized_keys("nobody") == ()
     texts = [record.getMessage() for record in caplog.records]
     assert texts[0].startswith(f"{path}:3: ")
-    assert texts[1].startswith(f"{path}:2: the option 'principals' would open every account")
+    assert texts[1].startswith(f"{path}:2: the option 'principals' would accept it for every user")
     assert len(texts) == 2

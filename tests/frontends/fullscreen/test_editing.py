@@ -600,7 +600,7 @@ def test_a_wrong_option(way, host, login):
     """An option that does not exist is told at Enter, with those that do, and can be mended."""
     client = login(way, host)
     client.type("%lop foo\r")
-    client.wait_for("no option %lop; there are %json, %loop, %thread, %timeout")
+    client.wait_for("unknown option %lop; there are %json, %loop, %thread, %timeout")
     assert client.cursor_line == ">>> %lop foo"
     client.type("\x01\x1bd%loop\x05")
     client.wait_until(lambda: client.cursor_line == ">>> %loop foo", "the option mended")
