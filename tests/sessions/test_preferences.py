@@ -106,9 +106,9 @@ def test_the_file_is_private(directory):
     [
         (b"editing = ", "mend or remove it"),
         (b"\xff\xfe", "mend or remove it"),
-        (b'theme = "\\u001b[2J"\n', "is not known, and ignored"),
-        (b"editing = 3\n", "is not known, and ignored"),
-        (b'colour = "blue"\n', "is not known, and ignored"),
+        (b'theme = "\\u001b[2J"\n', "is unknown, and ignored"),
+        (b"editing = 3\n", "is unknown, and ignored"),
+        (b'colour = "blue"\n', "is unknown, and ignored"),
         (b"x" * 20_000, "longer than|cannot be read"),
     ],
 )
