@@ -570,7 +570,7 @@ def journal_after(restored):
 
 
 def test_patches_are_applied_again(application, shell, path):
-    """Patches come back with who, when and the time left, and can be undone after the restart."""
+    """Patches are restored with user, time and time limit, and can be undone after the restart."""
     service = shell.namespace["service"] = Service()
     journal = with_journal(application, shell)
     journal.patch(service, "rate", 2.5, who="boss over ssh", minutes=10)
@@ -640,7 +640,7 @@ def test_patches_that_cannot_be_saved(application, shell, path):
 
 
 def test_a_changed_value_is_not_patched_over(application, shell, path):
-    """What somebody has set over a patch stays, and undoing is refused as before the restart."""
+    """A value set over a patch stays, and undoing is refused as before the restart."""
     service = shell.namespace["service"] = Service()
     with_journal(application, shell).patch(service, "rate", 2.5)
     service.rate = 7.5
@@ -727,7 +727,7 @@ def test_a_file_that_others_can_write_is_refused(mode, trap, path):
 
 
 def test_a_directory_that_others_can_write_is_refused(trap, path, tmp_path, application):
-    """Nothing runs of a file that anybody can replace, also behind a link from elsewhere."""
+    """A file that others can replace is not run, also behind a link from elsewhere."""
     open_directory = tmp_path / "open"
     open_directory.mkdir()
     inside = open_directory / "demo.tap"
@@ -747,7 +747,7 @@ def test_a_directory_that_a_group_can_write_is_refused(trap, path):
 
 
 def test_a_sticky_directory_is_fine(application, path, tmp_path):
-    """In a directory like /tmp, where nobody can replace our file, it is restored."""
+    """In a directory like /tmp, where others cannot replace our file, it is restored."""
     open_directory = tmp_path / "open"
     open_directory.mkdir()
     open_directory.chmod(0o1777)

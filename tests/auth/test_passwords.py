@@ -30,7 +30,7 @@ SHA512_CRYPT = (
 
 
 def test_a_hash_verifies_its_password_only():
-    """The password gets in, another does not, and the hash has our parameters and a fresh salt."""
+    """The password verifies, another does not, and the hash has our parameters and a fresh salt."""
     phc = hash_password("sekrit")
     assert phc.startswith(f"$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$")
     assert "sekrit" not in phc
@@ -153,7 +153,7 @@ def test_an_unknown_user_costs_as_much_as_a_wrong_password():
 
 
 def test_importing_the_module_does_not_import_argon2():
-    """A console that nobody logs in to by password does not load the library."""
+    """A console without a login by password does not load the library."""
     code = (
         "import sys, console.auth.stores.directory;"
         "print('argon2' in sys.modules, 'asyncssh' in sys.modules)"

@@ -37,7 +37,7 @@ def test_a_flood_of_strangers_leaves_room(transport, make):
 
 
 def test_a_pasted_block_stops_nobody(host, raw, login):
-    """While 200 KB of code are pasted line by line, somebody else logs in and works."""
+    """While 200 KB of code are pasted line by line, another user logs in and works."""
     block = raw(host)
     line = "    print(len([1, 2, 3]), 'some text', (4, 5))\n"
     block.send("def pasted():\n" + line * (200_000 // len(line)) + "\n")
@@ -204,7 +204,7 @@ def test_a_long_expression(host, raw):
 
 
 def test_a_cancelled_start_leaves_nothing(make):
-    """Who gives up waiting for start() has no console afterwards."""
+    """A cancelled start() leaves no console."""
 
     async def main():
         console = make(telnet=0, ssh=0)
@@ -280,7 +280,7 @@ def test_two_consoles_share_one_process(make, caplog):
 
 
 def test_descriptors_are_few(make):
-    """A console that nobody uses takes few of the service's descriptors."""
+    """An unused console takes few of the service's descriptors."""
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 100
     with make(telnet=0, ssh=0) as console:
         wait_until(lambda: console.listeners, "the listeners")

@@ -79,7 +79,7 @@ def test_outside_of_sessions_builtins_are_real(names, name):
 
 
 def test_an_unknown_name_is_a_name_error(names):
-    """A name that nobody has is a NameError with Python's own text, in a session and outside."""
+    """An undefined name is a NameError with Python's own text, in a session and outside."""
     for run in (Session(1).run, eval):
         with pytest.raises(NameError, match="^name 'no_such_name' is not defined$"):
             run("no_such_name", names)

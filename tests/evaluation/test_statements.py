@@ -252,7 +252,7 @@ def test_a_loop_drops_what_nobody_reads(host, raw):
 
 
 def test_late_output_of_tasks_appears_above_the_prompt(session):
-    """What a task prints while somebody types appears above an intact prompt."""
+    """A task's output during typing appears above an intact prompt."""
     session.run("async def later(): await asyncio.sleep(0.5); print('from the task')")
     session.expect_prompt()
     session.run("t = asyncio.create_task(later())")

@@ -1,4 +1,4 @@
-"""Who could put another file in the place of one that decides who gets in."""
+"""Whether other users can replace a file that access depends on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def keys(tmp_path):
 
 
 def test_a_file_that_only_we_can_replace_is_not_exposed(keys):
-    """Reading may be for everybody; /tmp above it is sticky."""
+    """Others may read it; /tmp above it is sticky."""
     assert exposure_above(keys) is None
 
 
@@ -40,7 +40,7 @@ def test_nobody_else_may_write_in_the_directory_of_the_file(keys, mode):
 
 @pytest.mark.parametrize("above", [1, 2])
 def test_no_directory_above_may_be_for_everybody_to_write(keys, above):
-    """Whoever can move a directory away can put another one there; a sticky one forbids that."""
+    """A user who can move a directory away can replace it; a sticky parent forbids that."""
     directory = keys.parents[above]
     directory.chmod(0o757)
     assert exposure_above(keys).remedy == f"chmod go-w {directory}"
@@ -62,7 +62,7 @@ def test_no_directory_above_may_be_for_everybody_to_write(keys, above):
 def test_a_group_may_write_above_if_it_is_ours_alone(
     keys, monkeypatch, group_name, members, primary, allowed
 ):
-    """A user's own group is the user; any other one is others, whoever is in it today."""
+    """A user's private group counts as the user; any other group counts as others."""
     directory = keys.parents[1]
     directory.chmod(0o775)
     number = directory.stat().st_gid
@@ -110,7 +110,7 @@ def test_a_user_without_an_account_is_judged_like_any(keys, monkeypatch):
 
 @pytest.mark.parametrize("relative", [False, True])
 def test_a_link_is_judged_where_it_lies(keys, tmp_path, relative):
-    """Whoever can change the link needs nothing of what it leads to."""
+    """A user who can change the link can replace the file."""
     lies_in = tmp_path / "links"
     lies_in.mkdir(mode=0o755)
     target = os.path.relpath(keys.parent, lies_in) if relative else keys.parent

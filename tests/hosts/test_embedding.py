@@ -408,7 +408,7 @@ def test_users_file_open_to_others(make, tmp_path):
 
 
 def test_keys_directory_of_a_group(make, tmp_path):
-    """A keys directory that a group can write, as git makes it under umask 002, is told of."""
+    """A group-writable keys directory, as git makes it under umask 002, is reported."""
     keys = tmp_path / "keys"
     keys.mkdir()
     keys.chmod(0o775)

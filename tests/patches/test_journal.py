@@ -202,7 +202,7 @@ def test_a_time_limit_undoes_what_nobody_kept(journal, clock, reports):
 
 
 def test_a_time_limit_spares_what_somebody_else_changed(journal, clock, reports):
-    """When the time is over and the value is somebody else's, it stays, and that is reported."""
+    """If the value was changed before the time limit, it stays, and that is reported."""
     service = Service()
     made = journal.patch(service, "_rate", 2, minutes=1)
     service._rate = 50

@@ -26,7 +26,7 @@ def kept(directory, user="boss"):
 
 
 def test_defaults(directory):
-    """A user who has chosen nothing has the defaults, and no file."""
+    """A user without choices has the defaults, and no file."""
     assert kept(directory) == Preferences("emacs", "terminal", "")
     assert not directory.exists()
 

@@ -60,7 +60,7 @@ def write(path, text, mode=0o600):
 
 
 def test_the_consoles_file_chooses_for_nobody(start, tmp_path, connect_raw):
-    """What it prefers is no user's preference, which the log says."""
+    """Preferences in the startup file apply to no user, which the log says."""
     host = start(startup=str(write(tmp_path / "startup.py", "theme('dark')\nmode('loop')\n")))
     host.wait_for_stderr(r"this holds for this session only: the console's startup file chose it\n")
     assert connect_raw(host).run("theme(), mode()").strip() == "('terminal', 'thread')"

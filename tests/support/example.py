@@ -10,7 +10,7 @@ QUOTE = "An apple a day keeps the doctor away.\r\n"
 
 
 class Example(Process):
-    """A copy of an example, so that its keys directory is one of the test."""
+    """A copy of an example, so that its keys directory is the test's own."""
 
     password = "sekrit"
 
@@ -38,7 +38,7 @@ class Example(Process):
         return int(self.wait_for_stdout(pattern)[1])
 
     def log_in(self, client, way):
-        """Log in as boss on a client that has just been started."""
+        """Log in as boss with a new client."""
         if way in {"telnet", "nc"}:
             client.wait_for("username:")
             client.line("boss")

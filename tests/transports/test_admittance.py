@@ -1,4 +1,4 @@
-"""Ways in beside plain ports: TLS, Unix sockets; strangers at the wrong door; keys read anew."""
+"""TLS and Unix sockets; clients of another protocol; eviction; keys that are read again."""
 
 import contextlib
 import gc
@@ -116,7 +116,7 @@ def test_openssl_as_a_client(tls):
 
 
 def test_old_tls_is_refused(tls, caplog):
-    """A client that knows no more than TLS 1.1 is turned away."""
+    """A client that supports at most TLS 1.1 is refused."""
     console, _ = tls
     subprocess.run(
         [
@@ -168,7 +168,7 @@ def test_silent_handshakes_are_strangers(make, private):
 
 
 def test_there_is_one_time_for_handshake_and_login(tls):
-    """Who comes late with the handshake has what is left of it for the login, and no more."""
+    """After a late handshake only the rest of the time limit is left for the login."""
     console, certificate = tls
     address = ("127.0.0.1", console.listeners[0].port)
     context = ssl.create_default_context(cafile=certificate)
@@ -264,7 +264,7 @@ def test_a_unix_socket(make, private):
 
 
 def test_ssh_through_a_unix_socket(make, private, tmp_path):
-    """OpenSSH's client comes in through a Unix socket, by key, and the log says who it was."""
+    """OpenSSH's client logs in through a Unix socket, by key, and the log names the user."""
     need("ssh")
     need("nc")
     path = private / "ssh.sock"
@@ -288,7 +288,7 @@ def test_ssh_through_a_unix_socket(make, private, tmp_path):
 
 
 def test_a_stale_socket_is_replaced(make, private):
-    """The socket of a process that is gone is in nobody's way; one in use, or a file, is."""
+    """The socket of an ended process is replaced; one in use, or a file, is an error."""
     path = private / "console.sock"
     with contextlib.closing(socket.socket(socket.AF_UNIX)) as left:
         left.bind(str(path))
@@ -320,7 +320,7 @@ def test_a_port_or_a_socket():
             SshSettings(**wrong)
 
 
-# ---- the wrong door
+# ---- clients of another protocol
 
 
 @pytest.mark.parametrize("transport", ["telnet", "ssh"])
@@ -364,7 +364,7 @@ IGNORE = (1004).to_bytes(4, "big") + b"\x06\x02" + (992).to_bytes(4, "big") + b"
     [("telnet", b"x" * 100_000), ("ssh", b"SSH-2.0-x\r\n" + IGNORE * 100)],
 )
 def test_bytes_before_login_are_bounded(transport, said, make, caplog):
-    """Who sends more than 64 KiB without logging in is dropped, on either port."""
+    """A client that sends more than 64 KiB without a login is dropped, on either port."""
     console = make(**{transport: 0})
     with (
         console,
@@ -381,7 +381,7 @@ def test_bytes_before_login_are_bounded(transport, said, make, caplog):
 
 @pytest.mark.parametrize("transport", ["telnet", "ssh"])
 def test_silence_is_cut(transport, make, caplog):
-    """Who says nothing is ended when the time for a login is over, with one line in the log."""
+    """A silent client is dropped at the login's time limit, with one line in the log."""
     console = make(**{transport: 0}, login=LoginSettings(grace_seconds=0.3))
     with (
         console,
@@ -396,7 +396,7 @@ def test_silence_is_cut(transport, make, caplog):
 
 
 def test_who_makes_room_for_whom(make):
-    """Of strangers from as many addresses a guesser goes first, and an operator's goes last."""
+    """Of unauthenticated connections a guesser's is evicted first, an operator's last."""
     operator, guesser, others = "127.0.0.2", "127.0.0.3", ("127.0.0.4", "127.0.0.5", "127.0.0.6")
     quick = LoginSettings(connections=3, failure_seconds=0.001)
     with make(ssh=0, telnet=0, login=quick) as console, contextlib.ExitStack() as stack:
@@ -464,7 +464,7 @@ def test_who_is_taken_out_gets_no_other_session(change, inside, caplog):
 
 
 def test_who_waits_with_the_first_session_is_looked_up_again(inside, monkeypatch):
-    """A login of a while ago, on which nothing was opened yet, is none for a user who is gone."""
+    """A login without a session opens none after its user was removed."""
     from console.transports.ssh import connection as ssh
 
     monkeypatch.setattr(ssh, "_FRESH_SECONDS", 0.0)
@@ -510,7 +510,7 @@ def test_connections_after_login_are_limited(make, caplog):
 
 
 def test_what_a_client_sends_of_its_environment_is_not_kept(inside):
-    """Variables that nobody asked for are dropped, and long ones cut, however many come."""
+    """Unknown variables are dropped, and long ones cut, however many arrive."""
     console, _, client = inside
     channel = client.open_session()
     for number in range(50):

@@ -360,7 +360,7 @@ def test_a_host_key_that_others_can_read_is_refused(tmp_path, mode):
 
 
 def test_a_host_key_that_others_can_replace_is_refused(tmp_path):
-    """Whoever may write to a directory above it can put another one there."""
+    """A user who may write to a directory above it can put another one there."""
     path = tmp_path / "above" / "keys" / "host_key"
     make_host_key(path)
     path.parent.parent.chmod(0o777)
@@ -432,7 +432,7 @@ def test_no_damage_to_a_key_raises_anything_else(tmp_path_factory, at, byte):
 
 
 def test_what_is_no_file_is_refused(tmp_path):
-    """A directory in the key's place is told as such."""
+    """A directory in the key's place is an error that says so."""
     assert refused(tmp_path).problem == "cannot be read: not a regular file"
 
 
@@ -451,7 +451,7 @@ def test_an_unreadable_host_key_is_refused(tmp_path):
 
 
 def test_a_host_key_that_cannot_be_made_is_an_error(tmp_path):
-    """A place that cannot hold a file is told with a remedy."""
+    """A path that cannot be a file is an error with a remedy."""
     (tmp_path / "file").touch()
     with pytest.raises(KeyFileError, match="choose a writable directory"):
         make_host_key(tmp_path / "file" / "host_key")

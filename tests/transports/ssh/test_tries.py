@@ -60,7 +60,7 @@ def test_three_tries_whatever_the_way(ways, client, caplog):
 
 
 def test_the_third_try_may_be_right(client):
-    """Two slips keep nobody out."""
+    """A user can log in after two wrong passwords."""
     by_question(client)
     client.expect(rawssh.USERAUTH_FAILURE)
     by_signature(client)

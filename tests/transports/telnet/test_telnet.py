@@ -77,7 +77,7 @@ TOKENS = st.one_of(
 
 
 class EchoSession:
-    """The least that can sit at a terminal: repeats what it is told."""
+    """A minimal session: it repeats its input."""
 
     def __init__(self, principal, terminal):
         self.principal = principal
@@ -173,7 +173,7 @@ def no_later(seconds, call):
 
 
 class Authenticator:
-    """Who decides: a function, and whether a code is asked for."""
+    """An authenticator: a function, and whether a code is asked for."""
 
     def __init__(self, authenticate, asks_for_code=False):
         self.authenticate = authenticate
@@ -383,7 +383,7 @@ def test_a_promised_terminal_type_is_waited_for():
 
 
 def test_a_terminal_type_that_never_comes_holds_nobody_up(monkeypatch):
-    """A client that promises a terminal type and sends none gets in without it."""
+    """A client that offers a terminal type and sends none logs in without it."""
     monkeypatch.setattr(telnet, "TERMINAL_TYPE_SECONDS", 0.05)
 
     async def scenario(site):
@@ -396,7 +396,7 @@ def test_a_terminal_type_that_never_comes_holds_nobody_up(monkeypatch):
 
 
 def test_three_wrong_passwords_end_the_connection():
-    """After three wrong passwords the connection says goodbye, ends, and one event says so."""
+    """After three wrong passwords the connection says goodbye and ends, with one event."""
 
     async def scenario(site):
         client = await site.connect()
@@ -514,7 +514,7 @@ def test_login_grace_ends_a_verification():
 
 
 def test_the_login_timer_ends_with_the_login():
-    """Somebody who has logged in is not ended by the login's timer."""
+    """The login's timer does not end an authenticated session."""
 
     async def scenario(site):
         client = await site.connect()
@@ -776,7 +776,7 @@ def test_window_sizes_are_clamped(sent, size):
 
 
 def test_the_oldest_stranger_makes_room():
-    """A flood of connections ends the oldest that has not logged in, and nobody who has."""
+    """A flood of connections evicts the oldest unauthenticated one, and no session."""
 
     async def scenario(site):
         boss = await site.connect()
@@ -796,7 +796,7 @@ def test_the_oldest_stranger_makes_room():
 
 
 def test_a_client_that_does_not_read_is_cut(monkeypatch):
-    """Output beyond the cap that nobody reads ends the connection, with one event."""
+    """Unread output beyond the cap ends the connection, with one event."""
     monkeypatch.setattr(limits, "TERMINAL_BUFFER_BYTES", 1024 * 1024)
 
     async def scenario(site):
@@ -1161,7 +1161,7 @@ def test_a_failing_admission_ends_one_connection(loud):
 
 
 def test_a_failing_session_ends_one_connection(loud):
-    """A session that raises is logged, ended and told; the listener goes on."""
+    """A session that raises is logged and ended, with a notice; the listener goes on."""
 
     async def scenario(site):
         client = await site.connect()
