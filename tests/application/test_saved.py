@@ -186,7 +186,7 @@ class Store:
         return ()
 
 
-def test_a_shell_without_its_store_lets_nobody_in(application, path):
+def test_a_shell_without_its_store_authenticates_no_user(application, path):
     """Where a credential store cannot be saved, no default user takes its place."""
     application.listen_tcp(1, ShellFactory(credentials=Store()))
     (line,) = application.save(path)
@@ -757,7 +757,7 @@ def test_a_sticky_directory_is_fine(application, path, tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_a_file_of_somebody_else_is_refused(trap, path):
+def test_a_file_of_another_user_is_refused(trap, path):
     """Nothing runs of a file that belongs to another user."""
     os.chown(path, 12345, -1)
     assert "is owned by user 12345" in refused(path)
@@ -817,7 +817,7 @@ def test_a_file_that_cannot_be_written(application, tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a link away")
-def test_a_link_of_somebody_else_is_not_followed(application, path, tmp_path):
+def test_a_link_of_another_user_is_not_followed(application, path, tmp_path):
     """A link that another user has put where we save does not lead us to another file."""
     victim = tmp_path / "victim"
     victim.write_text("precious")

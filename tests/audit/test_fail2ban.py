@@ -88,7 +88,7 @@ def test_floods_are_found_if_wanted(written):
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
-def test_nobody_can_ban_somebody_else(written, forgery):
+def test_no_client_can_ban_another(written, forgery):
     """A peer's user name, or an operator's exception, bans no address but the peer's."""
     path = written(
         failed("192.0.2.1:4711", user=forgery),

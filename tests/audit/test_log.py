@@ -168,7 +168,7 @@ def test_statements_are_not_logged():
     assert logged(mirror_exception, event) == []
 
 
-def test_a_broken_subscriber_harms_nobody(caplog):
+def test_a_broken_subscriber_harms_no_other(caplog):
     """A subscriber that raises is logged, and the next one still gets the event."""
     got = []
 

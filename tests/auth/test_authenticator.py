@@ -197,7 +197,7 @@ class Broken:
     [RuntimeError("no database"), CredentialError("users", "is gone"), SystemExit(3)],
     ids=repr,
 )
-def test_a_store_that_raises_lets_nobody_in(error, caplog):
+def test_a_store_that_raises_authenticates_no_user(error, caplog):
     """It is logged, with a traceback if it is not ours, and the loop goes on."""
 
     async def scenario(authenticator):
@@ -216,7 +216,7 @@ def test_a_store_that_raises_lets_nobody_in(error, caplog):
     assert "sekrit" not in caplog.text
 
 
-def test_a_store_of_wrong_types_lets_nobody_in():
+def test_a_store_of_wrong_types_authenticates_no_user():
     """Bytes for a hash, a string for keys: refused like any other failure."""
 
     class Wrong:
@@ -236,7 +236,7 @@ def test_a_store_of_wrong_types_lets_nobody_in():
 
 
 @pytest.mark.parametrize("extra", ["role", "has_second_factor", "use_code"])
-def test_a_store_whose_extras_fail_lets_nobody_in(extra, caplog):
+def test_a_store_whose_extras_fail_authenticates_no_user(extra, caplog):
     """An invalid role, or a second factor that raises, authenticates no user."""
 
     class Half:
@@ -415,7 +415,7 @@ def test_a_flood_is_refused_at_once_and_keys_go_first(caplog):
     assert "64 logins wait for their check" in record.getMessage()
 
 
-def test_who_has_left_keeps_nobody_out():
+def test_who_has_left_blocks_no_login():
     """Guesses that were given up leave their places in the queue to others, though it stands."""
     gate = Gate()
 
@@ -498,7 +498,7 @@ def test_a_refused_key_is_answered_on_a_grid(user, store):
     assert seconds >= 0.999 * KEY_ANSWER_SECONDS  # the loop's clock is allowed its grain
 
 
-def test_a_changed_password_renews_nobody(store):
+def test_a_changed_password_renews_no_session(store):
     """A login by the old password gets no further session; one by the new password does."""
 
     async def scenario(authenticator):
@@ -538,7 +538,7 @@ def test_a_cancelled_check_is_passed_over():
     ]
 
 
-def test_closing_turns_away_whoever_waits():
+def test_closing_turns_away_waiting_logins():
     """close() returns while the store blocks; waiting and later logins are refused."""
     gate = Gate()
 

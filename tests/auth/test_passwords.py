@@ -76,13 +76,13 @@ def test_spellings_of_one_password_are_the_same(stored, typed):
         "$argon2id$v=19$m=8,t=1,p=1$YQ$YQ",
     ],
 )
-def test_what_is_no_argon2_hash_lets_nobody_in(stored):
+def test_what_is_no_argon2_hash_authenticates_no_user(stored):
     """Neither the stored text itself nor anything like it is a password."""
     for password in ("", "x", "sekrit", stored or "None"):
         assert verify(stored, password) is False
 
 
-def test_a_hash_of_another_type_from_a_store_lets_nobody_in():
+def test_a_hash_of_another_type_from_a_store_authenticates_no_user():
     """A store that keeps to no type does not make the check raise."""
     assert verify(b"$argon2id$", "sekrit") is False
     assert verify(12, "sekrit") is False

@@ -356,7 +356,7 @@ def test_a_code_that_cannot_be_kept_as_used_is_not_taken(store, caplog):
     assert "cannot be written" in caplog.text
 
 
-def test_a_left_over_temporary_file_is_nobodys(store):
+def test_a_left_over_temporary_file_is_ignored(store):
     """The temporary file of a killed writer is not a second factor."""
     store.remove_second_factor("boss")
     (store.directory / "second_factors" / ".boss.0123.tmp").write_text("")

@@ -661,7 +661,7 @@ def test_check_refuses_the_default_password_for_other_machines(command, here):
     )
 
 
-def test_check_warns_if_nobody_can_log_in(command, here):
+def test_check_warns_if_no_user_can_log_in(command, here):
     """No users and no default user: the command that adds one is named."""
     (here / "demo.toml").write_text('keys = "keys"\n[ssh]\nport = 0\n')
     found(command, "no users, so nobody can log in; add one with: console user add NAME --config")

@@ -128,7 +128,7 @@ def test_login_by_key(host, connect):
     assert client.run("foo") == ["12"]
 
 
-def test_key_of_somebody_else(host):
+def test_key_of_another_user(host):
     """A key that was granted to one user lets no other user in."""
     done = run_once("ssh", host, "foo", key=host.key_file, user="deputy")
     assert done.returncode == 255
@@ -427,7 +427,7 @@ def test_history(way, other, host, login):
     assert second.screen()[second.screen_state.cursor.y - 1] == statement
 
 
-def test_history_of_somebody_else(host, connect, login):
+def test_history_of_another_user(host, connect, login):
     """The up arrow never shows what another user has typed."""
     login("ssh", host).run("'private to boss'")
     deputy = connect("telnet", host, user="deputy").login("sekrit2")

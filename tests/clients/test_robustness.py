@@ -20,7 +20,7 @@ from support.servers import DEADLINE_SECONDS, wait_until
 
 
 @pytest.mark.parametrize("transport", ["telnet", "ssh"])
-def test_a_flood_of_strangers_leaves_room(transport, make):
+def test_an_unauthenticated_flood_leaves_room(transport, make):
     """Of too many connections before login the oldest is ended, and the next one is served."""
     with make(**{transport: 0}) as console, contextlib.ExitStack() as stack:
         flood = [
@@ -36,7 +36,7 @@ def test_a_flood_of_strangers_leaves_room(transport, make):
                 pass
 
 
-def test_a_pasted_block_stops_nobody(host, raw, login):
+def test_a_pasted_block_stops_no_other(host, raw, login):
     """While 200 KB of code are pasted line by line, another user logs in and works."""
     block = raw(host)
     line = "    print(len([1, 2, 3]), 'some text', (4, 5))\n"
@@ -47,7 +47,7 @@ def test_a_pasted_block_stops_nobody(host, raw, login):
     assert block.run("pasted.__code__.co_name") == "'pasted'\n"
 
 
-def test_a_pasted_literal_stops_nobody(host, raw, login):
+def test_a_pasted_literal_stops_no_other(host, raw, login):
     """A list of many lines is read in time, and runs when its bracket closes."""
     block = raw(host)
     block.send("values = [\n" + "(1, 'one'),\n" * 15_000 + "]\n\n")

@@ -613,7 +613,7 @@ def test_kick_a_client_that_does_not_read(enter):
     wait_until(lambda: not pattern.search(admin.run("who()")), "the end of the session")
 
 
-def test_without_a_role_nobody_gets_in(service):
+def test_without_a_role_no_user_logs_in(service):
     """A store that cannot tell a user's role lets that user not in at all."""
     with Lines(service.telnet_port) as client:
         client.until("username: ")

@@ -123,7 +123,7 @@ def test_uninstall_puts_back_what_was_there():
     assert names == {"__builtins__": mine}
 
 
-def test_uninstall_leaves_what_somebody_else_put_there():
+def test_uninstall_leaves_later_changes():
     """A ``__builtins__`` that was replaced while the console ran stays."""
     names = {}
     namespace = Namespace(names)

@@ -848,7 +848,7 @@ def test_waiting_is_not_holding():
     run(test, report_seconds=0.4, interrupt_seconds=0.4)
 
 
-def test_a_thread_holds_nobody():
+def test_a_thread_does_not_block():
     """A statement in a thread may run as long as it likes."""
 
     async def test(session):

@@ -234,7 +234,7 @@ def test_a_signal_wakes_a_blocked_call():
     assert isinstance(step.error, ConsoleInterrupt)
 
 
-def test_the_signal_of_somebody_else_is_passed_on():
+def test_the_signal_of_other_code_is_passed_on():
     """A handler that the host had for the signal is called when the signal is not ours."""
     received = []
     before = signal.signal(SIGNAL, lambda number, frame: received.append(number))

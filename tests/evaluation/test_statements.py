@@ -224,7 +224,7 @@ def test_output_of_100_mb_arrives_complete(host):
     assert len(done.stdout) == 100 * 2**20 + 1
 
 
-def test_a_client_that_does_not_read_harms_nobody(host, raw, login):
+def test_a_client_that_does_not_read_harms_no_other(host, raw, login):
     """Its output is bounded, its worker waits, and the loop and other sessions go on."""
     silent = raw(host)
     before = host.statistics()["rss"]
@@ -241,7 +241,7 @@ def test_a_client_that_does_not_read_harms_nobody(host, raw, login):
     )
 
 
-def test_a_loop_drops_what_nobody_reads(host, raw):
+def test_a_loop_drops_unread_output(host, raw):
     """A statement on the loop never waits for its client: what is too much is counted and said."""
     silent = raw(host)
     silent.run("import time")

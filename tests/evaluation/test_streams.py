@@ -483,7 +483,7 @@ def test_install_is_counted():
         assert threading.Thread.start.__name__ == "start_in_context"
 
 
-def test_what_somebody_replaced_since_stays(monkeypatch):
+def test_later_replacements_stay(monkeypatch):
     """A stream that the host replaced while a console ran is left alone at its end."""
     before = sys.stdout, sys.stderr
     theirs = io.StringIO()

@@ -30,7 +30,7 @@ def test_a_file_that_only_we_can_replace_is_not_exposed(keys):
 
 
 @pytest.mark.parametrize("mode", [0o757, 0o775, 0o777, 0o1777, 0o1775])
-def test_nobody_else_may_write_in_the_directory_of_the_file(keys, mode):
+def test_no_other_may_write_in_the_directory_of_the_file(keys, mode):
     """Not even with the sticky bit: there others can make what we have not made yet."""
     keys.parent.chmod(mode)
     problem = exposure_above(keys)
@@ -156,7 +156,7 @@ def test_each_directory_belongs_to_us_or_to_root(keys, above):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give links away")
-def test_a_link_of_somebody_else_is_refused(keys, tmp_path):
+def test_a_link_of_another_user_is_refused(keys, tmp_path):
     """In a sticky directory it can lie beside what is ours."""
     tmp_path.chmod(0o1777)
     (tmp_path / "link").symlink_to(keys.parent)

@@ -115,7 +115,7 @@ def test_a_symbolic_link_is_not_followed(path, tmp_path):
     assert target.read_text() == "1\n"
 
 
-def test_a_file_that_somebody_else_made_is_not_removed(path):
+def test_a_file_that_another_process_made_is_not_removed(path):
     """If the file was replaced meanwhile, the new one stays."""
     with PidFile(path):
         path.unlink()

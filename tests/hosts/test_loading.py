@@ -152,7 +152,7 @@ def test_a_library_that_cannot_be_loaded(start):
     assert ask_by_ssh(host) == ("12\n", "")
 
 
-def test_a_host_key_that_changes_before_anybody_comes(start):
+def test_a_host_key_that_changes_before_the_first_connection(start):
     """A reload before the first SSH connection counts for that one."""
     need("ssh-keyscan")
     host = start(*LIBRARIES)

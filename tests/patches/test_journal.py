@@ -162,7 +162,7 @@ def test_a_patch_below_another_is_undone_under_it(journal):
     assert service._rate == 1
 
 
-def test_what_somebody_else_changed_is_not_undone(journal):
+def test_later_changes_are_not_undone(journal):
     """A patch whose target has another value now is refused, with what to do, and the rest goes."""
     service = Service()
     journal.patch(service, "_rate", 2)
@@ -187,7 +187,7 @@ def test_a_value_that_is_refused_changes_nothing(journal):
         journal.revert(7)
 
 
-def test_a_time_limit_undoes_what_nobody_kept(journal, clock, reports):
+def test_a_time_limit_undoes_what_is_not_kept(journal, clock, reports):
     """A patch with minutes undoes itself, and says so; one that was kept stays."""
     service = Service()
     journal.patch(service, "_rate", 2, minutes=5)
@@ -201,7 +201,7 @@ def test_a_time_limit_undoes_what_nobody_kept(journal, clock, reports):
     assert "its time was over" in reports[0]
 
 
-def test_a_time_limit_spares_what_somebody_else_changed(journal, clock, reports):
+def test_a_time_limit_spares_later_changes(journal, clock, reports):
     """If the value was changed before the time limit, it stays, and that is reported."""
     service = Service()
     made = journal.patch(service, "_rate", 2, minutes=1)

@@ -308,7 +308,7 @@ def test_a_repr_that_raises_raises():
             show(value)
 
 
-def test_a_repr_of_somebody_elses_stays():
+def test_a_repr_of_user_code_stays():
     """A dataclass with a repr of its own, or one that only looks generated, is left alone."""
     import reprlib
 

@@ -360,7 +360,7 @@ def test_write_after_close():
     run(test)
 
 
-def test_a_closed_output_holds_nobody():
+def test_a_closed_output_does_not_block():
     """A reference to a closed output keeps nothing of the session alive."""
 
     async def test(client, output):

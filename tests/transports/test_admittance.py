@@ -146,7 +146,7 @@ def test_who_begins_no_handshake_is_cut(tls, caplog):
         assert "transport=telnets peer=127.0.0.1:" in caplog.messages[0]
 
 
-def test_silent_handshakes_are_strangers(make, private):
+def test_silent_handshakes_are_unauthenticated(make, private):
     """Connections that never begin their handshake count like all others before login."""
     certificate, key = make_certificate(private)
     console = make(

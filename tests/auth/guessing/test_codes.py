@@ -111,7 +111,7 @@ def test_a_code_is_asked_for_by_both_transports(guarded, tmp_path):
 
 
 def test_who_has_no_second_factor_presses_enter(guarded, tmp_path):
-    """Each user is asked for a code; for this one SSH's password method is enough."""
+    """A user without a second factor is asked too; Enter, or SSH's password method, is enough."""
     assert by_telnet(guarded, "ann", "")
     assert by_ssh(guarded, tmp_path, "ann", "")
     assert by_ssh(guarded, tmp_path, "ann", "", method="password")
@@ -214,7 +214,7 @@ class OneFactor:
         return False
 
 
-def test_whoever_knows_the_password_does_not_guess_the_code():
+def test_the_code_cannot_be_guessed_with_the_password():
     """After some wrong codes a right one is answered like them, and the next one is accepted."""
     events = []
     bus = EventBus()

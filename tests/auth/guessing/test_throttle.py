@@ -326,7 +326,7 @@ def test_turns_are_forgotten():
 # ---- unauthenticated connections
 
 
-strangers_later = []
+unauthenticated_later = []
 
 
 class Connection:
@@ -343,7 +343,7 @@ def crowd():
     events = []
     bus = EventBus()
     bus.subscribe(events.append)
-    drops = DropLog(bus, source_of, lambda _, call: strangers_later.append(call))
+    drops = DropLog(bus, source_of, lambda _, call: unauthenticated_later.append(call))
     unauthenticated = UnauthenticatedConnections(
         drops=drops,
         source_of=source_of,
@@ -351,7 +351,7 @@ def crowd():
         most_per_source=3,
         standing=lambda peer: {"192.0.2.99": 0, "192.0.2.66": 2}.get(peer.host, 1),
     )
-    strangers_later.clear()
+    unauthenticated_later.clear()
 
     def come(host):
         connection = Connection()
@@ -394,7 +394,7 @@ def test_of_equal_sources_the_first_makes_room(crowd):
     assert [one.aborted for one in all_of_them] == [True] + [False] * 6
 
 
-def test_where_somebody_came_in_before_is_spared(crowd):
+def test_a_known_source_is_spared(crowd):
     """Where all have as many, a known source's stays."""
     _, come, _ = crowd
     operator = come("192.0.2.99")

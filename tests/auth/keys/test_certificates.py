@@ -270,7 +270,7 @@ def test_what_is_malformed_weak_or_wrongly_signed_is_nothing(blob):
     assert read_offer(blob) is None
 
 
-def test_an_unknown_failure_of_a_library_lets_nobody_in(monkeypatch):
+def test_an_unknown_failure_of_a_library_authenticates_no_user(monkeypatch):
     """A kind that this machine's cryptography does not have is refused, without a crash."""
 
     class UnsupportedAlgorithm(Exception):

@@ -177,7 +177,7 @@ def test_what_is_no_good_key_is_refused_with_the_reason(line, problem):
 @pytest.mark.parametrize("kind", ["ssh-ed25519", "sk-ssh-ed25519@openssh.com"])
 @pytest.mark.parametrize("sign", [0, 0x80])
 @pytest.mark.parametrize("y", sorted({0, 1, P - 1, P, P + 1, *ORDER_8}))
-def test_a_point_that_anybody_can_sign_for_is_no_key(kind, sign, y):
+def test_a_point_that_has_forgeable_signatures_is_no_key(kind, sign, y):
     """The points of small order, as computed from the curve, in each way to write them."""
     point = bytearray(y.to_bytes(32, "little"))
     point[31] |= sign

@@ -116,7 +116,7 @@ def test_a_text_revokes_what_its_lines_say(text, offered, expected):
 
 @pytest.mark.parametrize("kind", [WEAK, DSA], ids=["rsa", "dsa"])
 def test_a_key_that_would_not_be_let_in_can_be_revoked(kind):
-    """It does not refuse all keys."""
+    """The file may name a key of a kind that is not accepted."""
     text = kind.export_public_key("openssh").decode()
     assert revoked(text, key(kind.public_data))
 

@@ -228,7 +228,7 @@ def test_a_user_on_two_lines_gets_in_by_neither(directory, caplog):
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o602])
-def test_a_users_file_open_to_others_lets_nobody_in(directory, caplog, mode):
+def test_a_users_file_open_to_others_authenticates_no_user(directory, caplog, mode):
     """It is refused with the command that mends it: logged once at login, raised at start."""
     path = write_users(directory, f"boss:{SEKRIT}\n", mode)
     store = FileCredentials(directory)
@@ -245,7 +245,7 @@ def test_a_users_file_open_to_others_lets_nobody_in(directory, caplog, mode):
     store.prepare()
 
 
-def test_a_directory_that_others_can_change_lets_nobody_in(directory, caplog):
+def test_a_directory_that_others_can_change_authenticates_no_user(directory, caplog):
     """A user who can put another users file there could log in."""
     write_users(directory, f"boss:{SEKRIT}\n")
     directory.chmod(0o770)
@@ -295,7 +295,7 @@ def test_roles_are_read_from_the_third_field(directory, caplog):
 @pytest.mark.parametrize(
     "word", ["", "Admin", "root", " admin", "admin:", "admin x", "1000:/bin/sh"]
 )
-def test_a_line_with_another_role_lets_nobody_in(directory, caplog, word):
+def test_a_line_with_another_role_authenticates_no_user(directory, caplog, word):
     """Neither by password nor by key; the log has the line's number and not the word."""
     path = write_users(directory, f"ann:{SEKRIT}:viewer\nboss:{SEKRIT}:{word}\n")
     store = FileCredentials(directory)
@@ -486,7 +486,7 @@ def test_a_bad_key_line_is_logged_once_and_harms_no_other(directory, caplog):
 
 
 @pytest.mark.parametrize("which", ["file", "directory"])
-def test_a_keys_file_that_others_can_change_lets_nobody_in(directory, caplog, which):
+def test_a_keys_file_that_others_can_change_authenticates_no_user(directory, caplog, which):
     """As sshd's StrictModes; the password still works, and reading it aloud raises."""
     store = FileCredentials(directory)
     store.add("boss", "sekrit")

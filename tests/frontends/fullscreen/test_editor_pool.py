@@ -179,7 +179,7 @@ def test_editors_take_turns():
     run(test)
 
 
-def test_who_types_on_keeps_nobody_waiting():
+def test_who_types_on_delays_no_other():
     """More than have their turn at once may be in the middle of a line, as long as they like."""
 
     async def test():

@@ -382,7 +382,7 @@ def test_a_promised_terminal_type_is_waited_for():
     run(scenario)
 
 
-def test_a_terminal_type_that_never_comes_holds_nobody_up(monkeypatch):
+def test_a_terminal_type_that_never_comes_delays_no_login(monkeypatch):
     """A client that offers a terminal type and sends none logs in without it."""
     monkeypatch.setattr(telnet, "TERMINAL_TYPE_SECONDS", 0.05)
 
@@ -775,7 +775,7 @@ def test_window_sizes_are_clamped(sent, size):
     run(scenario)
 
 
-def test_the_oldest_stranger_makes_room():
+def test_the_oldest_unauthenticated_is_evicted():
     """A flood of connections evicts the oldest unauthenticated one, and no session."""
 
     async def scenario(site):
