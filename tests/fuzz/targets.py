@@ -20,7 +20,7 @@ from console.auth.keys.revocation import parse_revocations
 from console.errors import InvalidKey
 from console.line_discipline import EndOfFile, Line, LineDiscipline
 from console.text import escape_controls
-from console.transports.telnet.codec import ENVIRONMENT_CHARACTERS, Codec, Decoder
+from console.transports.telnet.codec import ENVIRONMENT_CHARACTERS, Codec, Decoder, Signal
 from console.transports.telnet.login_dialogue import Attempt, Ended, LoginDialogue
 
 
@@ -109,7 +109,8 @@ def _telnet(pieces):
                     received[-1] += text
                 elif text:
                     received.append(text)
-            else:
+            # The codec merges the AYTs of one piece, as one answer is enough.
+            elif item is not Signal.ASKED or received[-1:] != [item]:
                 received.append(item)
         assert len(codec._sb_buffer) <= limits.SUBNEGOTIATION_BYTES
     said = (codec.size, codec.terminal_type, codec.environment, codec.will_echo, codec.answered)
