@@ -1,4 +1,4 @@
-"""The journal of hot patches: what was changed in the live service, by whom, and how to undo it.
+"""The journal of hot patches: changes to the live service, their users, and how to undo them.
 
 ``patch(obj, "name", new)`` sets an attribute (or an item of a dict or list) and keeps the old
 value. A patch is undone only while its target still has the patch's value: a later change by
