@@ -48,6 +48,6 @@ class Example(Process):
 
 
 def ask_quote(port):
-    """Return what the service says to somebody who connects."""
+    """Connect to the service; return what it sends."""
     with socket.create_connection(("127.0.0.1", port), timeout=60) as sock:
         return b"".join(iter(lambda: sock.recv(4096), b"")).decode()

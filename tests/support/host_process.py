@@ -242,9 +242,9 @@ def seconds_without_core():
 
 
 async def watch_lag():
-    """Keep the longest time for which the host's loop did not run us.
+    """Record the longest gap between two runs of this timer on the host's loop.
 
-    What a busy machine takes by itself is no lag of ours.
+    Time in which other processes had the core does not count.
     """
     before, waited = time.monotonic(), seconds_without_core()
     while True:
