@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from console.frontends.fullscreen.colours import painted
 from console.frontends.fullscreen.editor_pool import SpareEditors, spare_editors
 from console.frontends.fullscreen.prompt import is_plain, leave_prompt, show_prompt
+from console.frontends.fullscreen.text_above import TextAbove
 from console.frontends.fullscreen.write_coalescing import WriteCoalescing
 from console.frontends.rendering import render_outcome, terminal_bytes
 from console.interfaces.frontends import FrontendHost
@@ -26,12 +27,8 @@ from console.lazy_imports import load
 if TYPE_CHECKING:
     from console.frontends.fullscreen.editor import Editor, Kept
 
-_COALESCE_SECONDS = 0.05
-"""Text written while the prompt is shown is gathered for this time: each write costs a redraw."""
-
-
-_ABOVE_CHARACTERS = 64 * 1024
-"""More text than this is written at once, so that flow control applies to it."""
+_RESIZE_SECONDS = 0.05
+"""Changes of the size within this time cost one redraw."""
 
 
 class FullscreenFrontend:
@@ -53,10 +50,8 @@ class FullscreenFrontend:
         self._arrived = asyncio.Event()
         self._waiting_at_literal = False
         self._at_line_start = True
-        self._above: list[str] = []
-        self._above_size = 0
+        self._above = TextAbove(self._write_above)
         self._resize_timer: asyncio.TimerHandle | None = None
-        self._above_timer: asyncio.TimerHandle | None = None
 
     async def read(self) -> str | None:
         """Return the next statement; None at the end of input."""
@@ -80,7 +75,7 @@ class FullscreenFrontend:
                 self._send("KeyboardInterrupt\n")
                 source = ""
             finally:
-                self._flush_above()
+                self._above.flush()
                 if not self._closed:
                     self._spares.rest(self)
             if source.strip():
@@ -200,27 +195,12 @@ class FullscreenFrontend:
             if not self._closed:
                 self._show_literal()
         elif self._editor is not None and self._editor.is_reading:
-            self._above.append(text)
-            self._above_size += len(text)
-            if self._above_size > _ABOVE_CHARACTERS:
-                self._flush_above()
-            elif self._above_timer is None:
-                self._above_timer = asyncio.get_running_loop().call_later(
-                    _COALESCE_SECONDS, self._flush_above
-                )
+            self._above.add(text)
         else:
             self._out.hold(terminal_bytes(text, carriage_return=True))
             self._at_line_start = text.endswith("\n")
 
-    def _flush_above(self) -> None:
-        if self._above_timer is not None:
-            self._above_timer.cancel()
-            self._above_timer = None
-        text = "".join(self._above)
-        self._above.clear()
-        self._above_size = 0
-        if not text:
-            return
+    def _write_above(self, text: str) -> None:
         if self._editor is not None and self._editor.is_reading:
             self._editor.print_above(lambda: self._send(_whole_lines(text)))
         else:
@@ -231,7 +211,7 @@ class FullscreenFrontend:
         """Redraw for the new size, once for a window that is being dragged."""
         if self._resize_timer is None:
             self._resize_timer = asyncio.get_running_loop().call_later(
-                _COALESCE_SECONDS, self._draw_resized
+                _RESIZE_SECONDS, self._draw_resized
             )
 
     def _draw_resized(self) -> None:
@@ -241,7 +221,7 @@ class FullscreenFrontend:
 
     def close(self) -> None:
         """End a pending read; if none is pending, release the editor. Idempotent."""
-        self._flush_above()
+        self._above.flush()
         if self._resize_timer is not None:
             self._resize_timer.cancel()
             self._resize_timer = None
