@@ -195,7 +195,7 @@ def test_a_stuck_service_can_be_entered(get_host, login):
     client.expect_prompt()
     assert "culprit" in client.text
     client.run("culprit_gate.set()")
-    assert client.run("%loop foo") == ["12"]  # whoever uses the service next finds its loop free
+    assert client.run("%loop foo") == ["12"]  # the next test finds the loop free
 
 
 @pytest.mark.parametrize("kind", ["asyncio", "uvloop"])
