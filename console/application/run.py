@@ -9,12 +9,12 @@ import functools
 import logging
 import signal
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
+from console.application.shell import ShellFactory
 from console.config.settings import ListenSettings
 from console.console import Console
 from console.errors import ListenError
-from console.interfaces.credentials import CredentialStore
 from console.patches.journal import PatchError, PatchJournal, SavedPatch
 
 logger = logging.getLogger("console.application")
@@ -23,20 +23,6 @@ Port = tuple[int, Any, int, str]
 """A listening port, as the howto shows it: port, factory, backlog, interface."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-class Shell(CredentialStore, Protocol):
-    """What is asked of a shell to open it."""
-
-    namespace: dict[str, Any]
-
-    @property
-    def username(self) -> str:
-        """The user who may enter."""
-
-    @property
-    def has_default_password(self) -> bool:
-        """Whether anybody who has read the manual can enter."""
 
 
 class Run:
@@ -53,7 +39,7 @@ class Run:
     def __init__(
         self,
         name: str,
-        shells: Sequence[tuple[Shell, Sequence[ListenSettings]]],
+        shells: Sequence[tuple[ShellFactory, Sequence[ListenSettings]]],
         factories: Sequence[Port],
         settings: dict[str, Any],
         patches: Sequence[tuple[Any, SavedPatch]],
@@ -63,7 +49,7 @@ class Run:
         self._factories = factories
         self._settings = settings
         self._patches = list(patches)
-        self._journals: list[tuple[Shell, PatchJournal]] = []
+        self._journals: list[tuple[ShellFactory, PatchJournal]] = []
         self._ended = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._context = contextvars.Context()
@@ -148,7 +134,7 @@ class Run:
             opened.cancel()
             raise
 
-    async def open_shell(self, shell: Shell, listeners: Sequence[ListenSettings]) -> None:
+    async def open_shell(self, shell: ShellFactory, listeners: Sequence[ListenSettings]) -> None:
         """Open a console for a shell.
 
         Raises:
@@ -177,7 +163,7 @@ class Run:
                 shell.username,
             )
 
-    def _take_over_patches(self, shell: Shell, journal: PatchJournal) -> None:
+    def _take_over_patches(self, shell: ShellFactory, journal: PatchJournal) -> None:
         self._journals.append((shell, journal))
         for entry in list(self._patches):
             if entry[0] is shell:
@@ -246,7 +232,7 @@ def say(*lines: str) -> None:
     print(*lines, sep="\n", flush=True)  # noqa: T201 - see above
 
 
-def _default_password_notice(shell: Shell) -> str:
+def _default_password_notice(shell: ShellFactory) -> str:
     if not shell.has_default_password:
         return ""
     return f"WARNING: {shell.username} still has the default password.\n"

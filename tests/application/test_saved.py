@@ -30,7 +30,7 @@ from console.application.saved.file import VERSION, read
 from console.auth.passwords import verify
 from console.context.namespace import Namespace
 from console.errors import ConfigurationError, StateError
-from console.interfaces.credentials import Role
+from console.interfaces.credentials import CredentialStore, Role
 from console.patches.journal import PatchJournal
 from console.patches.targets import ABSENT
 from support.servers import ROOT, SUPPORT
@@ -173,7 +173,7 @@ def test_credential_stores(application, shell, path, tmp_path):
     assert b"plain-text" not in path.read_bytes()
 
 
-class Store:
+class Store(CredentialStore):
     """A store that cannot be saved."""
 
     def __init__(self):
@@ -186,12 +186,12 @@ class Store:
         return ()
 
 
-def test_a_shell_without_its_store_lets_nobody_in(application, path):
+def test_a_shell_without_its_store_authenticates_no_user(application, path):
     """Where a credential store cannot be saved, no default user takes its place."""
     application.listen_tcp(1, ShellFactory(credentials=Store()))
     (line,) = application.save(path)
     assert line.startswith(
-        "credentials on tcp port 1, so that nobody can log in there (tests.application.test_saved."
+        f"credentials on tcp port 1, so that nobody can log in there ({__name__}."
     )
     shell = Application.load(path).tcp_ports[-1][1]
     assert shell.username == "admin"
@@ -440,7 +440,7 @@ def test_what_cannot_be_pickled_is_named(application, shell, path):
         "namespace name 'generator' (generator)",
         "namespace name 'holder' (dict: cannot pickle '_thread.lock' object)",
         "namespace name 'lock' (_thread.lock)",
-        "namespace name 'raises' (tests.application.test_saved.Raises: not me\\nthank you)",
+        f"namespace name 'raises' ({__name__}.Raises: not me\\nthank you)",
         "namespace name 'sock' (socket.socket)",
         "namespace name 'task' (_asyncio.Task)",
         thread,
@@ -570,7 +570,7 @@ def journal_after(restored):
 
 
 def test_patches_are_applied_again(application, shell, path):
-    """Patches come back with who, when and the time left, and can be undone after the restart."""
+    """Patches are restored with user, time and time limit, and can be undone after the restart."""
     service = shell.namespace["service"] = Service()
     journal = with_journal(application, shell)
     journal.patch(service, "rate", 2.5, who="boss over ssh", minutes=10)
@@ -631,7 +631,7 @@ def test_patches_that_cannot_be_saved(application, shell, path):
     finally:
         Service.limit = 5
     assert lines == [
-        "patch 2, Service.limit (somebody has changed it since)",
+        "patch 2, Service.limit (it was changed since)",
         "patch 1, <Service>.rate (_thread.lock)",
     ]
     restored = Application.load(path)
@@ -640,14 +640,14 @@ def test_patches_that_cannot_be_saved(application, shell, path):
 
 
 def test_a_changed_value_is_not_patched_over(application, shell, path):
-    """What somebody has set over a patch stays, and undoing is refused as before the restart."""
+    """A value set over a patch stays, and undoing is refused as before the restart."""
     service = shell.namespace["service"] = Service()
     with_journal(application, shell).patch(service, "rate", 2.5)
     service.rate = 7.5
     restored, names = again(application, path)
     journal, _ = journal_after(restored)
     assert names["service"].rate == 7.5
-    with pytest.raises(Exception, match="somebody has changed it since"):
+    with pytest.raises(Exception, match="it was changed since"):
         journal.revert()
     assert names["service"].rate == 7.5
 
@@ -727,7 +727,7 @@ def test_a_file_that_others_can_write_is_refused(mode, trap, path):
 
 
 def test_a_directory_that_others_can_write_is_refused(trap, path, tmp_path, application):
-    """Nothing runs of a file that anybody can replace, also behind a link from elsewhere."""
+    """A file that others can replace is not run, also behind a link from elsewhere."""
     open_directory = tmp_path / "open"
     open_directory.mkdir()
     inside = open_directory / "demo.tap"
@@ -747,7 +747,7 @@ def test_a_directory_that_a_group_can_write_is_refused(trap, path):
 
 
 def test_a_sticky_directory_is_fine(application, path, tmp_path):
-    """In a directory like /tmp, where nobody can replace our file, it is restored."""
+    """In a directory like /tmp, where others cannot replace our file, it is restored."""
     open_directory = tmp_path / "open"
     open_directory.mkdir()
     open_directory.chmod(0o1777)
@@ -757,7 +757,7 @@ def test_a_sticky_directory_is_fine(application, path, tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_a_file_of_somebody_else_is_refused(trap, path):
+def test_a_file_of_another_user_is_refused(trap, path):
     """Nothing runs of a file that belongs to another user."""
     os.chown(path, 12345, -1)
     assert "is owned by user 12345" in refused(path)
@@ -817,7 +817,7 @@ def test_a_file_that_cannot_be_written(application, tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a link away")
-def test_a_link_of_somebody_else_is_not_followed(application, path, tmp_path):
+def test_a_link_of_another_user_is_not_followed(application, path, tmp_path):
     """A link that another user has put where we save does not lead us to another file."""
     victim = tmp_path / "victim"
     victim.write_text("precious")

@@ -1,4 +1,4 @@
-"""Ways in beside plain ports: TLS, Unix sockets; strangers at the wrong door; keys read anew."""
+"""Listeners beside plain ports: TLS, Unix sockets; other protocols; keys read anew; limits."""
 
 import contextlib
 import gc
@@ -22,6 +22,7 @@ from console import (
 )
 from console.config.settings import SshSettings
 from console.errors import ConfigurationError, ListenError
+from console.transports.ssh import channels
 from console.transports.ssh.connection import Connection
 from support.clients import SSH_OPTIONS, need
 from support.rawsession import Raw
@@ -116,7 +117,7 @@ def test_openssl_as_a_client(tls):
 
 
 def test_old_tls_is_refused(tls, caplog):
-    """A client that knows no more than TLS 1.1 is turned away."""
+    """A client that supports at most TLS 1.1 is refused."""
     console, _ = tls
     subprocess.run(
         [
@@ -146,7 +147,7 @@ def test_who_begins_no_handshake_is_cut(tls, caplog):
         assert "transport=telnets peer=127.0.0.1:" in caplog.messages[0]
 
 
-def test_silent_handshakes_are_strangers(make, private):
+def test_silent_handshakes_are_unauthenticated_connections(make, private):
     """Connections that never begin their handshake count like all others before login."""
     certificate, key = make_certificate(private)
     console = make(
@@ -168,7 +169,7 @@ def test_silent_handshakes_are_strangers(make, private):
 
 
 def test_there_is_one_time_for_handshake_and_login(tls):
-    """Who comes late with the handshake has what is left of it for the login, and no more."""
+    """After a late handshake only the rest of the time limit is left for the login."""
     console, certificate = tls
     address = ("127.0.0.1", console.listeners[0].port)
     context = ssl.create_default_context(cafile=certificate)
@@ -219,7 +220,7 @@ def test_a_certificate_that_cannot_be_used(make, private):
         with pytest.raises(ConfigurationError, match=r"is in .*open, which can be changed"):
             make(telnets=TelnetsSettings(0, **files)).start()
     other, _ = make_certificate(private, "other")
-    with pytest.raises(ConfigurationError, match=r"telnets\.certificate"):
+    with pytest.raises(ConfigurationError, match=r"telnets\.key.* is not the key of .*other\.pem"):
         make(telnets=TelnetsSettings(0, certificate=other, key=key)).start()
     encrypted = private / "encrypted.key"
     subprocess.run(
@@ -228,8 +229,15 @@ def test_a_certificate_that_cannot_be_used(make, private):
         capture_output=True,
     )
     encrypted.chmod(0o600)
-    with pytest.raises(ConfigurationError, match=r"passphrase"):
+    with pytest.raises(ConfigurationError, match=r"telnets\.key.* passphrase; write .* -in .*enc"):
         make(telnets=TelnetsSettings(0, certificate=certificate, key=encrypted)).start()
+    with pytest.raises(ConfigurationError, match=r"the key is not in .*; name the file of the key"):
+        make(telnets=TelnetsSettings(0, certificate=certificate)).start()
+    certificate.chmod(0o600)
+    with pytest.raises(ConfigurationError, match=r"telnets\.key.* is not a key in PEM form"):
+        make(telnets=TelnetsSettings(0, certificate=certificate, key=certificate)).start()
+    with pytest.raises(ConfigurationError, match=r"telnets\.certificate.* is not a certificate in"):
+        make(telnets=TelnetsSettings(0, certificate=key, key=key)).start()
     with pytest.raises(ConfigurationError, match=r"No such file"):
         make(telnets=TelnetsSettings(0, certificate=private / "none.pem")).start()
 
@@ -264,7 +272,7 @@ def test_a_unix_socket(make, private):
 
 
 def test_ssh_through_a_unix_socket(make, private, tmp_path):
-    """OpenSSH's client comes in through a Unix socket, by key, and the log says who it was."""
+    """OpenSSH's client logs in through a Unix socket, by key, and the log names the user."""
     need("ssh")
     need("nc")
     path = private / "ssh.sock"
@@ -288,7 +296,7 @@ def test_ssh_through_a_unix_socket(make, private, tmp_path):
 
 
 def test_a_stale_socket_is_replaced(make, private):
-    """The socket of a process that is gone is in nobody's way; one in use, or a file, is."""
+    """The socket of an ended process is replaced; one in use, or a file, is an error."""
     path = private / "console.sock"
     with contextlib.closing(socket.socket(socket.AF_UNIX)) as left:
         left.bind(str(path))
@@ -320,7 +328,7 @@ def test_a_port_or_a_socket():
             SshSettings(**wrong)
 
 
-# ---- the wrong door
+# ---- other protocols
 
 
 @pytest.mark.parametrize("transport", ["telnet", "ssh"])
@@ -364,7 +372,7 @@ IGNORE = (1004).to_bytes(4, "big") + b"\x06\x02" + (992).to_bytes(4, "big") + b"
     [("telnet", b"x" * 100_000), ("ssh", b"SSH-2.0-x\r\n" + IGNORE * 100)],
 )
 def test_bytes_before_login_are_bounded(transport, said, make, caplog):
-    """Who sends more than 64 KiB without logging in is dropped, on either port."""
+    """A client that sends more than 64 KiB without a login is dropped, on either port."""
     console = make(**{transport: 0})
     with (
         console,
@@ -381,7 +389,7 @@ def test_bytes_before_login_are_bounded(transport, said, make, caplog):
 
 @pytest.mark.parametrize("transport", ["telnet", "ssh"])
 def test_silence_is_cut(transport, make, caplog):
-    """Who says nothing is ended when the time for a login is over, with one line in the log."""
+    """A silent client is dropped at the login's time limit, with one line in the log."""
     console = make(**{transport: 0}, login=LoginSettings(grace_seconds=0.3))
     with (
         console,
@@ -396,7 +404,7 @@ def test_silence_is_cut(transport, make, caplog):
 
 
 def test_who_makes_room_for_whom(make):
-    """Of strangers from as many addresses a guesser goes first, and an operator's goes last."""
+    """Of unauthenticated connections a guesser's is evicted first, and an operator's last."""
     operator, guesser, others = "127.0.0.2", "127.0.0.3", ("127.0.0.4", "127.0.0.5", "127.0.0.6")
     quick = LoginSettings(connections=3, failure_seconds=0.001)
     with make(ssh=0, telnet=0, login=quick) as console, contextlib.ExitStack() as stack:
@@ -407,9 +415,9 @@ def test_who_makes_room_for_whom(make):
             return client
 
         with RawSsh(console.ssh_port, source=operator) as client:
-            assert client.knock().guess("boss", "sekrit")
+            assert client.handshake().guess("boss", "sekrit")
         with RawSsh(console.ssh_port, source=guesser) as client:
-            assert not client.knock().guess("boss", "wrong")
+            assert not client.handshake().guess("boss", "wrong")
         early, first, wrong = connect(operator), connect(others[0]), connect(guesser)
         second = connect(others[1])
         wrong.wait_gone()
@@ -427,7 +435,7 @@ def test_who_has_logged_in_makes_no_room(make):
         clients = []
         for _ in range(4):
             clients.append(stack.enter_context(RawSsh(console.ssh_port)))
-            assert clients[-1].knock().guess("boss", "sekrit")
+            assert clients[-1].handshake().guess("boss", "sekrit")
         for client in clients:
             client.open_session()
 
@@ -441,7 +449,7 @@ def inside(make):
     store = MemoryCredentials({"boss": "sekrit", "view": "viewpw"}, roles={"view": Role.VIEWER})
     console = make(ssh=0, telnet=0, credentials=store, namespace={})
     with console, RawSsh(console.ssh_port) as client:
-        assert client.knock().guess("view", "viewpw")
+        assert client.handshake().guess("view", "viewpw")
         yield console, store, client
 
 
@@ -465,9 +473,7 @@ def test_who_is_taken_out_gets_no_other_session(change, inside, caplog):
 
 def test_who_waits_with_the_first_session_is_looked_up_again(inside, monkeypatch):
     """A login of a while ago, on which nothing was opened yet, is none for a user who is gone."""
-    from console.transports.ssh import connection as ssh
-
-    monkeypatch.setattr(ssh, "_FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(channels, "FRESH_SECONDS", 0.0)
     _, store, client = inside
     store.remove("view")
     with pytest.raises((Gone, AssertionError)):
@@ -486,11 +492,9 @@ def test_who_is_kicked_loses_the_connection(inside):
 
 def test_a_connection_without_a_session_ends(make, monkeypatch, caplog):
     """A connection on which nothing is open, that no list shows, is not kept for ever."""
-    from console.transports.ssh import connection as ssh
-
-    monkeypatch.setattr(ssh, "IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(channels, "IDLE_SECONDS", 0.2)
     with make(ssh=0) as console, RawSsh(console.ssh_port) as client:
-        assert client.knock().guess("boss", "sekrit")
+        assert client.handshake().guess("boss", "sekrit")
         client.wait_gone()
 
 
@@ -502,15 +506,15 @@ def test_connections_after_login_are_limited(make, caplog):
     ):
         for _ in range(2):
             client = stack.enter_context(RawSsh(console.ssh_port))
-            assert client.knock().guess("boss", "sekrit")
-        third = stack.enter_context(RawSsh(console.ssh_port)).knock()
+            assert client.handshake().guess("boss", "sekrit")
+        third = stack.enter_context(RawSsh(console.ssh_port)).handshake()
         third.guess("boss", "sekrit")
         third.wait_gone()
     assert "reason=you have 2 connections open" in caplog.text
 
 
 def test_what_a_client_sends_of_its_environment_is_not_kept(inside):
-    """Variables that nobody asked for are dropped, and long ones cut, however many come."""
+    """Unknown variables are dropped, and long ones cut, however many arrive."""
     console, _, client = inside
     channel = client.open_session()
     for number in range(50):

@@ -110,6 +110,11 @@ class BoundedKeyProcessor(KeyProcessor):
         super().__init__(key_bindings)
 
     @property
+    def waiting(self) -> int:
+        """The number of keys that are not handled yet."""
+        return len(self._typed) + len(self._replayed) + len(self.input_queue)
+
+    @property
     def is_busy(self) -> bool:
         """Whether keys wait for the loop's next turn."""
         return bool(self._typed or self._replayed)

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.auth.passwords import hash_password, verify
-from console.auth.stores import directory as store_module
+from console.auth.stores import users_on_disk
 from console.auth.stores.directory import FileCredentials, credential_store, default_keys_directory
 from console.auth.stores.memory import MemoryCredentials
 from console.auth.stores.users_file import parse_users, remove_user, replace_user
@@ -26,7 +26,7 @@ from console.errors import (
     InvalidUserName,
     UnknownUser,
 )
-from console.interfaces.credentials import Role
+from console.interfaces.credentials import CredentialStore, OfferedKey, Role
 
 SEKRIT = hash_password("sekrit")
 
@@ -228,7 +228,7 @@ def test_a_user_on_two_lines_gets_in_by_neither(directory, caplog):
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o602])
-def test_a_users_file_open_to_others_lets_nobody_in(directory, caplog, mode):
+def test_a_users_file_open_to_others_authenticates_no_user(directory, caplog, mode):
     """It is refused with the command that mends it: logged once at login, raised at start."""
     path = write_users(directory, f"boss:{SEKRIT}\n", mode)
     store = FileCredentials(directory)
@@ -245,8 +245,8 @@ def test_a_users_file_open_to_others_lets_nobody_in(directory, caplog, mode):
     store.prepare()
 
 
-def test_a_directory_that_others_can_change_lets_nobody_in(directory, caplog):
-    """Whoever can put another users file there could let themselves in."""
+def test_a_directory_that_others_can_change_authenticates_no_user(directory, caplog):
+    """A user who can put another users file there could log in."""
     write_users(directory, f"boss:{SEKRIT}\n")
     directory.chmod(0o770)
     store = FileCredentials(directory)
@@ -257,7 +257,7 @@ def test_a_directory_that_others_can_change_lets_nobody_in(directory, caplog):
 
 
 def test_a_store_without_users_says_so_once(directory, caplog):
-    """An empty store is no error: a user can be added while the server runs."""
+    """An empty store is not an error: a user can be added while the server runs."""
     store = FileCredentials(directory)
     store.prepare()
     assert store.password_hash("boss") is None
@@ -295,7 +295,7 @@ def test_roles_are_read_from_the_third_field(directory, caplog):
 @pytest.mark.parametrize(
     "word", ["", "Admin", "root", " admin", "admin:", "admin x", "1000:/bin/sh"]
 )
-def test_a_line_with_another_role_lets_nobody_in(directory, caplog, word):
+def test_a_line_with_another_role_authenticates_no_user(directory, caplog, word):
     """Neither by password nor by key; the log has the line's number and not the word."""
     path = write_users(directory, f"ann:{SEKRIT}:viewer\nboss:{SEKRIT}:{word}\n")
     store = FileCredentials(directory)
@@ -335,7 +335,7 @@ def test_a_role_stays_with_its_user(directory):
 
 
 def test_a_role_does_not_choose_between_two_lines(directory):
-    """A user on two lines gets in by neither, and changing the role does not pick a password."""
+    """A user on two lines logs in by neither, and changing the role does not pick a password."""
     path = write_users(directory, f"boss:{SEKRIT}:admin\nboss:{SEKRIT}:viewer\n")
     store = FileCredentials(directory)
     with pytest.raises(CredentialError, match="on two lines"):
@@ -486,7 +486,7 @@ def test_a_bad_key_line_is_logged_once_and_harms_no_other(directory, caplog):
 
 
 @pytest.mark.parametrize("which", ["file", "directory"])
-def test_a_keys_file_that_others_can_change_lets_nobody_in(directory, caplog, which):
+def test_a_keys_file_that_others_can_change_authenticates_no_user(directory, caplog, which):
     """As sshd's StrictModes; the password still works, and reading it aloud raises."""
     store = FileCredentials(directory)
     store.add("boss", "sekrit")
@@ -557,10 +557,10 @@ def test_threads_lose_none_of_each_others_changes(directory):
 
 def test_a_lock_that_is_never_given_back_is_an_error(directory, monkeypatch):
     """A change waits for another process's, but not for ever."""
-    monkeypatch.setattr(store_module, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(users_on_disk, "LOCK_SECONDS", 0.05)
     store = FileCredentials(directory)
     with (
-        store_module.locked(directory / ".lock", wait_seconds=1),
+        users_on_disk.locked(directory / ".lock", wait_seconds=1),
         pytest.raises(CredentialError, match="fuser"),
     ):
         store.add("boss", "sekrit")
@@ -590,7 +590,7 @@ def test_memory_lets_in_by_password_and_by_key():
 
 
 def test_memory_forgets_plain_passwords_and_shows_none():
-    """After anybody's first login no password is left in the object; its repr never has one."""
+    """After the first login no password is left in the object; its repr never has one."""
     store = MemoryCredentials({"boss": "sekrit", "ann": "hunter2"})
     assert repr(store) == "MemoryCredentials(users=['ann', 'boss'])"
     store.password_hash("nobody")
@@ -616,7 +616,7 @@ def test_memory_takes_changes_while_it_hashes():
 
 
 def test_memory_has_admins_where_no_role_is_given():
-    """Whoever writes users into the code owns the service; a role may be given by its word."""
+    """Users written into the code are admins; a role may be given by its word."""
     store = MemoryCredentials(
         {"boss": "sekrit", "ann": "sekrit", "eve": "sekrit"},
         roles={"ann": Role.OPERATOR, "eve": "viewer"},
@@ -645,7 +645,7 @@ def test_memory_refuses_what_cannot_work():
 def test_a_store_or_a_mapping_is_accepted(tmp_path):
     """A mapping becomes a memory store; a store stays what it is."""
 
-    class Ours:
+    class Ours(CredentialStore):
         def password_hash(self, name):
             return None
 
@@ -656,6 +656,44 @@ def test_a_store_or_a_mapping_is_accepted(tmp_path):
     assert credential_store(ours) is ours
     assert credential_store(files) is files
     assert isinstance(credential_store({"boss": "sekrit"}), MemoryCredentials)
+
+
+def test_a_store_without_its_base_class_is_refused():
+    """An object that only looks like a store is told which class to derive from."""
+
+    class Ours:
+        def password_hash(self, name):
+            return None
+
+        def authorized_keys(self, name):
+            return ()
+
+    with pytest.raises(
+        ConfigurationError, match=r"derived from console\.CredentialStore"
+    ) as caught:
+        credential_store(Ours())
+    assert "'Ours'" in str(caught.value)
+
+
+def test_a_store_has_the_methods_that_it_does_not_write():
+    """Without roles, second factors and revocations each has a default; two must be written."""
+
+    class Ours(CredentialStore):
+        def password_hash(self, name):
+            return None
+
+        def authorized_keys(self, name):
+            return ()
+
+    store = Ours()
+    store.prepare()
+    assert store.role("boss") is Role.OPERATOR
+    assert not store.second_factor()
+    assert not store.has_second_factor("boss")
+    assert not store.use_code("boss", "123456")
+    assert store.is_revoked(OfferedKey("ssh-ed25519", b"")) == ""
+    with pytest.raises(TypeError, match="authorized_keys"):
+        type("Half", (CredentialStore,), {"password_hash": Ours.password_hash})()
 
 
 @pytest.mark.parametrize("value", [None, "sekrit", ["boss", "sekrit"], 12])
