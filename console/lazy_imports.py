@@ -12,15 +12,22 @@ import contextlib
 import importlib
 import os
 import threading
+from collections.abc import Callable
 from typing import Final
 
 _FORK_SECONDS: Final = 2.0
 """A fork does not wait longer: its own thread may hold what the import waits for."""
 
 
-async def load(module: str) -> None:
-    """Import a module on a thread of the loop's pool: the loop goes on meanwhile."""
-    await asyncio.get_running_loop().run_in_executor(None, _imports.make, module)
+async def load(module: str, prepare: Callable[[], object] = lambda: None) -> None:
+    """Import a module on a thread of the loop's pool: the loop goes on meanwhile.
+
+    Args:
+        module: Its full name.
+        prepare: Called before the import, on the same thread: imports what the module needs in
+            another way than the import statement.
+    """
+    await asyncio.get_running_loop().run_in_executor(None, _imports.make, module, prepare)
 
 
 class _Imports:
@@ -29,9 +36,10 @@ class _Imports:
     def __init__(self) -> None:
         self._lock = threading.RLock()  # a module may fork while it is imported
 
-    def make(self, module: str) -> None:
+    def make(self, module: str, prepare: Callable[[], object]) -> None:
         """Import a module."""
         with self._lock:
+            prepare()
             importlib.import_module(module)
 
     def wait(self) -> None:

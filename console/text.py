@@ -10,16 +10,20 @@ from __future__ import annotations
 import re
 
 # C0 without tab and newline, DEL, C1 (8-bit CSI among them), the bidi controls and isolates that
-# reorder what a reader sees (CVE-2021-42574), line and paragraph separators, and lone surrogates,
-# which no encoder takes.
+# reorder what a reader sees (CVE-2021-42574), line and paragraph separators, characters of no width
+# and tags, by which two names look the same (Unicode TR 36, 2.10), and lone surrogates, which no
+# encoder takes.
 _UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069"
+    "\ufeff\U000e0000-\U000e007f\ud800-\udfff]"
 )
 
 
 def _escape(match: re.Match[str]) -> str:
     code = ord(match.group())
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+    if code < 256:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def escape_controls(text: str) -> str:

@@ -13,7 +13,9 @@ from console.text import escape_controls, escape_line
 # Text in which what must not survive is frequent; st.text() leaves surrogates out by itself.
 HOSTILE = st.lists(
     st.one_of(
-        st.sampled_from("\x00\x07\x08\x1b\r\x7f\x9b\x9d\u2028\u2029\u202e\u2066\u200f\u061c\ud800"),
+        st.sampled_from(
+            "\x00\x07\x08\x1b\r\x7f\x9b\x9d\u2028\u2029\u202e\u2066\u200f\u061c\ud800\u200b\ufeff\U000e0041"
+        ),
         st.sampled_from(["\x1b[2J", "\x1b]0;owned\x07", "\n", "\t", "\r\n", "\\", "\\x1b"]),
         st.characters(),
         st.characters(categories=("Cs", "Cc", "Cf", "Zl", "Zp")),
@@ -28,7 +30,9 @@ def is_unsafe(character):
     return (
         unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
         or unicodedata.bidirectional(character) in BIDIRECTIONAL
-        or character in "\u200e\u200f\u061c"
+        or character in "\u200e\u200f\u061c\u200b\u200c\u200d\ufeff"
+        or "\u2060" <= character <= "\u2064"
+        or "\U000e0000" <= character <= "\U000e007f"
     )
 
 

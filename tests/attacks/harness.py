@@ -42,7 +42,7 @@ does."""
 
 # Characters that the log must not contain, except the newline at the end of an entry.
 RAW = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u061c\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f]"
 )
 _PEER = re.compile(r" peer=(127\.0\.[1-9]\d*\.\d+):")
 _INFO = re.compile(r"\d{4}-\d\d-\d\d [\d:,]+ INFO ")

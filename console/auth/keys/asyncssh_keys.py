@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
+from console.auth.keys.asyncssh_import import import_asyncssh
 from console.auth.keys.certificates import parse_certificate
 from console.auth.keys.public_keys import KINDS, Wire, key_problem
 from console.interfaces.credentials import OfferedKey
@@ -64,21 +65,20 @@ def import_private_key(data: bytes) -> SSHKey:
     Raises:
         ValueError: If it is not one, or is encrypted; only the text tells which (a test checks).
     """
-    import asyncssh  # noqa: PLC0415 - see above
-
-    # cryptography refuses some well-formed keys, with ValueErrors as asyncssh does.
-    return asyncssh.import_private_key(data)
+    # cryptography refuses some well-formed keys in ways of its own, ValueErrors as asyncssh's.
+    key: SSHKey = import_asyncssh().import_private_key(data)
+    return key
 
 
 def make_private_key(kind: str) -> SSHKey:
     """Generate a key; an RSA key has 3072 bits, as NIST advises."""
-    import asyncssh  # noqa: PLC0415 - see above
-
     length = {"key_size": 3072} if kind == "ssh-rsa" else {}
-    return asyncssh.generate_private_key(kind, comment="console host key", **length)
+    key: SSHKey = import_asyncssh().generate_private_key(kind, comment="console host key", **length)
+    return key
 
 
 def _verifier(blob: bytes) -> SSHKey:
+    import_asyncssh()
     from asyncssh.public_key import decode_ssh_public_key  # noqa: PLC0415 - see above
 
     key = decode_ssh_public_key(blob)

@@ -21,8 +21,8 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from ptpython.key_bindings import load_python_bindings
 from ptpython.utils import document_is_multiline_python
 
+from console.frontends.fullscreen.copies import with_names
 from console.frontends.fullscreen.indentation import STEP, next_indentation
-from console.frontends.fullscreen.shared_application import with_names
 
 LONG_CHARACTERS = 16 * 1024
 """A longer text was pasted: examining all of it at each Enter would hold the console's loop."""

@@ -20,6 +20,7 @@ from prompt_toolkit.key_binding.vi_state import InputMode
 from prompt_toolkit.layout.controls import BufferControl
 from prompt_toolkit.layout.screen import Char
 
+from console.frontends.fullscreen.key_processor import BoundedKeyProcessor
 from console.frontends.fullscreen.prompt import is_plain
 
 _QUIET_SECONDS = 0.015
@@ -35,12 +36,24 @@ _LONGEST_TEXT = 1000
 
 
 class PredictiveEcho:
-    """The predictive echo of one editor. Lives on the console's loop."""
+    """The predictive echo of one editor. Lives on the console's loop.
+
+    Args:
+        application: The editor's.
+        buffer: What is edited.
+        control: Shows the buffer.
+        keys: The application's key processor.
+    """
 
     def __init__(
-        self, application: Application[str], buffer: Buffer, control: BufferControl
+        self,
+        application: Application[str],
+        buffer: Buffer,
+        control: BufferControl,
+        keys: BoundedKeyProcessor,
     ) -> None:
         self._application = application
+        self._keys = keys
         self._buffer = buffer
         self._control = control
         # The text that the terminal shows, with the cursor at its end; None if it shows another.
@@ -74,7 +87,7 @@ class PredictiveEcho:
     def _may_write(self) -> bool:
         """Whether the next plain key is inserted at the end of the text that is shown."""
         application, buffer = self._application, self._buffer
-        keys, vi = application.key_processor, application.vi_state
+        keys, vi = self._keys, application.vi_state
         inserts = application.editing_mode is EditingMode.EMACS or (
             vi.input_mode is InputMode.INSERT
             and not vi.waiting_for_digraph
@@ -87,7 +100,7 @@ class PredictiveEcho:
             and self._cursor_is_at_end()
             and not application.is_done
             and not application.quoted_insert
-            and not (keys.input_queue or keys.key_buffer or keys.arg)
+            and not (keys.waiting or keys.key_buffer or keys.arg)
             and buffer.complete_state is None
             and buffer.selection_state is None
             and application.layout.current_control is self._control
@@ -181,7 +194,7 @@ class PredictiveEcho:
 
     def _shows_what_is_typed(self) -> bool:
         buffer, shown = self._buffer, self._shown
-        waiting = len(self._application.key_processor.input_queue)
+        waiting = self._keys.waiting
         return (
             shown is not None
             and self._cursor_is_at_end()

@@ -31,6 +31,7 @@ from ptpython.layout import CompletionVisualisation
 from ptpython.python_input import PythonInput
 
 from console.context.scope import muted
+from console.frontends.fullscreen.bounds import Registers
 from console.frontends.fullscreen.completion import StaticCompleter
 from console.frontends.fullscreen.explanation import Explanation, paste_hint
 from console.frontends.fullscreen.keys import LONG_CHARACTERS, console_keys, python_keys
@@ -39,6 +40,7 @@ from console.frontends.fullscreen.lexing import BoundedLexer
 from console.frontends.fullscreen.predictive_echo import PredictiveEcho
 from console.frontends.fullscreen.shared_application import (
     SharedApplication,
+    create_buffer,
     initialise_python_input,
 )
 from console.frontends.fullscreen.terminal_io import ChannelInput, color_depth
@@ -188,6 +190,8 @@ class ConsoleInput(PythonInput):
         """Return none: the menu of options takes a third of a session's memory."""
         return []
 
+    _create_buffer = create_buffer
+
     def _create_application(self, input: Any, output: Any) -> SharedApplication:  # noqa: A002
         editor: EditorLayout = self.ptpython_layout  # type: ignore[assignment]  # see shared_application.py
         application: SharedApplication = SharedApplication(
@@ -208,7 +212,13 @@ class ConsoleInput(PythonInput):
             input=input,
             output=output,
         )
-        application.echo = PredictiveEcho(application, self.default_buffer, editor.control)
+        application.key_processor.bell = input.bell
+        application.key_processor.on_idle = input.go_on
+        application.vi_state.named_registers = Registers()
+        input.is_held = lambda: application.key_processor.is_busy
+        application.echo = PredictiveEcho(
+            application, self.default_buffer, editor.control, application.key_processor
+        )
         input.echo = application.echo.show
         return application
 

@@ -2,14 +2,13 @@
 
 ptpython builds 50 colour schemes for each prompt, and prompt_toolkit 700 key bindings for each
 application; none depends on the session. Neither library accepts others, nor ptpython another
-layout. So copies of their constructors are run, in which the names of the builders are replaced;
-the originals do not change for a host that uses the libraries itself.
+layout. So copies of their constructors are run, in which the names of the builders are replaced
+(``copies.py``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from types import FunctionType
 from typing import Any
 
 from prompt_toolkit.application import Application
@@ -20,23 +19,13 @@ from prompt_toolkit.key_binding.defaults import load_key_bindings
 from prompt_toolkit.styles import BaseStyle, DynamicStyle
 from ptpython.python_input import PythonInput
 
+from console.frontends.fullscreen.bounds import BoundedBuffer, BoundedClipboard
+from console.frontends.fullscreen.copies import with_names
+from console.frontends.fullscreen.key_processor import BoundedKeyProcessor
 from console.frontends.fullscreen.layout import EditorLayout
 from console.frontends.fullscreen.predictive_echo import PredictiveEcho
 from console.frontends.fullscreen.terminal_io import ChannelInput, ChannelOutput
 from console.frontends.fullscreen.themes import style_of
-
-
-def with_names(function: Any, **names: Any) -> Any:
-    """Return a copy of a Python function that finds these names in place of its module's."""
-    copy = FunctionType(
-        function.__code__,
-        {**function.__globals__, **names},
-        function.__name__,
-        function.__defaults__,
-        function.__closure__,
-    )
-    copy.__kwdefaults__ = function.__kwdefaults__
-    return copy
 
 
 def _merged(bindings: Any) -> KeyBindings:
@@ -58,11 +47,15 @@ def _no_styles() -> dict[str, BaseStyle]:
 
 initialise_python_input = with_names(
     PythonInput.__init__,
+    Buffer=BoundedBuffer,
     PtPythonLayout=EditorLayout,
     PtpythonLexer=lambda lexer: lexer,  # ptpython's adds one for shell commands
     get_all_code_styles=_no_styles,
     get_all_ui_styles=_no_styles,
 )
+
+
+create_buffer = with_names(PythonInput._create_buffer, Buffer=BoundedBuffer)  # noqa: SLF001 - no other way
 
 
 class _NoTask:
@@ -77,6 +70,7 @@ class SharedApplication(Application[str]):
     """An application with the shared key bindings and styles."""
 
     echo: PredictiveEcho | None = None
+    key_processor: BoundedKeyProcessor
     input: ChannelInput
     output: ChannelOutput
 
@@ -84,6 +78,8 @@ class SharedApplication(Application[str]):
         Application.__init__,
         load_key_bindings=lambda: _DEFAULT_BINDINGS,
         load_page_navigation_bindings=lambda: _PAGE_BINDINGS,
+        InMemoryClipboard=BoundedClipboard,
+        KeyProcessor=BoundedKeyProcessor,
     )
 
     def invalidate(self) -> None:
@@ -95,6 +91,9 @@ class SharedApplication(Application[str]):
         # The first layout waits until the keys that have already arrived are handled.
         is_first = self.renderer.last_rendered_screen is None
         if is_first and not render_as_done and self.input.has_keys:
+            return
+        # So does each layout for keys that did not fit the turn: the last of them asks for it.
+        if self.key_processor.is_busy and not render_as_done:
             return
         if is_first:
             self.output.write_raw("\r")  # over the prompt that was written as text

@@ -47,12 +47,15 @@ class ChannelInput(Input):
         self._keys: list[KeyPress] = []
         self._parser = Vt100Parser(self._keys.append)
         self._text: deque[str] = deque()
+        self.bell = bell
         self._pastes = Pastes(self._take, bell)
         self._ready: Callable[[], None] | None = None
         self._ended = False
         self._seen = ""
         self.echo: Callable[[Sequence[KeyPress]], None] = lambda _keys: None
         """Called with keys before they are handled, if no more are waiting."""
+        self.is_held: Callable[[], bool] = lambda: False
+        """Whether keys that were read are not handled yet: no more are read meanwhile."""
         self._hash = f"console-{next(self._numbers)}"
 
     # ---- the session's side
@@ -104,6 +107,8 @@ class ChannelInput(Input):
 
     def read_keys(self) -> list[KeyPress]:
         """Return keys that have arrived, up to a limit; the rest in the next iteration."""
+        if self.is_held():
+            return []
         room = _TURN_CHARACTERS
         while self._text and room > 0 and len(self._keys) < _TURN_KEYS:
             text = self._text.popleft()
@@ -144,7 +149,7 @@ class ChannelInput(Input):
     @property
     def closed(self) -> bool:
         """Whether the input has ended and all of it has been read."""
-        return self._ended and not self.has_keys
+        return self._ended and not self.has_keys and not self.is_held()
 
     def raw_mode(self) -> AbstractContextManager[None]:
         """Do nothing: the client's terminal is raw; the server has none."""
@@ -164,6 +169,11 @@ class ChannelInput(Input):
             yield
         finally:
             self._ready = previous
+
+    def go_on(self) -> None:
+        """Have keys read again that have waited until those before them were handled."""
+        if self.has_keys or self._ended:
+            asyncio.get_running_loop().call_soon(self._call_ready)
 
     def _call_ready(self) -> None:
         if self._ready is not None:

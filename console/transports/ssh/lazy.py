@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from console.auth.keys.asyncssh_import import import_asyncssh
 from console.auth.keys.host_key import HostKey, import_host_keys, load_host_keys, make_host_key
 from console.auth.keys.public_keys import fingerprint
 from console.config.settings import SshSettings
@@ -47,7 +48,7 @@ class LazySshListener(LazyListener[SshSettings, "SshListener"]):
         return load_host_keys(path)
 
     async def _make(self, context: TransportContext) -> SshListener:
-        await load("console.transports.ssh.listener")
+        await load("console.transports.ssh.listener", import_asyncssh)
         from console.transports.ssh.listener import SshListener  # noqa: PLC0415 - loaded by now
 
         return SshListener(context, await in_pool(import_host_keys, self._host_keys))

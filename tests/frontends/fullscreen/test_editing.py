@@ -562,7 +562,8 @@ def test_paste_mode_is_told(way, host, login):
     client = login(way, host)
     client.type("\x1b[17~if foo:\r  kept = 7\r\r")
     client.wait_for("paste mode: Enter begins a line, Alt-Enter runs")
-    assert ">>> if foo:\n...   kept = 7\n..." in client.text
+    typed = ">>> if foo:\n...   kept = 7\n..."
+    client.wait_until(lambda: typed in client.text, "the lines as they were typed")
     client.type("\x1b[17~")
     client.wait_until(lambda: "paste mode" not in client.text, "no hint")
     client.type("\x1b\r")

@@ -46,6 +46,7 @@ async def laid_out(editor):
             or application.echo._ahead_since is not None
             or application.renderer.last_rendered_screen is None
             or editor._input.has_keys
+            or application.key_processor.is_busy
         )
 
     await until(lambda: not is_waiting())
