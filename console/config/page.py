@@ -73,6 +73,8 @@ def _cells(table: str, one: Declaration) -> tuple[str, ...]:
         default = "none, it must be given"
     elif facts.default_words:
         default = facts.default_words
+    elif one.default is None and facts.none_word:
+        default = f"`{as_toml(facts.none_word)}`"
     else:
         default = f"`{as_toml(one.default)}`"
     return (

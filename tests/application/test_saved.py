@@ -25,7 +25,7 @@ from console import (
     ShellFactory,
 )
 from console.application import application as application_module
-from console.application.run import Run
+from console.application.run import ConsoleSettings, Run
 from console.application.saved.file import VERSION, read
 from console.auth.passwords import verify
 from console.context.namespace import Namespace
@@ -104,9 +104,9 @@ def test_ports_factories_and_services(application, shell, path, tmp_path):
     assert restored.ssh_ports == [(8022, restored_shell, 5, "127.0.0.1")]
     assert restored.services == {"numbers": [1, 2, 3]}
     assert restored.motto == "an attribute of our own"
-    assert (restored._keys, restored._history) == (tmp_path / "keys", "history")
-    assert restored._evaluation == EvaluationSettings(mode="loop")
-    assert restored._sessions == SessionSettings(most=7)
+    assert restored._consoles == ConsoleSettings(
+        tmp_path / "keys", "history", EvaluationSettings(mode="loop"), None, SessionSettings(most=7)
+    )
     assert application_module.current() is restored
     assert names == {}
 
@@ -190,9 +190,8 @@ def test_a_shell_without_its_store_lets_nobody_in(application, path):
     """Where a credential store cannot be saved, no default user takes its place."""
     application.listen_tcp(1, ShellFactory(credentials=Store()))
     (line,) = application.save(path)
-    assert line.startswith(
-        "credentials on tcp port 1, so that nobody can log in there (tests.application.test_saved."
-    )
+    said = f"credentials on tcp port 1, so that no user can log in there ({__name__}."
+    assert line.startswith(said)
     shell = Application.load(path).tcp_ports[-1][1]
     assert shell.username == "admin"
     assert shell.password_hash("admin") is None
@@ -440,7 +439,7 @@ def test_what_cannot_be_pickled_is_named(application, shell, path):
         "namespace name 'generator' (generator)",
         "namespace name 'holder' (dict: cannot pickle '_thread.lock' object)",
         "namespace name 'lock' (_thread.lock)",
-        "namespace name 'raises' (tests.application.test_saved.Raises: not me\\nthank you)",
+        f"namespace name 'raises' ({__name__}.Raises: not me\\nthank you)",
         "namespace name 'sock' (socket.socket)",
         "namespace name 'task' (_asyncio.Task)",
         thread,
@@ -631,7 +630,7 @@ def test_patches_that_cannot_be_saved(application, shell, path):
     finally:
         Service.limit = 5
     assert lines == [
-        "patch 2, Service.limit (somebody has changed it since)",
+        "patch 2, Service.limit (it has been changed since)",
         "patch 1, <Service>.rate (_thread.lock)",
     ]
     restored = Application.load(path)

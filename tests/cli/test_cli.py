@@ -131,8 +131,7 @@ def test_the_last_admin_does_not_go_in_silence(console, keys, change):
     code, _, err = console(*change.split())
     assert code == 0
     assert err == (
-        "console: warning: nobody is an admin any more; make somebody one:"
-        " console user role NAME admin\n"
+        "console: warning: no user is an admin any more; make one: console user role NAME admin\n"
     )
     assert console("user", "add", "eve", "--no-password")[2] == ""
     assert console("user", "remove", "eve")[2] == ""
@@ -195,7 +194,7 @@ def test_options_of_keys_are_kept_and_shown_as_they_are_enforced(console, keys):
     ("arguments", "stdin", "problem"),
     [
         ("user add boss --stdin", "sekrit\n", "there is a user 'boss' already"),
-        ("user add ../x", "", "'../x' is no user name"),
+        ("user add ../x", "", "'../x' is not a user name"),
         ("user add ann --stdin", "\n", "password: is empty"),
         ("user add ann --stdin", "", "password: is empty"),
         ("user add ann --stdin", b"\xff\n", "password: is not UTF-8"),
@@ -357,9 +356,9 @@ def test_a_second_factor_is_set_up_on_a_terminal(keys):
     code, shown = ask(keys, answers, "user", "totp", "boss", "--issuer", "demo")
     assert code == 0
     text = shown.decode()
-    assert "that is none of its codes" in text
+    assert "that is not one of its codes" in text
     assert "the password of boss needs a code beside it from now on" in text
-    assert "everybody is asked for a code from now on" in text
+    assert "all users are asked for a code from now on" in text
     assert text.count("demo") == 2
     uri = re.search(r"otpauth://\S+", text)[0]
     expected = [
@@ -378,7 +377,7 @@ def test_a_second_factor_takes_a_right_code(keys):
     answers = [(b"code that the app shows:", b"0")] * 3
     code, shown = ask(keys, answers, "user", "totp", "boss")
     assert code == 2
-    assert b"no right code, so nothing has changed for boss" in shown
+    assert b"no code was right, so nothing has changed for boss" in shown
     assert not (keys / "second_factors").exists()
 
 
@@ -403,7 +402,7 @@ def test_a_second_factor_is_set_up_by_a_script(console, keys):
     code, out, err = console("user", "totp", "boss", "--stdin", stdin=b"\xff\n")
     assert code == 2
     assert out.count("\n") == 1
-    assert err.startswith("console: no right code, so nothing has changed for boss")
+    assert err.startswith("console: no code was right, so nothing has changed for boss")
     assert console("user", "totp", "boss", "--remove") == (
         0,
         "removed the second factor of boss\n",
@@ -549,7 +548,7 @@ def test_init_beside_another_keeps_its_keys(command, here):
         ("--name old", "old.toml: exists already; remove it, or give another --name"),
         ("--name ../x", "1 to 64 of a-z A-Z 0-9 _ . -"),
         ("--name new -u boss --stdin", "there is a user 'boss' already"),
-        ("--name new -u a/b --stdin", "'a/b' is no user name"),
+        ("--name new -u a/b --stdin", "'a/b' is not a user name"),
         ("--name new -u ann --stdin", "password: is empty"),
     ],
 )
@@ -613,7 +612,7 @@ def test_check_names_each_fault(command, here, monkeypatch):
     code, out, err = command("check", "bad.toml")
     assert (code, err) == (2, "")
     assert out.splitlines() == [
-        "error: bad.toml:2: telnet.prot: is no setting; did you mean telnet.port?",
+        "error: bad.toml:2: telnet.prot: unknown setting; did you mean telnet.port?",
         'error: CONSOLE_SSH_PORT: ssh.port = "ssh": must be a whole number, 0 to 65535',
         'error: bad.toml:5: evaluation.mode = "x": must be thread or loop',
         "warning: CONSOLE_TELNET_PROT: is without effect; did you mean CONSOLE_TELNET_PORT?",

@@ -64,7 +64,7 @@ def write(path: Path, header: Header, payload: bytes) -> None:
             str(path),
             f"cannot be written: {_reason(error)}",
             "what was there before is unchanged; save to another place",
-        ) from error
+        ) from None
 
 
 def read(path: Path) -> tuple[Header, bytes]:
@@ -96,7 +96,7 @@ def _read(path: Path) -> bytes:
     except (OSError, ValueError, RuntimeError) as error:  # as in write()
         raise StateError(
             str(path), f"cannot be read: {_reason(error)}", "name a file that was saved"
-        ) from error
+        ) from None
 
 
 def _check(path: Path, status: os.stat_result, directory: os.stat_result) -> None:
@@ -137,12 +137,12 @@ def _parse(path: Path, data: bytes) -> tuple[Header, bytes]:
         about = json.loads(line)
         about["not_saved"] = tuple(about["not_saved"])
         return Header(**about), payload
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError):
         raise StateError(
             str(path),
             "is damaged: it does not say what it holds",
             "restore an older file, if there is one",
-        ) from error
+        ) from None
 
 
 def _reason(error: BaseException) -> str:

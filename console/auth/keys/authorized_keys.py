@@ -116,7 +116,7 @@ def read_trusted(path: Path, *, limit_bytes: int = 1024 * 1024) -> bytes:
         data, status = read_with_status(path, limit_bytes=limit_bytes)
         open_to_others = exposure(path, status, secret=False) or exposure_above(path)
     except OSError as error:
-        raise CredentialError(str(path), f"cannot be read: {error.strerror}") from error
+        raise CredentialError(str(path), f"cannot be read: {error.strerror}") from None
     if open_to_others:
         raise CredentialError(str(path), f"nobody gets in by it, because it {open_to_others}")
     return data

@@ -95,18 +95,18 @@ def load_host_key(path: str | os.PathLike[str]) -> HostKey:
     make_one = f"make one: ssh-keygen -t ed25519 -N '' -f {name}"
     try:
         data, status = read_with_status(path)
-    except FileNotFoundError as error:
-        raise KeyFileError(place, "there is no such file", make_one) from error
-    except PermissionError as error:
+    except FileNotFoundError:
+        raise KeyFileError(place, "there is no such file", make_one) from None
+    except PermissionError:
         raise KeyFileError(
             place,
             "cannot be read by the service's user",
             f"give it the file: chown {os.geteuid()} {name}",
-        ) from error
+        ) from None
     except OSError as error:
         raise KeyFileError(
             place, f"cannot be read: {error.strerror}", "name the file of a private key"
-        ) from error
+        ) from None
     open_to_others = exposure(path, status, secret=True) or exposure_above(path)
     if open_to_others:
         raise KeyFileError(place, open_to_others.problem, open_to_others.remedy)
@@ -166,7 +166,7 @@ def make_host_key(path: str | os.PathLike[str], kind: str = ED25519) -> HostKey:
     except OSError as error:
         raise KeyFileError(
             str(file), f"cannot be made: {error.strerror}", "choose a directory that we can write"
-        ) from error
+        ) from None
     return load_host_key(file)
 
 
@@ -230,7 +230,7 @@ def _changing(path: Path) -> Iterator[None]:
     except OSError as error:
         raise KeyFileError(
             str(path), f"cannot be written: {error.strerror}", "check the directory's permissions"
-        ) from error
+        ) from None
 
 
 def _import(data: bytes, place: str, name: str, make_one: str) -> SSHKey:
@@ -243,5 +243,5 @@ def _import(data: bytes, place: str, name: str, make_one: str) -> SSHKey:
                 place,
                 "is encrypted, and a service has nobody to ask for the passphrase",
                 f"remove it: ssh-keygen -p -N '' -f {name}",
-            ) from error
-        raise KeyFileError(place, "is not a private key", make_one) from error
+            ) from None
+        raise KeyFileError(place, "is not a private key", make_one) from None

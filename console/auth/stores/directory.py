@@ -452,7 +452,7 @@ class FileCredentials:
         except FileNotFoundError:
             return ""
         except OSError as error:
-            raise CredentialError(str(path), f"cannot be read: {error.strerror}") from error
+            raise CredentialError(str(path), f"cannot be read: {error.strerror}") from None
         if open_to_others:
             raise CredentialError(str(path), f"nobody gets in by it, because it {open_to_others}")
         # Bytes that are no UTF-8 (in a comment, say) survive a rewrite.
@@ -492,4 +492,4 @@ class FileCredentials:
         except OSError as error:
             raise CredentialError(
                 str(self.directory), f"cannot be written: {error.strerror or error}"
-            ) from error
+            ) from None

@@ -88,7 +88,7 @@ class KeyFiles:
             try:
                 revocations = parse_revocations(data)
             except WireError as error:
-                raise CredentialError(str(path), f"cannot be understood: {error}") from error
+                raise CredentialError(str(path), f"cannot be understood: {error}") from None
             self._revoked = (data, revocations)
         return revocations
 
