@@ -18,7 +18,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from console._version import __version__
-from console.auth.stores.directory import FileCredentials, credential_store, default_keys_directory
+from console.auth.stores.directory import FileCredentials, credential_store
+from console.auth.stores.location import default_keys_directory
 from console.config.settings import (
     EvaluationSettings,
     LoginSettings,
@@ -109,7 +110,9 @@ class Console:
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         if namespace is not None and not isinstance(namespace, dict):
-            raise ConfigurationError("namespace", type(namespace).__name__, "a dict is needed")
+            raise ConfigurationError(
+                "namespace", type(namespace).__name__, "is not a dict", "give a dict"
+            )
         self.name = name
         self.namespace: dict[str, Any] = {} if namespace is None else namespace
         self.keys = default_keys_directory() if keys is None else Path(keys)
@@ -117,7 +120,9 @@ class Console:
             FileCredentials(self.keys) if credentials is None else credential_store(credentials)
         )
         if telnets is not None and not isinstance(telnets, TelnetsSettings):
-            raise ConfigurationError("telnets", telnets, "write TelnetsSettings(...), or None")
+            raise ConfigurationError(
+                "telnets", telnets, "does not name a certificate", "write TelnetsSettings(...)"
+            )
         wanted = (
             listen_settings(TelnetSettings, telnet),
             telnets,
@@ -125,7 +130,9 @@ class Console:
         )
         self._listeners = tuple(one for one in wanted if one is not None)
         if not self._listeners:
-            raise ConfigurationError("telnet, ssh", None, "give at least one of them a port")
+            raise ConfigurationError(
+                "telnet, ssh", None, "nothing listens", "give at least one of them a port"
+            )
         self._login = login or LoginSettings()
         self._history = None if history is None else Path(history)
         self.notice = notice

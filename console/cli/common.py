@@ -82,7 +82,8 @@ def named_store(*, must_exist: bool = False) -> FileCredentials:
     Raises:
         CredentialError: If the directory does not exist and must.
     """
-    from console.auth.stores.directory import FileCredentials, default_keys_directory  # noqa: PLC0415 - 30 ms that --help saves
+    from console.auth.stores.directory import FileCredentials  # noqa: PLC0415 - 30 ms that --help saves
+    from console.auth.stores.location import default_keys_directory  # noqa: PLC0415 - as above
 
     keys, config = _named()
     if config is not None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from console.application.application import Application
 from console.application.shell import DEFAULT_PASSWORD, DEFAULT_USER, ShellFactory
 from console.auth.passwords import verify
-from console.auth.stores.directory import FileCredentials, default_keys_directory
+from console.auth.stores.directory import FileCredentials
+from console.auth.stores.location import default_keys_directory
 from console.cli.attribute import load_attribute
 from console.cli.common import warn
 from console.config.declaration import with_absolute_paths

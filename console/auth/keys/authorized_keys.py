@@ -27,6 +27,8 @@ logger = logging.getLogger("console.auth")
 _LINE_CHARACTERS = 16 * 1024
 """An RSA key of 16384 bits takes 2.8 KB; sshd's own limit is 16 KiB (SSH_MAX_PUBKEY_BYTES)."""
 
+_GIVE_LINE = "give the one line of the .pub file"
+
 _REFUSED_KIND = re.compile(r"ssh-dss|[a-z0-9-]{1,40}-cert-v0[01]@openssh\.com")
 _OPTIONS = re.compile(rf'((?:{QUOTED}|[^ \t"])+)[ \t]*')
 _BLANKS = re.compile("[ \t]+")
@@ -116,9 +118,17 @@ def read_trusted(path: Path, *, limit_bytes: int = 1024 * 1024) -> bytes:
         data, status = read_with_status(path, limit_bytes=limit_bytes)
         open_to_others = exposure(path, status, secret=False) or exposure_above(path)
     except OSError as error:
-        raise CredentialError(str(path), f"cannot be read: {error.strerror}") from None
+        raise CredentialError(
+            str(path),
+            f"cannot be read: {error.strerror}",
+            "make it readable for the service's user",
+        ) from None
     if open_to_others:
-        raise CredentialError(str(path), f"nobody gets in by it, because it {open_to_others}")
+        raise CredentialError(
+            str(path),
+            f"nobody gets in by it, because it {open_to_others.problem}",
+            open_to_others.remedy,
+        )
     return data
 
 
@@ -160,11 +170,17 @@ def _fields(line: str, place: str) -> _Fields | None:
     if not line or line.startswith("#"):
         return None
     if len(line) > _LINE_CHARACTERS:
-        raise InvalidKey(place, f"the line is longer than {_LINE_CHARACTERS} characters")
+        raise InvalidKey(
+            place, f"the line is longer than {_LINE_CHARACTERS} characters", _GIVE_LINE
+        )
+    if line.startswith("---- BEGIN SSH2 PUBLIC KEY"):
+        raise InvalidKey(
+            place, "this is a key in the form of RFC 4716", "convert it: ssh-keygen -i -f FILE"
+        )
     if line.startswith("-----"):
-        raise InvalidKey(place, "this is a PEM file; give the one line of the .pub file")
+        raise InvalidKey(place, "this is a PEM file", _GIVE_LINE)
     if "\n" in line or "\r" in line:
-        raise InvalidKey(place, "this is more than one line")
+        raise InvalidKey(place, "this is more than one line", _GIVE_LINE)
     options, rest = "", line
     if _BLANKS.split(line, 1)[0] not in KINDS:
         first = _OPTIONS.match(line)
@@ -173,7 +189,7 @@ def _fields(line: str, place: str) -> _Fields | None:
             raise InvalidKey(place, _why_not(options, rest))
     fields = _BLANKS.split(rest, 2)
     if len(fields) < 2:
-        raise InvalidKey(place, "the line ends after the key's kind")
+        raise InvalidKey(place, "the line ends after the key's kind", _GIVE_LINE)
     # Cut after escaping, so that what we write ourselves is read back as the same.
     comment = escape_line("".join(fields[2:]), _LINE_CHARACTERS)[:200].strip()
     return _Fields(options, fields[0], fields[1], comment)

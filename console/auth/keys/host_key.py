@@ -25,7 +25,12 @@ from console.auth.keys.asyncssh_keys import import_private_key, make_private_key
 from console.auth.keys.openssh_key import ED25519, read_ed25519
 from console.auth.keys.public_keys import KINDS, key_problem
 from console.errors import KeyFileError
-from console.files.atomic import locked, make_private_directory, write_atomically
+from console.files.atomic import (
+    UNWRITABLE_REMEDY,
+    locked,
+    make_private_directory,
+    write_atomically,
+)
 from console.files.exposure import exposure, exposure_above, read_with_status
 
 if TYPE_CHECKING:
@@ -165,7 +170,7 @@ def make_host_key(path: str | os.PathLike[str], kind: str = ED25519) -> HostKey:
         pass  # another process made it since we looked: its key is the one to load
     except OSError as error:
         raise KeyFileError(
-            str(file), f"cannot be made: {error.strerror}", "choose a directory that we can write"
+            str(file), f"cannot be made: {error.strerror}", UNWRITABLE_REMEDY
         ) from None
     return load_host_key(file)
 

@@ -21,6 +21,7 @@ with a file is logged once for each change of it, by line number: a line may hol
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -48,7 +49,12 @@ from console.auth.stores.users_file import (
     replace_user,
 )
 from console.errors import ConfigurationError, CredentialError, InvalidKey, UnknownUser
-from console.files.atomic import locked, make_private_directory, write_atomically
+from console.files.atomic import (
+    UNWRITABLE_REMEDY,
+    locked,
+    make_private_directory,
+    write_atomically,
+)
 from console.files.exposure import exposure, exposure_above, read_with_status
 from console.interfaces.credentials import AuthorizedKey, CredentialStore, OfferedKey, Role
 
@@ -56,13 +62,6 @@ LOCK_SECONDS: Final = 10.0
 """How long a change waits for another process to finish its own, which takes milliseconds."""
 
 _NO_PASSWORD = "*"  # noqa: S105 - the mark that there is none, as in shadow(5)
-
-
-def default_keys_directory() -> Path:
-    """Return the directory of users and keys of this system user, where none is named."""
-    import platformdirs  # noqa: PLC0415 - 12 ms that a console with a directory of its own saves
-
-    return platformdirs.user_data_path("console") / "keys"
 
 
 def credential_store(value: object) -> CredentialStore:
@@ -79,6 +78,7 @@ def credential_store(value: object) -> CredentialStore:
     raise ConfigurationError(
         "credentials",
         type(value).__name__,
+        "is not a store of users",
         "give FileCredentials(directory), a mapping of user to password,"
         " or an object with password_hash and authorized_keys",
     )
@@ -260,7 +260,8 @@ class FileCredentials:
             if name in parse_users(text, "").twice:
                 raise CredentialError(
                     str(self._users_file),
-                    f"{name!r} is on two lines; remove one, or set a password, which does",
+                    f"{name!r} is on two lines",
+                    "remove one, or set a password, which does so",
                 )
             self._write_users(replace_user(text, name, role=role))
 
@@ -414,7 +415,8 @@ class FileCredentials:
             if only_new and name in parse_users(text, "").names:
                 raise CredentialError(
                     str(self._users_file),
-                    f"there is a user {name!r} already; change it with: console user passwd",
+                    f"there is a user {name!r} already",
+                    f"change the password with: console user passwd {name}",
                 )
             self._write_users(replace_user(text, name, phc=phc, role=role))
 
@@ -422,7 +424,7 @@ class FileCredentials:
         """Return the users file's text, once it is known to have this user."""
         text = self._read_text()
         if name not in parse_users(text, "").names:
-            raise UnknownUser(str(self._users_file), name)
+            raise UnknownUser(str(self._users_file), name, "list the users: console user list")
         return text
 
     def _users_for_login(self) -> Users:
@@ -452,9 +454,17 @@ class FileCredentials:
         except FileNotFoundError:
             return ""
         except OSError as error:
-            raise CredentialError(str(path), f"cannot be read: {error.strerror}") from None
+            raise CredentialError(
+                str(path),
+                f"cannot be read: {error.strerror}",
+                "make it readable for the service's user",
+            ) from None
         if open_to_others:
-            raise CredentialError(str(path), f"nobody gets in by it, because it {open_to_others}")
+            raise CredentialError(
+                str(path),
+                f"nobody gets in by it, because it {open_to_others.problem}",
+                open_to_others.remedy,
+            )
         # Bytes that are no UTF-8 (in a comment, say) survive a rewrite.
         return data.decode("utf-8", "surrogateescape")
 
@@ -490,6 +500,8 @@ class FileCredentials:
             with locked(self.directory / ".lock", wait_seconds=LOCK_SECONDS):
                 yield
         except OSError as error:
+            # An error of the lock says itself what to do.
+            remedy = "" if error.errno == errno.EBUSY else UNWRITABLE_REMEDY
             raise CredentialError(
-                str(self.directory), f"cannot be written: {error.strerror or error}"
+                str(self.directory), f"cannot be written: {error.strerror or error}", remedy
             ) from None

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from console.auth.passwords import hash_password, verify
 from console.auth.stores import directory as store_module
-from console.auth.stores.directory import FileCredentials, credential_store, default_keys_directory
+from console.auth.stores.directory import FileCredentials, credential_store
+from console.auth.stores.location import default_keys_directory
 from console.auth.stores.memory import MemoryCredentials
 from console.auth.stores.users_file import parse_users, remove_user, replace_user
 from console.errors import (
