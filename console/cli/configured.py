@@ -17,6 +17,7 @@ from console.config.settings import (
     ListenSettings,
     ServerSettings,
 )
+from console.errors import ConfigurationError
 
 
 def configured_application(file: str) -> Application:
@@ -96,10 +97,11 @@ def warn_of_users(file: str, settings: ServerSettings, store: FileCredentials) -
     Raises:
         ConfigurationError: If the default password is set and other machines reach the server.
     """
+    has_users = bool(store.users())  # first: it raises what is only logged below
     remedy = default_password_remedy(file, settings, store)
     if remedy is not None:
         refuse_default_password(file, settings, remedy)
-        if store.users():  # else the application says so itself
+        if has_users:  # else the application says so itself
             warn(f"{DEFAULT_USER} has the default password; set another with: {remedy}")
 
 
@@ -131,6 +133,13 @@ def refuse_without_listeners(file: str, settings: ServerSettings) -> None:
         raise ConfigurationFileError(
             file, "telnet, ssh", None, "nothing listens", "add [telnet] or [ssh] with a port"
         )
+
+
+def error_in_file(file: str, error: ConfigurationError) -> ConfigurationFileError:
+    """Return the error of a setting with the place where the file gives it."""
+    return ConfigurationFileError(
+        place(file, error.setting), error.setting, error.value, error.problem, error.remedy
+    )
 
 
 def _namespace(file: str, target: str) -> dict[str, object]:

@@ -644,7 +644,7 @@ def test_check_warns_of_passwords_that_everybody_knows(command):
 def test_check_warns_of_the_default_user(command):
     """The line that lets it in is named, with the command that adds a user."""
     command("init", "--name", "demo")
-    found(command, "demo.toml:7: anybody on this machine can enter as admin with the default")
+    found(command, "demo.toml:7: every user of this machine can enter as admin with the default")
 
 
 def test_check_refuses_the_default_password_for_other_machines(command, here):
@@ -653,7 +653,6 @@ def test_check_refuses_the_default_password_for_other_machines(command, here):
     command("user", "add", "admin", "--role", "admin", "--stdin", "--keys=keys", stdin="admin\n")
     found(
         command,
-        "anybody on this machine can enter as admin with the default password",
         "a password alone lets in admin",
         'error: demo.toml:4: ssh.host = "0.0.0.0": with the default password only this machine',
         status=2,
@@ -683,7 +682,7 @@ def test_check_finds_what_is_wrong_with_keys(command, here):
         "warning: keys: holds keys and passwords, and can be read by other users (mode 0755)",
         "keys/users:2: has no argon2 hash",
         "keys/authorized_keys/boss:2: the line does not begin with a kind of key",
-        "keys/authorized_keys/gone: lets nobody in, because there is no user 'gone'",
+        "keys/authorized_keys/gone: is not used, because there is no user 'gone'",
         "keys/authorities:1: the line does not begin with a kind of key",
         "keys/revoked_keys: cannot be understood: line 2: this is no serial number",
         "keys/host_key: can be read by other users (mode 0644); chmod 600",
@@ -705,7 +704,7 @@ def test_check_finds_what_is_wrong_with_roles_and_second_factors(command, here):
         command,
         "error: keys/users:2: has a role that is none of viewer, operator, admin",
         "error: keys/second_factors/boss: is no second factor, so no code is right",
-        "warning: keys/second_factors/gone: is nobody's, because there is no user 'gone'; remove",
+        "warning: keys/second_factors/gone: is not used, because there is no user 'gone'; remove",
         status=2,
     )
     factors.chmod(0o777)
@@ -741,18 +740,23 @@ def test_check_finds_a_users_file_that_is_not_trusted(command, here):
 
 
 def test_check_looks_at_the_directories_above(command, here):
-    """Whoever may write there can put another configuration in the place of this one."""
+    """A directory that others can write is one problem, told once, as the error that it is."""
     command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
     here.chmod(0o777)
+    remedy = f"chmod go-w {here}"
     found(
         command,
-        "demo.toml: says what code runs in the service, and is in ",
-        "keys: holds keys and passwords, and is in ",
-        "keys/users: nobody gets in by it, because it is in ",
-        "keys/host_key: is in ",
+        f"keys/users: nobody gets in by it, because it is in {here}, which can be changed by",
         status=2,
     )
+    assert remedy in command("check", "demo.toml")[1]
     here.chmod(0o700)
+    (here / "keys").chmod(0o777)
+    found(command, "error: keys/users: nobody gets in by it, because it is in ", status=2)
+    (here / "keys").chmod(0o700)
+    (here / "demo.toml").chmod(0o666)
+    found(command, "warning: demo.toml: says what code runs in the service, and can be changed")
+    (here / "demo.toml").chmod(0o600)
     assert command("check", "demo.toml")[0] == 0
 
 
@@ -800,7 +804,7 @@ def test_check_looks_at_the_certificate(command, here):
     (here / "demo.toml").write_text(text.format("a"))
     found(command, "a.pem expires on ")
     (here / "demo.toml").write_text(text.format("b"))
-    found(command, "cannot be used with the key", "expires on", status=2)
+    found(command, 'b.key": is not the key of the certificate a.pem; name', "expires on", status=2)
 
 
 # ---------------------------------------------------------------- completion

@@ -29,6 +29,10 @@ _LINE_CHARACTERS = 16 * 1024
 
 _GIVE_LINE = "give the one line of the .pub file"
 
+# Of a PEM file, or of a key in the form of RFC 4716.
+_BLOCK_BEGIN = re.compile(r"-----? ?BEGIN ")
+_BLOCK_END = re.compile(r"-----? ?END ")
+
 _REFUSED_KIND = re.compile(r"ssh-dss|[a-z0-9-]{1,40}-cert-v0[01]@openssh\.com")
 _OPTIONS = re.compile(rf'((?:{QUOTED}|[^ \t"])+)[ \t]*')
 _BLANKS = re.compile("[ \t]+")
@@ -94,11 +98,16 @@ def read_authorized_keys(path: Path, *, refused: Refused | None = None) -> list[
     """
     keys = []
     data = read_trusted(path)
+    in_block = False
     for number, line in enumerate(data.decode("utf-8", "surrogateescape").split("\n"), 1):
+        is_told, in_block = in_block, in_block or bool(_BLOCK_BEGIN.match(line))
+        if _BLOCK_END.match(line):
+            in_block = False
         try:
             key = parse_authorized_key(line, f"{path}:{number}")
         except InvalidKey as error:
-            (refused or _log_refused)(error)
+            if not is_told:  # a block of many lines is refused once, with its first
+                (refused or _log_refused)(error)
         else:
             if key is not None:
                 keys.append(key)
