@@ -1,4 +1,4 @@
-"""Running in the background, and telling the caller how the start went.
+"""Running in the background, and reporting to the caller how the start went.
 
 The command forks, the child becomes a daemon (python-daemon, PEP 3143), and loads and starts the
 application only then: threads and loops do not survive a fork. Meanwhile the command waits at a
@@ -68,7 +68,7 @@ def _become_daemon(serve: Serve, log: int, log_file: str, answer: int) -> None:
 
     def tell(key: str, value: object) -> None:
         # The command may have been interrupted while it waited; the service goes on.
-        with contextlib.suppress(OSError, ValueError):  # ValueError: told already
+        with contextlib.suppress(OSError, ValueError):  # ValueError: closed already
             pipe.write(json.dumps({key: value}) + "\n")
             pipe.close()
 

@@ -107,7 +107,7 @@ def _examine(file: str, environment: Mapping[str, str]) -> Iterator[Finding]:
     except ConsoleError as error:
         yield Finding.of(error)
     else:
-        with _without_log():  # the store tells there what is found here
+        with _without_log():  # the store logs what is found here
             yield from _users(file, settings, store, names)
         yield from _authorized_keys(store.directory, names)
         yield from _second_factors(store.directory, names)
@@ -152,7 +152,7 @@ def _exposed(path: Path, why: str, *, secret: bool) -> Iterator[Finding]:
     try:
         problem = exposure(path, path.stat(), secret=secret) or exposure_above(path)
     except OSError:
-        return  # told elsewhere, or not there yet
+        return  # a finding of another function, or not there yet
     if problem:
         yield Finding(f"{path}: {why}, and {problem}", is_fault=False, remedy=problem.remedy)
 
@@ -177,7 +177,7 @@ def _users(
         yield from refused or [weak]
     elif not names:
         yield Finding(
-            f"{path}: has no users, so nobody can log in;"
+            f"{path}: has no users, so no login succeeds;"
             f" add one with: console user add NAME --config {file}",
             is_fault=False,
         )

@@ -51,7 +51,7 @@ class ListenSettings:
     """Where a transport listens: a TCP port, or a Unix socket."""
 
     port: int | None = setting(
-        "TCP port; 0 lets the system choose one, which is told at the start.",
+        "TCP port; 0 lets the system choose one, which the start prints.",
         default=None,
         least=0,
         most=65535,

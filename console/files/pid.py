@@ -1,7 +1,7 @@
 """The pid file: says which process serves, and keeps a second one from doing the same.
 
-The number in it is for people and for ``kill $(cat console.pid)``. Whether its process lives is
-told by a lock on the file (flock(2)), never by the number: after a crash or a reboot that may
+The number in it is for readers and for ``kill $(cat console.pid)``. Whether its process lives is
+shown by a lock on the file (flock(2)), never by the number: after a crash or a reboot that may
 belong to any other process. The kernel lets go of the lock when the process ends, however it ends.
 
 Taking over a file and removing it can meet: the file that was opened may have been unlinked before
@@ -45,7 +45,7 @@ class PidFile:
     the file, so that it does not keep the lock when its parent has ended.
 
     Raises:
-        PidFileError: If a process that lives holds the file, it is no pid file, or it cannot be
+        PidFileError: If a process that lives holds the file, it is not a pid file, or it cannot be
             written.
     """
 
@@ -116,7 +116,7 @@ class PidFile:
             os.close(descriptor)
 
     def _refuse_others(self, descriptor: int) -> None:
-        """Refuse to write over a file that is no pid file."""
+        """Refuse to write over a file that is not a pid file."""
         regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
         content = os.pread(descriptor, _PID_BYTES + 1, 0) if regular else b"?"
         if content.strip() and not _PID.fullmatch(content):

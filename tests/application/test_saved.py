@@ -768,8 +768,8 @@ def test_a_file_of_somebody_else_is_refused(trap, path):
 
 def damaged(data):
     first, second, rest = data.split(b"\n", 2)
-    yield b"", "is no saved application"
-    yield b"\x80\x05N.", "is no saved application"
+    yield b"", "is not a saved application"
+    yield b"\x80\x05N.", "is not a saved application"
     yield first + b"\n", "is damaged"
     yield data[:-1], "is damaged"
     yield data + b"x", "is damaged"
@@ -789,7 +789,7 @@ def test_damaged_files(trap, path):
     assert "No such file" in refused(path)
     assert "Is a directory" in refused(path.parent)
     os.mkfifo(path)
-    assert "is no regular file" in refused(path)
+    assert "is not a regular file" in refused(path)
     assert "cannot be read" in refused(Path("a\0b"))
     assert application_module.current() is not None
 
@@ -822,7 +822,7 @@ def test_a_link_of_somebody_else_is_not_followed(application, path, tmp_path):
     victim.write_text("precious")
     path.symlink_to(victim)
     os.chown(path, 12345, -1, follow_symlinks=False)
-    with pytest.raises(StateError, match="somebody else"):
+    with pytest.raises(StateError, match="a link of another user"):
         application.save(path)
     assert victim.read_text() == "precious"
 

@@ -662,7 +662,7 @@ def test_check_refuses_the_default_password_for_other_machines(command, here):
 def test_check_warns_if_nobody_can_log_in(command, here):
     """No users and no default user: the command that adds one is named."""
     (here / "demo.toml").write_text('keys = "keys"\n[ssh]\nport = 0\n')
-    found(command, "no users, so nobody can log in; add one with: console user add NAME --config")
+    found(command, "no users, so no login succeeds; add one with: console user add NAME --config")
 
 
 def test_check_finds_what_is_wrong_with_keys(command, here):
@@ -780,11 +780,11 @@ def test_check_warns_of_what_could_be_harder(command, here):
         command,
         "telnet shows passwords to the network",
         "a password alone lets in boss",
-        "login.throttle_loopback: who guesses",
-        "login.failure_seconds: 0.01 lets somebody guess faster",
-        "login.grace_seconds: 900 lets strangers hold much more",
+        "login.throttle_loopback: wrong passwords of peers on this machine",
+        "login.failure_seconds: 0.01 slows guessing less",
+        "login.grace_seconds: 900 lets unauthenticated connections hold",
         "reserved_for_admin: 0 lets others take every session",
-        "nobody is an admin",
+        "no user is an admin, so",
     )
 
 

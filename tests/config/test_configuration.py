@@ -8,7 +8,7 @@ import pytest
 
 from console.config.declaration import declarations, variable
 from console.config.file import examine, place, read_settings
-from console.config.page import page
+from console.config.page import cells_of, page
 from console.config.settings import (
     EvaluationSettings,
     LoginSettings,
@@ -342,3 +342,19 @@ def test_the_example_of_the_page_is_right(write):
     """What the page shows as a file can be read."""
     shown = page().split("```toml\n")[1].split("```")[0]
     assert read_settings(write(shown), {}).ssh == SshSettings(8022)
+
+
+def test_defaults_of_the_page_can_be_written_in_a_file(write):
+    """Each default that docs/configuration.md shows as a value is one that a file may hold."""
+    shown = 0
+    for table, kind in tables().items():
+        if table == "telnets":
+            continue  # its certificate must be given
+        for one in declarations(kind):
+            default = cells_of(table, one)[3]
+            if default.startswith("`") and default.count("`") == 2 and not one.facts.default_words:
+                shown += 1
+                head = f"[{table}]\n" if table else ""
+                port = "port = 1\n" if table in {"telnet", "ssh"} else ""
+                assert faults(write(f"{head}{port}{one.name} = {default.strip('`')}\n")) == []
+    assert shown > 20

@@ -440,7 +440,7 @@ class FileCredentials:
         users = parse_users(self._read_text(), str(self._users_file))
         if not users.names:
             users.problems.append(
-                f"{self._users_file}: has no users, so nobody can log in;"
+                f"{self._users_file}: has no users, so no login succeeds;"
                 f" add one with: console user add NAME --keys {self.directory}"
             )
         return users

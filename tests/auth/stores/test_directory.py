@@ -263,7 +263,7 @@ def test_a_store_without_users_says_so_once(directory, caplog):
     store.prepare()
     assert store.password_hash("boss") is None
     (text,) = messages(caplog)
-    assert "nobody can log in" in text
+    assert "no login succeeds" in text
     assert f"console user add NAME --keys {directory}" in text
 
 
