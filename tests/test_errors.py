@@ -4,6 +4,7 @@ import copy
 import importlib
 import pickle
 import pkgutil
+import socket
 
 import pytest
 
@@ -74,3 +75,13 @@ def test_errors_can_be_copied(error):
         assert type(other) is type(error)
         assert str(other) == str(error)
         assert vars(other) == vars(error)
+
+
+def test_an_error_of_the_start_stands_alone(tmp_path):
+    """The frames of the console's thread and the system's own error are left out of it."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        made = console.Console("demo", telnet=taken.getsockname()[1], keys=tmp_path / "keys")
+        with pytest.raises(console.ListenError) as caught:
+            made.start()
+    assert caught.value.__cause__ is None
+    assert [entry.name for entry in caught.traceback][1:] == ["start", "wait_for_start"]

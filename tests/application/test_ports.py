@@ -21,6 +21,7 @@ from console import (
 from console.application import application as application_module
 from console.application.ports import by_console
 from console.errors import ConfigurationError, ConsoleError
+from support.example import QUOTE, ask_quote
 from support.rawclients import Lines, reachable
 from support.servers import DEADLINE_SECONDS, wait_until
 from support.tls import make_certificate
@@ -216,9 +217,9 @@ def test_a_refused_port_is_not_listed_while_it_runs(application, shell, private,
             left = application.tcp_ports + application.ssh_ports
             application.listen_tcp(0, Factory())
             (port,) = said_ports(capsys)
-            return left, reachable(port), len(application.tcp_ports)
+            return left, ask_quote(port), len(application.tcp_ports)
 
-        assert while_running(application, refuse_all) == ([], True, 1)
+        assert while_running(application, refuse_all) == ([], QUOTE, 1)
 
 
 def test_a_refused_port_is_forgotten_on_the_loop(application, shell, private, caplog):
@@ -263,14 +264,12 @@ def test_on_started(application, shell, capsys):
     """It is called once, when every port is open and can be reached."""
     application.listen_tcp(0, shell)
     application.listen_tcp(0, Factory())
-    calls = []
 
-    def started():
-        calls.append([reachable(port) for port in said_ports(capsys)])
-        application.stop()
+    def look():
+        shell_port, factory_port = said_ports(capsys)
+        return reachable(shell_port), ask_quote(factory_port)
 
-    application.run(save_at_shutdown=False, on_started=started)
-    assert calls == [[True, True]]
+    assert while_running(application, look) == (True, QUOTE)
 
 
 def test_on_started_that_raises(application, capsys):
