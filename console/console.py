@@ -65,8 +65,8 @@ class Console:
     Args:
         name: What the banner calls the service.
         namespace: The live names that sessions share. The dict itself is used, never a copy.
-        credentials: Who may enter: a `CredentialStore`, or a mapping of user names to passwords
-            for examples and tests. None for the users file in the keys directory.
+        credentials: The users who may enter: a `CredentialStore`, or a mapping of user names to
+            passwords for examples and tests. None for the users file in the keys directory.
         telnet: Port, ``"host:port"``, the path of a Unix socket, `TelnetSettings`, or None for no
             telnet.
         telnets: `TelnetsSettings` for telnet within TLS, or None for none.
@@ -74,9 +74,10 @@ class Console:
         keys: The keys directory: host key, users, authorized keys. None for a directory of the
             user who runs the service (``console --help`` names it).
         history: The directory of the users' histories. None for the user's state directory.
-        notice: Lines for everybody who has logged in to a shell, above the first prompt; or what
-            returns them at each login, on the console's thread: it must neither wait nor raise.
-        login: What strangers and wrong passwords cost; None for the defaults of `LoginSettings`.
+        notice: Lines that each interactive session shows above its first prompt; or a callable
+            that returns them at each login, on the console's thread; it neither waits nor raises.
+        login: Limits on unauthenticated connections and wrong passwords; None for the defaults of
+            `LoginSettings`.
         evaluation: How statements run; None for the defaults of `EvaluationSettings`.
         sessions: How many there may be, and what they begin with; None for the defaults of
             `SessionSettings`.
@@ -101,7 +102,7 @@ class Console:
         history: Path | str | None = None,
         # Words
         notice: str | Callable[[], str] = "",
-        # UnauthenticatedConnections
+        # Logins
         login: LoginSettings | None = None,
         # Statements
         evaluation: EvaluationSettings | None = None,
@@ -162,7 +163,7 @@ class Console:
 
     @property
     def listeners(self) -> tuple[Listener, ...]:
-        """Where it listens; empty unless it runs."""
+        """The addresses on which it listens; empty unless it runs."""
         server = self._server
         return () if server is None else server.listeners
 
@@ -192,7 +193,7 @@ class Console:
         return None if server is None else server.journal
 
     def describe(self) -> str:
-        """Say what listens where and what to type, for the start of a service's log."""
+        """Return the listeners and what to type to reach them, for the start of a service's log."""
         lines = [f"{self.name}: console {__version__}"]
         lines += [f"  {one}    {one.command}" for one in self.listeners]
         if self.host_key_fingerprint is not None:

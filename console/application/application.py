@@ -89,7 +89,7 @@ class Application:
             )
         self.name = name
         self.services: dict[str, Any] = {}
-        self._consoles = ConsoleSettings(keys, history, evaluation, login, sessions)
+        self._console_settings = ConsoleSettings(keys, history, evaluation, login, sessions)
         self._host_key = host_key
         self._allow_plain_text = allow_plain_text
         self._entries: list[Entry] = []
@@ -241,7 +241,7 @@ class Application:
                 for settings, factory in self._entries
                 if isinstance(settings, TcpSettings)
             ],
-            self._consoles,
+            self._console_settings,
             self._patches,
         )
 
@@ -254,8 +254,9 @@ class Application:
             try:
                 asyncio.run(running.main(on_open))
             except ConsoleError as error:
-                # Its line says all; the frames of the loop would only hide it.
-                raise error.with_traceback(None) from None
+                # Its line says all; the frames of the loop would only hide it. A cause stays: only
+                # an error that is not expected has one.
+                raise error.with_traceback(None)  # noqa: B904 - see above
             finally:
                 # The consoles have stopped; their journals say what was patched at the end.
                 if save_at_shutdown and self.patches_at_restart == "undo":

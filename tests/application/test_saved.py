@@ -104,7 +104,7 @@ def test_ports_factories_and_services(application, shell, path, tmp_path):
     assert restored.ssh_ports == [(8022, restored_shell, 5, "127.0.0.1")]
     assert restored.services == {"numbers": [1, 2, 3]}
     assert restored.motto == "an attribute of our own"
-    assert restored._consoles == ConsoleSettings(
+    assert restored._console_settings == ConsoleSettings(
         tmp_path / "keys", "history", EvaluationSettings(mode="loop"), None, SessionSettings(most=7)
     )
     assert application_module.current() is restored
