@@ -9,7 +9,7 @@ Start with `Console`::
 
 `ConsoleError` is the base of each error raised. The settings of the listeners are
 `TelnetSettings`, `TelnetsSettings` and `SshSettings`; users are kept by `FileCredentials` or
-`MemoryCredentials`, or by any object that follows the `CredentialStore` protocol.
+`MemoryCredentials`, or by a class of your own, derived from `CredentialStore`.
 """
 
 from __future__ import annotations

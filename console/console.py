@@ -12,7 +12,7 @@ import asyncio
 import concurrent.futures
 import enum
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -22,6 +22,7 @@ from console.auth.stores.directory import FileCredentials, credential_store
 from console.auth.stores.location import default_keys_directory
 from console.config.settings import (
     EvaluationSettings,
+    ListenSettings,
     LoginSettings,
     SessionSettings,
     SshSettings,
@@ -65,12 +66,14 @@ class Console:
     Args:
         name: What the banner calls the service.
         namespace: The live names that sessions share. The dict itself is used, never a copy.
-        credentials: The users who may enter: a `CredentialStore`, or a mapping of user names to
-            passwords for examples and tests. None for the users file in the keys directory.
+        credentials: The users: a `CredentialStore`, or a mapping of user names to passwords for
+            examples and tests. None for the users file in the keys directory.
         telnet: Port, ``"host:port"``, the path of a Unix socket, `TelnetSettings`, or None for no
             telnet.
         telnets: `TelnetsSettings` for telnet within TLS, or None for none.
         ssh: Port, ``"host:port"``, the path of a Unix socket, `SshSettings`, or None for no SSH.
+        listen: Settings of further listeners beside those above, such as a second address of a
+            transport.
         keys: The keys directory: host key, users, authorized keys. None for a directory of the
             user who runs the service (``console --help`` names it).
         history: The directory of the users' histories. None for the user's state directory.
@@ -97,12 +100,13 @@ class Console:
         telnet: TelnetSettings | int | str | None = None,
         telnets: TelnetsSettings | None = None,
         ssh: SshSettings | int | str | None = None,
+        listen: Sequence[ListenSettings] = (),
         # Files
         keys: Path | str | None = None,
         history: Path | str | None = None,
         # Words
         notice: str | Callable[[], str] = "",
-        # Logins
+        # Unauthenticated connections
         login: LoginSettings | None = None,
         # Statements
         evaluation: EvaluationSettings | None = None,
@@ -129,7 +133,12 @@ class Console:
             telnets,
             listen_settings(SshSettings, ssh),
         )
-        self._listeners = tuple(one for one in wanted if one is not None)
+        for one in listen:
+            if not isinstance(one, ListenSettings):
+                raise ConfigurationError(
+                    "listen", one, "is not settings", "write settings, such as SshSettings(...)"
+                )
+        self._listeners = (*(one for one in wanted if one is not None), *listen)
         if not self._listeners:
             raise ConfigurationError(
                 "telnet, ssh", None, "nothing listens", "give at least one of them a port"

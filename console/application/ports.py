@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from console.application.shell import ShellFactory
 from console.config.settings import ListenSettings, SshSettings
@@ -14,8 +14,6 @@ Port = tuple[int, Any, int, str]
 """A listening port, as the howto shows it: port, factory, backlog, interface."""
 
 _PORT_MOST = 65535
-
-S = TypeVar("S", bound=ListenSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +71,6 @@ class ShellPorts:
     shell: ShellFactory
     listeners: list[ListenSettings]
 
-    def of(self, kind: type[S]) -> S | None:
-        """Return the settings of one transport."""
-        return next((one for one in self.listeners if isinstance(one, kind)), None)
-
 
 def by_console(entries: Iterable[Entry]) -> list[ShellPorts]:
     """Give the ports of each shell to consoles: one serves one port of each transport."""
@@ -85,7 +79,7 @@ def by_console(entries: Iterable[Entry]) -> list[ShellPorts]:
         if not isinstance(factory, ShellFactory) or not isinstance(settings, ListenSettings):
             continue
         for one in found:
-            if one.shell is factory and one.of(type(settings)) is None:
+            if one.shell is factory and type(settings) not in map(type, one.listeners):
                 one.listeners.append(settings)
                 break
         else:

@@ -19,9 +19,6 @@ from console.config.settings import (
     EvaluationSettings,
     LoginSettings,
     SessionSettings,
-    SshSettings,
-    TelnetSettings,
-    TelnetsSettings,
 )
 from console.console import Console
 from console.errors import ListenError
@@ -164,9 +161,7 @@ class Run:
             self._name,
             namespace=shell.namespace,
             credentials=shell,
-            telnet=ports.of(TelnetSettings),
-            telnets=ports.of(TelnetsSettings),
-            ssh=ports.of(SshSettings),
+            listen=ports.listeners,
             keys=settings.keys,
             history=settings.history,
             notice=functools.partial(_default_password_notice, shell),

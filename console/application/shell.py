@@ -25,7 +25,7 @@ PASSWORD_REMEDY = "set ShellFactory.password"  # noqa: S105 - no password
 _NEVER_SAVED = frozenset({"_lock", "_plain"})
 
 
-class ShellFactory:
+class ShellFactory(CredentialStore):
     """What a shell is made of: the users who may enter, and the live names.
 
     One object serves telnet and SSH. Everything may be changed while it is used; a change holds
@@ -120,36 +120,30 @@ class ShellFactory:
         """Return the user's public keys. Called on the authenticator's thread."""
         return () if self.credentials is None else self.credentials.authorized_keys(name)
 
-    # What a store may have beside that, asked of the one that replaces user name and password.
-
     def prepare(self) -> None:
         """Check that the users can be read, at the start. Blocks."""
-        self._ask("prepare", None)
+        if self.credentials is not None:
+            self.credentials.prepare()
 
     def role(self, name: str) -> Role:
         """Return what the user may do."""
-        role: Role = self._ask("role", Role.OPERATOR, name)
-        return Role.ADMIN if self.credentials is None else role
+        return Role.ADMIN if self.credentials is None else self.credentials.role(name)
 
     def second_factor(self) -> bool:
         """Whether any user has a second factor."""
-        return bool(self._ask("second_factor", default=False))
+        return self.credentials is not None and self.credentials.second_factor()
 
     def has_second_factor(self, name: str) -> bool:
         """Whether the user has a second factor."""
-        return bool(self._ask("has_second_factor", False, name))
+        return self.credentials is not None and self.credentials.has_second_factor(name)
 
     def use_code(self, name: str, code: str) -> bool:
         """Whether the code lets the user in, which it does once."""
-        return bool(self._ask("use_code", False, name, code))
+        return self.credentials is not None and self.credentials.use_code(name, code)
 
     def is_revoked(self, key: OfferedKey) -> str:
         """Return why a key is revoked; empty if it is not."""
-        return str(self._ask("is_revoked", "", key))
-
-    def _ask(self, method: str, default: object, *arguments: object) -> Any:
-        found = getattr(self.credentials, method, None)
-        return default if found is None else found(*arguments)
+        return "" if self.credentials is None else self.credentials.is_revoked(key)
 
     def hashed(self) -> str | None:
         """Return the password's hash, made now if it has not been made yet."""

@@ -1,12 +1,12 @@
-"""Who somebody is: decided here, once, the same way for each transport.
+"""Authentication: credentials are turned into a principal, the same way for each transport.
 
 The transports call in on the console's loop. What blocks, the store and the hashing, happens on
-one thread (``worker.py``). Look-ups of keys, which are cheap, go there before passwords, which are
-not, and passwords from where somebody has come in before go before those of strangers: a flood of
-guesses does not keep an operator out.
+one thread (``check_thread.py``). Look-ups of keys, which are cheap, go there before passwords,
+which are not, and passwords from a source with a successful login before those of others: a flood
+of guesses does not keep an operator out.
 
 A guess waits for its source's turn (``turns.py``), and a failure is answered at a fixed time after
-its beginning (``throttle.py``), so that neither patience nor a stopwatch helps who guesses.
+its beginning (``throttle.py``), so that neither patience nor a stopwatch helps a guesser.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
+from console.auth.check_thread import CheckThread, Refused
 from console.auth.guessing.codes import Codes
 from console.auth.guessing.throttle import INTERVAL_SECONDS, Throttle, source_of
 from console.auth.guessing.turns import Turn, Turns, sleep_until
 from console.auth.keys.grants import Grant, grant
 from console.auth.passwords import verify
-from console.auth.worker import Refused, Worker
 from console.config.settings import LoginSettings
 from console.errors import ConsoleError
 from console.events import EventBus, LoginFailed, LoginSucceeded
@@ -46,7 +46,7 @@ _FIRST = -1
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """What came of a check: a role, or why nobody gets in."""
+    """What came of a check: a role, or why the login is refused."""
 
     role: Role = Role.OPERATOR
     refusal: str = ""
@@ -61,7 +61,7 @@ class Authenticator:
     has begun counts as a failure then, and its delay is still served.
 
     Args:
-        store: Who may come in.
+        store: The users.
         events: Where `LoginSucceeded` and `LoginFailed` go.
         settings: What a failure costs.
     """
@@ -74,8 +74,8 @@ class Authenticator:
         self._settings = settings or LoginSettings()
         self._throttle = Throttle(self._settings)
         self._turns = Turns()
-        self._worker = Worker()
-        self._codes = Codes()  # of the worker's thread
+        self._checks = CheckThread()
+        self._codes = Codes()  # of the checks' thread
         self._refreshing: asyncio.Task[None] | None = None
         self.asks_for_code = False
 
@@ -84,12 +84,12 @@ class Authenticator:
     async def password(
         self, user: str, password: str, code: str = "", *, transport: str, peer: Peer
     ) -> Principal | None:
-        """Check a password, and the code of somebody who has a second factor.
+        """Check a password, and the code of a user who has a second factor.
 
         An unknown user, a wrong password and a wrong code are answered at the same time.
 
         Returns:
-            Who it is; None if they are turned away, which has then been told.
+            The principal; None if the login is refused, which has then been told.
         """
         tell = functools.partial(self._failed, user, "password", transport=transport, peer=peer)
         source = source_of(peer)
@@ -114,10 +114,10 @@ class Authenticator:
             async with self._turns.of(f"user {user}", self._throttle.rank(peer)) as at_user:
                 at_user.free_at = asyncio.get_running_loop().time() + INTERVAL_SECONDS
         began = asyncio.get_running_loop().time()
-        # Before anything that can be cancelled: who hangs up leaves the delay to who comes next.
+        # Before anything that can be cancelled: a peer that hangs up leaves the delay to the next.
         turn.free_at = began + self._throttle.delay_seconds(peer, user)
         try:
-            verdict = await self._worker.run(check, rank=self._throttle.rank(peer))
+            verdict = await self._checks.run(check, rank=self._throttle.rank(peer))
         except Refused as refused:
             verdict = _Verdict(refusal=str(refused))
         except asyncio.CancelledError:
@@ -143,17 +143,17 @@ class Authenticator:
     async def key(
         self, user: str, offered: OfferedKey, *, transport: str, peer: Peer
     ) -> Callable[[], Principal] | str:
-        """Look a public key or certificate up among those that let this user in.
+        """Look a public key or certificate up among those that open this user's account.
 
         That proves nothing yet: clients ask which of their keys is known before they sign.
 
         Returns:
             What makes the principal, and tells of it, once the signature has been verified; or
-            why the key lets nobody in.
+            why the key is refused.
         """
         began = asyncio.get_running_loop().time()
         try:
-            found = await self._worker.run(
+            found = await self._checks.run(
                 functools.partial(self._find_key, user, offered, peer), rank=_FIRST
             )
         except Refused as refused:
@@ -170,26 +170,26 @@ class Authenticator:
     async def renew(
         self, principal: Principal, offered: OfferedKey | None, peer: Peer
     ) -> Principal | None:
-        """Look somebody who came in a while ago up again, before they get another session.
+        """Look the principal of an older login up again, before it gets another session.
 
         Args:
-            principal: Who came in.
-            offered: The key that they came with; None for a password.
-            peer: Where they are.
+            principal: Made by an earlier login.
+            offered: The key of that login; None for a password.
+            peer: The other end of the connection.
 
         Returns:
-            The same with the role, and what else their key allows, of today; None if they or
-            the key have been taken out meanwhile, or the password has been changed.
+            The same with the role and the key's options of today; None if the user or the key
+            has been removed meanwhile, or the password has been changed.
         """
         try:
-            return await self._worker.run(
+            return await self._checks.run(
                 functools.partial(self._look_up_again, principal, offered, peer), rank=_FIRST
             )
         except Refused:
             return None
 
     def key_refused(self, user: str, reason: str, *, transport: str, peer: Peer) -> None:
-        """Tell that somebody was turned away who came with a key."""
+        """Tell of a login by key that was refused."""
         self._failed(user, "publickey", reason, transport=transport, peer=peer)
 
     def _key_accepted(
@@ -212,7 +212,7 @@ class Authenticator:
     # ---- codes
 
     def refresh(self) -> asyncio.Task[None]:
-        """Look again whether anybody has a second factor. Returns at once what does it."""
+        """Look again whether any user has a second factor. Returns at once what does it."""
         if self._refreshing is None or self._refreshing.done():
             self._refreshing = asyncio.get_running_loop().create_task(
                 self._refresh(), name="console second factors"
@@ -221,10 +221,10 @@ class Authenticator:
 
     async def _refresh(self) -> None:
         with contextlib.suppress(Refused):  # the next connection asks again
-            self.asks_for_code = await self._worker.run(self._has_second_factors, rank=_FIRST)
+            self.asks_for_code = await self._checks.run(self._has_second_factors, rank=_FIRST)
 
     def standing(self, peer: Peer) -> int:
-        """Tell who stays where there is no room for all: the lower, the longer."""
+        """Order peers where connections are evicted: the higher, the sooner."""
         return self._throttle.standing(peer)
 
     # ---- the end
@@ -235,7 +235,7 @@ class Authenticator:
         The thread ends by itself after the check that it is at. It is a daemon: a store that
         never returns keeps neither the console's stop nor the process's exit waiting.
         """
-        self._worker.close()
+        self._checks.close()
 
     def _failed(self, user: str, method: str, reason: str, *, transport: str, peer: Peer) -> None:
         self._events.publish(
@@ -248,13 +248,13 @@ class Authenticator:
             )
         )
 
-    # ---- on the worker's thread
+    # ---- on the checks' thread
 
     def _check_password(self, user: str, password: str, code: str, source: str) -> _Verdict:
         try:
             phc = self._store.password_hash(user)
-        # The store may be anybody's code, and a sys.exit() in it is no reason to end the host.
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - logged, nobody gets in
+        # The store is the service's code, and a sys.exit() in it is no reason to end the host.
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - logged, the login is refused
             self._log_store_error(user, error)
             phc, reason = None, "the credential store failed"
         else:
@@ -263,7 +263,7 @@ class Authenticator:
             return _Verdict(refusal=reason)
         try:
             # Only now: a code is used up by this.
-            if self._ask("has_second_factor", user, default=False):
+            if self._store.has_second_factor(user):
                 refusal = self._check_code(user, code, source)
                 if refusal:
                     return _Verdict(refusal=refusal)
@@ -273,8 +273,8 @@ class Authenticator:
             return _Verdict(refusal="the credential store failed")
 
     def _check_code(self, user: str, code: str, source: str) -> str:
-        """Use a code up; return why it lets nobody in, empty if it does."""
-        if not self._ask("use_code", user, code, default=False):
+        """Use a code up; return why it is refused, empty if it is right."""
+        if not self._store.use_code(user, code):
             if not code.strip():
                 return "no code"
             self._codes.wrong(user, source)
@@ -289,7 +289,7 @@ class Authenticator:
             granted = grant(user, offered, keys, peer, time.time())
             if isinstance(granted, str):
                 return granted
-            revoked = self._ask("is_revoked", offered, default="")
+            revoked = self._store.is_revoked(offered)
             return str(revoked) if revoked else (granted, self._role(user))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - as in _check_password()
             self._log_store_error(user, error)
@@ -315,22 +315,18 @@ class Authenticator:
 
     def _has_second_factors(self) -> bool:
         try:
-            return bool(self._ask("second_factor", default=False))
+            return bool(self._store.second_factor())
         except (Exception, SystemExit) as error:  # noqa: BLE001 - as in _check_password()
             self._log_store_error("nobody", error)
             return True
 
     def _role(self, user: str) -> Role:
-        # A role that is none, from a store that keeps to no type, raises: nobody gets in by it.
-        return Role(self._ask("role", user, default=Role.OPERATOR))
-
-    def _ask(self, name: str, *arguments: object, default: Any) -> Any:
-        """Call a method that a store may have."""
-        method = getattr(self._store, name, None)
-        return default if method is None else method(*arguments)
+        # A store that keeps to no type may return what is no role: this raises, and no login is
+        # granted.
+        return Role(self._store.role(user))
 
     def _log_store_error(self, user: str, error: BaseException) -> None:
-        # Ours say all in one line; a stranger's needs its traceback.
+        # Our errors say all in one line; one of the service's code needs its traceback.
         logger.error(
             "credential store: %s; %s is not let in",
             escape_line(str(error) or type(error).__name__, 500),

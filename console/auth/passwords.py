@@ -1,4 +1,4 @@
-"""Passwords: hashed with argon2id, checked at the same cost whoever is asked for.
+"""Passwords: hashed with argon2id, checked at the same cost for each user name.
 
 A password is normalised before it is hashed, the same for both transports: an "é" may come as
 one character or as two, depending on the client's keyboard and system, and SSH's own password
@@ -7,7 +7,7 @@ method and telnet have not. We apply SASLprep's mapping and NFKC to all. Charact
 forbids or does not know (an emoji) work over telnet and keyboard-interactive only.
 
 Only argon2 hashes in PHC form are ever compared. ``x``, ``*``, an empty field, a crypt(3) hash or
-a password in plain text let nobody in.
+a password in plain text is no password that matches.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ The library's default, 64 MiB and 4 lanes, costs a busy service up to 230 ms of 
 """
 
 PASSWORD_CHARACTERS: Final = 1024
-"""Longer passwords are refused; hashing time grows with what a stranger sends."""
+"""Longer passwords are refused; hashing time grows with what a peer sends."""
 
 _PHC = re.compile(
     r"\$argon2(?:id|i|d)\$v=[0-9]+\$m=[0-9]+,t=[0-9]+,p=[0-9]+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+"
@@ -48,7 +48,7 @@ def is_usable_hash(text: str) -> bool:
 
 
 def check_password(password: str) -> None:
-    """Refuse a new password that could never be typed, or that is none.
+    """Refuse a new password that is empty or could never be typed.
 
     Raises:
         CredentialError: Says why; never quotes the password.

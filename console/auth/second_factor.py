@@ -85,7 +85,7 @@ class SecondFactors:
         self._clock = clock
 
     def names(self) -> list[str]:
-        """Return who has a second factor, usable or not, sorted.
+        """Return the users who have a second factor, usable or not, sorted.
 
         Raises:
             CredentialError: If the directory cannot be trusted or read: what is missing from it

@@ -1,18 +1,18 @@
-"""Users and what they prove themselves with: keys, certificates, credential stores, principals."""
+"""Users and their credentials: keys, certificates, credential stores, principals."""
 
 from __future__ import annotations
 
 import enum
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 
 class Role(enum.Enum):
     """What a user may do. A viewer looks, an operator evaluates, an admin also manages sessions.
 
-    Whoever evaluates Python in the process can do all that the process can: between operator and
-    admin stands convention, between viewer and operator a wall.
+    A user who evaluates Python in the process can do all that the process can: an operator is kept
+    from what an admin may do by convention only, a viewer from evaluating by the code.
     """
 
     VIEWER = "viewer"
@@ -46,7 +46,7 @@ class KeyOptions:
 
     Attributes:
         sources: The patterns of ``from=``; empty for any address.
-        command: The statement of ``command=``, which runs whatever the client asks for.
+        command: The statement of ``command=``, which runs in place of what the client asks for.
         expires_at: ``expiry-time=``, in seconds since the epoch; None for never.
         pty: Whether a terminal may be had: ``restrict`` and ``no-pty`` take it away.
         authority: ``cert-authority``: the key signs certificates and opens nothing itself.
@@ -111,46 +111,81 @@ class OfferedKey:
     certificate: Certificate | None = None
 
 
-class CredentialStore(Protocol):
-    """Where users are kept. Implement this to let the users of your service in.
+class CredentialStore(ABC):
+    """Where users are kept. Derive from this to let the users of your service log in.
 
-    The methods may block: they are called on the authenticator's own thread, never on a loop, and
-    one at a time. An exception lets nobody in; it is logged.
+    Two methods have to be written: `password_hash` and `authorized_keys`. The others have defaults,
+    for a store without roles, second factors and revocations.
 
-    A store may have more methods, which are looked for by name:
-
-    * ``role(name) -> Role``: without it everybody is an operator.
-    * ``second_factor() -> bool``: whether any user has one, so that all are asked for a code.
-    * ``has_second_factor(name) -> bool`` and ``use_code(name, code) -> bool``: the code of one
-      user, which is good once.
-    * ``is_revoked(key: OfferedKey) -> str``: why a key or certificate opens nothing any more;
-      empty if it is not revoked.
+    The methods may block: they are called on the authenticator's own thread, one at a time, and
+    never on a loop; but `prepare`, which is called on another thread before anything listens. What
+    they raise is logged, and refuses the login.
     """
 
+    @abstractmethod
     def password_hash(self, name: str) -> str | None:
-        """Return the user's argon2 hash in PHC form; None if no password lets this user in.
+        """Return the user's argon2 hash in PHC form; None if no password is accepted.
 
-        The same one until the password changes: another one ends what the old one let in.
+        The same one until the password changes: another hash ends what the old one let in.
+
+        Args:
+            name: As the peer sent it: of any characters, and perhaps of no user.
         """
 
+    @abstractmethod
     def authorized_keys(self, name: str) -> Sequence[AuthorizedKey]:
         """Return the public keys that open exactly this user's account."""
+
+    def prepare(self) -> None:
+        """Check at the start that the users can be read. By default nothing is checked.
+
+        Raises:
+            ConsoleError: If they cannot. The console does not start then.
+        """
+        return
+
+    def role(self, name: str) -> Role:
+        """Return what the user may do, from the next login on. By default each is an operator."""
+        return Role.OPERATOR
+
+    def second_factor(self) -> bool:
+        """Whether any user has a second factor, so that all are asked for a code. By default no."""
+        return False
+
+    def has_second_factor(self, name: str) -> bool:
+        """Whether the user's password needs a code beside it. By default no.
+
+        It is asked for after the password has been found right.
+        """
+        return False
+
+    def use_code(self, name: str, code: str) -> bool:
+        """Use a code up, which is good once. By default no code is right.
+
+        Returns:
+            Whether it is right, and was not used before.
+        """
+        return False
+
+    def is_revoked(self, key: OfferedKey) -> str:
+        """Return why a key or certificate is revoked; empty if it is not, as by default."""
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Somebody who has proved who they are, the same for each transport.
+    """An authenticated user, the same for each transport.
 
     Attributes:
         user: The name in the store.
-        transport: How they came.
+        transport: The transport of the login.
         peer: The address of the other end, as text.
         method: ``password`` or ``publickey``.
-        role: What they may do.
-        command: A statement that runs whatever they ask for, as their key has it.
-        pty: Whether they may have a terminal.
-        proof: A digest of what their password was compared with, which another password changes;
-            empty for a key.
+        role: What the user may do.
+        command: A statement that runs in place of what the client asks for, as the key has it.
+        pty: Whether the client may have a terminal.
+        proof: A digest of the hash that the password was compared with, which another password
+            changes; empty for a key.
     """
 
     user: str

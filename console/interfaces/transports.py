@@ -1,24 +1,146 @@
-"""Transports: speak a protocol, authenticate a peer, and yield its terminal."""
+"""Transports: what each gets from the console, and what each has to do.
+
+A transport speaks a protocol on a listening socket, authenticates its peers and hands the terminal
+of each principal to the session manager. All transports of a console get the same
+`TransportContext`. How one is added: its folder below ``transports/``, a class of settings, and a
+line in ``transports/registry.py``.
+
+Everything here lives on the console's loop.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import socket
-from collections.abc import Iterable
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from console.interfaces.credentials import OfferedKey, Peer, Principal
+from console.interfaces.terminals import Admission
+
+
+class Authenticator(Protocol):
+    """Decides about credentials, in the same way for each transport.
+
+    Cancelling a call that waits, because the peer has left, leaves nothing behind.
+    """
+
+    @property
+    def asks_for_code(self) -> bool:
+        """Whether a code is asked for beside the password, as far as `refresh` has found out."""
+
+    def refresh(self) -> asyncio.Future[None]:
+        """Look again whether a code is asked for. Returns at once; done when that is known."""
+
+    async def password(
+        self, user: str, password: str, code: str = "", *, transport: str, peer: Peer
+    ) -> Principal | None:
+        """Check a password, and the code of a user who has a second factor.
+
+        Returns:
+            The principal; None if the credentials are refused, which has been logged then.
+        """
+
+    async def key(
+        self, user: str, offered: OfferedKey, *, transport: str, peer: Peer
+    ) -> Callable[[], Principal] | str:
+        """Look a public key or certificate up among those of the user.
+
+        That proves nothing yet: clients ask which of their keys is known before they sign.
+
+        Returns:
+            What makes the principal, and tells of the login, once the signature has been
+            verified; or the reason why the key is refused.
+        """
+
+    def key_refused(self, user: str, reason: str, *, transport: str, peer: Peer) -> None:
+        """Tell of a login by key that was refused."""
+
+    async def renew(
+        self, principal: Principal, offered: OfferedKey | None, peer: Peer
+    ) -> Principal | None:
+        """Look the principal of an older login up again, before it gets another session.
+
+        Args:
+            principal: Made by an earlier login.
+            offered: The key of that login; None for a password.
+            peer: The other end of the connection.
+
+        Returns:
+            The same with the role and the key's options of today; None if the user, the key or
+            the password has been removed or changed.
+        """
+
+
+class Connection(Protocol):
+    """A connection, of any transport, as far as others end it."""
+
+    def abort(self) -> None:
+        """End the connection now, whatever is still unsent. Can be called twice."""
+
+
+class UnauthenticatedConnections(Protocol):
+    """Limits the connections that have not logged in yet, of all transports together."""
+
+    def add(self, connection: Connection, transport: str, peer: Peer) -> None:
+        """Count a new connection. May evict an older one by its ``abort()``."""
+
+    def remove(self, connection: Connection) -> None:
+        """Count a connection no more: it has logged in, or is gone. Can be called twice."""
+
+
+class DropLog(Protocol):
+    """Tells of connections that were ended for breaking a rule, with a limit for each source."""
+
+    def tell(self, transport: str, peer: Peer, reason: str) -> None:
+        """Tell that a connection has been ended for breaking a rule, or count it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportContext:
+    """What all transports of a console get. It is passed whole.
+
+    Attributes:
+        authenticator: Decides about credentials.
+        unauthenticated: Each connection is added to it when it is accepted, and removed once it
+            has logged in or is gone.
+        drops: Is told of each connection that is ended for breaking a rule.
+        admit: Called once with each principal and its terminal.
+        too_many: Called with a principal and the principals of the transport's other connections;
+            returns why one more connection is refused, empty if it is not. For transports whose
+            connections may be open without a session.
+        grace_seconds: From the connection to the login; traffic does not extend it.
+        keepalive_seconds: How long a peer may be silent before it is probed; None for ever.
+        banner: The lines that stand above the first prompt, where the transport shows any.
+    """
+
+    authenticator: Authenticator
+    unauthenticated: UnauthenticatedConnections
+    drops: DropLog
+    admit: Admission
+    too_many: Callable[[Principal, Sequence[Principal]], str]
+    grace_seconds: float
+    keepalive_seconds: float | None
+    banner: str
 
 
 class Transport(Protocol):
-    """What all transports do."""
+    """A listener of one protocol, and the connections that it has accepted."""
 
     @property
-    def connections(self) -> Iterable[Any]:
-        """The connections that are open, each with an ``abort()``."""
+    def connections(self) -> Iterable[Connection]:
+        """The connections that are open, before login and after."""
 
     async def listen(self, sock: socket.socket, backlog: int) -> None:
-        """Accept connections on a bound socket."""
+        """Accept connections on a bound socket.
+
+        Raises:
+            OSError: If the socket cannot listen.
+        """
 
     def close(self) -> None:
-        """Accept no more connections. Can be called twice."""
+        """Accept no more connections. Those that are open stay. Can be called twice."""
 
     async def wait_closed(self, seconds: float) -> None:
         """Wait until the last connection is gone, but no longer than this."""

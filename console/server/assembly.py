@@ -33,6 +33,7 @@ from console.frontends.choice import choose_frontend
 from console.interfaces.credentials import Principal, Role
 from console.interfaces.frontends import Preferences, SessionChoices
 from console.interfaces.statements import Evaluator, InputSource, OutputSink
+from console.interfaces.transports import TransportContext
 from console.introspect.process import process_started_at
 from console.patches.journal import PatchJournal
 from console.results.pager import page_text
@@ -45,7 +46,6 @@ from console.sessions.manager import SessionManager
 from console.sessions.preferences import PreferenceStore, SessionPreferences
 from console.sessions.session import Session
 from console.sessions.startup import ConsoleStartup, LoggedOutput, StartupFile, UserStartup
-from console.transports.context import TransportContext
 from console.transports.drop_log import DropLog
 from console.transports.unauthenticated import UnauthenticatedConnections
 
@@ -67,7 +67,7 @@ class Assembly:
         reload: Reads host keys and certificates anew, for admins. It blocks.
 
     Attributes:
-        shared: What the transports get.
+        context: What the transports get.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Assembly:
             settings=plan.sessions,
         )
         drops = DropLog(events, source_of, asyncio.get_running_loop().call_later)
-        self.shared = TransportContext(
+        self.context = TransportContext(
             authenticator=self._authenticator,
             unauthenticated=UnauthenticatedConnections(
                 drops=drops,

@@ -3,7 +3,8 @@
 `Server` opens everything in an order in which each thing that can fail comes before what it would
 disturb, and each thing opened says how it is closed; closing is the same order backwards.
 
-Little is needed to listen. What a session is made of (`Assembly`) is loaded when somebody comes.
+Little is needed to listen. What a session is made of (`Assembly`) is loaded at the first
+connection.
 """
 
 from __future__ import annotations
@@ -15,23 +16,22 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from console.audit.fallback import FallbackHandler
-from console.config.settings import ListenSettings, SshSettings
 from console.context.namespace import Namespace
 from console.evaluation.hooks import hooks
 from console.evaluation.host_loop import HostLoop
+from console.interfaces.transports import TransportContext
 from console.lazy_imports import load
 from console.patches.journal import PatchJournal
 from console.server.plan import Plan
 from console.server.sockets import Listener, bind
 from console.server.start_stop import StopRequest
-from console.transports.context import TransportContext
 from console.transports.lazy_listener import LazyListener
-from console.transports.ssh.lazy import LazySshListener
-from console.transports.telnet.lazy import LazyTelnetListener
+from console.transports.registry import make_lazy_listener
 
 if TYPE_CHECKING:
     from console.server.assembly import Assembly
@@ -66,7 +66,7 @@ class Server:
         self._handler = FallbackHandler()
         self._namespace = Namespace(plan.namespace)
         self._sockets: list[socket.socket] = []
-        self._lazy_listeners: list[LazyListener[Any]] = []
+        self._lazy_listeners: list[LazyListener[Any, Any]] = []
         self._assembly: Assembly | None = None
         self._assembling = asyncio.Lock()
         self._started_at = time.time()
@@ -81,9 +81,7 @@ class Server:
 
     async def _open(self) -> None:
         plan, closing = self._plan, self._closing
-        prepare = getattr(plan.credentials, "prepare", None)
-        if prepare is not None:
-            await self._loop.run_in_executor(None, prepare)
+        await self._loop.run_in_executor(None, plan.credentials.prepare)
 
         # Everything that can fail comes first; each thing opened says how it is closed.
         startup = None
@@ -94,7 +92,9 @@ class Server:
             startup = read_startup(Path(plan.sessions.startup))
         bound = [bind(one, closing.callback) for one in plan.listeners]
         self._sockets = [sock for sock, _ in bound]
-        self._lazy_listeners = [self._lazy_listener(one) for one in plan.listeners]
+        self._lazy_listeners = [
+            make_lazy_listener(one, self._context, plan.keys) for one in plan.listeners
+        ]
         for listener in self._lazy_listeners:
             await listener.prepare()
 
@@ -115,14 +115,15 @@ class Server:
         for listener, sock in zip(self._lazy_listeners, self._sockets, strict=True):
             listener.listen(sock)
             closing.push_async_callback(listener.stop_accepting, sock)
-        self.listeners = tuple(listener for _, listener in bound)
+        self.listeners = tuple(
+            replace(
+                where,
+                command=lazy.client_command(host=where.host, port=where.port, socket=where.socket),
+            )
+            for (_, where), lazy in zip(bound, self._lazy_listeners, strict=True)
+        )
         if startup is not None:
             (await self._assemble()).run_startup(startup)
-
-    def _lazy_listener(self, settings: ListenSettings) -> LazyListener[Any]:
-        if isinstance(settings, SshSettings):
-            return LazySshListener(settings, self._context, self._plan.keys)
-        return LazyTelnetListener(settings, self._context)
 
     @property
     def fingerprint(self) -> str | None:
@@ -173,7 +174,7 @@ class Server:
             return self._assembly
 
     async def _context(self) -> TransportContext:
-        return (await self._assemble()).shared
+        return (await self._assemble()).context
 
     async def _end_sessions(self) -> None:
         if self._assembly is not None:

@@ -17,38 +17,30 @@ from console.config.settings import ListenSettings
 from console.errors import ListenError
 from console.files.exposure import exposure, exposure_above
 
-_NO_HOST = "console"
-"""Stands where ssh wants the name of a host; known_hosts keeps the host key under it."""
-
 
 @dataclass(frozen=True, slots=True)
 class Listener:
     """Where a transport really listens: the port is known even if the setting was 0.
 
-    ``socket`` is the path of a Unix socket, which has no host and port; empty for TCP.
+    Attributes:
+        transport: ``telnet``, ``telnets`` or ``ssh``.
+        host: The address; empty for a Unix socket.
+        port: The TCP port; 0 for a Unix socket.
+        socket: The path of a Unix socket; empty for TCP.
+        command: What a user types to connect.
     """
 
     transport: str
     host: str = ""
     port: int = 0
     socket: str = ""
+    command: str = ""
 
     def __str__(self) -> str:
         if self.socket:
             return f"{self.transport} on {self.socket}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.transport} on {host}:{self.port}"
-
-    @property
-    def command(self) -> str:
-        """What to type to get there."""
-        if self.transport == "ssh":
-            if self.socket:
-                return f"ssh -o ProxyCommand='nc -U {self.socket}' USER@{_NO_HOST}"
-            return f"ssh -p {self.port} USER@{self.host}"
-        if self.transport == "telnets":
-            return f"openssl s_client -quiet -connect {self.host}:{self.port}"
-        return f"nc -U {self.socket}" if self.socket else f"telnet {self.host} {self.port}"
 
 
 def bind(settings: ListenSettings, on_close: Callable[..., Any]) -> tuple[socket.socket, Listener]:
@@ -123,7 +115,7 @@ def _remove_stale(path: Path, settings: ListenSettings) -> None:
 
 def _unlink(path: Path, inode: int) -> None:
     with contextlib.suppress(OSError):
-        if path.lstat().st_ino == inode:  # else another process has made one there since
+        if path.lstat().st_ino == inode:  # else it is another process's by now
             path.unlink()
 
 

@@ -28,8 +28,8 @@ logger = logging.getLogger("console")
 
 _PIECES = (
     "console.evaluation.hooks",
-    "console.transports.ssh.lazy",
-    "console.transports.telnet.lazy",
+    "console.transports.lazy_listener",
+    "console.transports.registry",
     "console.patches.journal",
     "console.server.server",
 )

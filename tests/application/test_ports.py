@@ -90,7 +90,7 @@ def test_tls_and_plain_text_on_ports_that_the_system_chooses(application, shell,
     application.listen_tcp(0, shell)
 
     def look():
-        plain, tls = said_ports(capsys)
+        tls, plain = said_ports(capsys)
         with contextlib.closing(Lines(plain)) as client:
             client.until("username: ")
         return subject(tls, certificate)

@@ -30,7 +30,7 @@ from console.application.saved.file import VERSION, read
 from console.auth.passwords import verify
 from console.context.namespace import Namespace
 from console.errors import ConfigurationError, StateError
-from console.interfaces.credentials import Role
+from console.interfaces.credentials import CredentialStore, Role
 from console.patches.journal import PatchJournal
 from console.patches.targets import ABSENT
 from support.servers import ROOT, SUPPORT
@@ -173,7 +173,7 @@ def test_credential_stores(application, shell, path, tmp_path):
     assert b"plain-text" not in path.read_bytes()
 
 
-class Store:
+class Store(CredentialStore):
     """A store that cannot be saved."""
 
     def __init__(self):

@@ -14,16 +14,16 @@ import weakref
 import pytest
 
 from console.auth.authenticator import KEY_ANSWER_SECONDS, Authenticator
+from console.auth.check_thread import WAITING_MOST
 from console.auth.guessing.throttle import FREE_KEYS, INTERVAL_SECONDS
 from console.auth.keys.public_keys import fingerprint
 from console.auth.passwords import hash_password
 from console.auth.stores.directory import FileCredentials
 from console.auth.stores.memory import MemoryCredentials
-from console.auth.worker import WAITING_MOST
 from console.config.settings import LoginSettings
 from console.errors import CredentialError
 from console.events import EventBus, LoginFailed, LoginSucceeded
-from console.interfaces.credentials import OfferedKey, Peer, Principal, Role
+from console.interfaces.credentials import CredentialStore, OfferedKey, Peer, Principal, Role
 
 WHERE = {"transport": "ssh", "peer": Peer("192.0.2.1", 4711)}
 TOLD = {"transport": "ssh", "peer": "192.0.2.1:4711"}
@@ -49,7 +49,7 @@ def key_line(seed):
     return f"ssh-ed25519 {base64.b64encode(blob).decode()} key {seed}", blob
 
 
-class Gate:
+class Gate(CredentialStore):
     """A store that answers only once it is opened, and knows who asked."""
 
     def __init__(self):
@@ -181,7 +181,7 @@ def test_a_key_login_is_told_with_its_fingerprint(store):
     assert fingerprint(blob) in succeeded.detail
 
 
-class Broken:
+class Broken(CredentialStore):
     def __init__(self, error):
         self.error = error
 
@@ -219,7 +219,7 @@ def test_a_store_that_raises_lets_nobody_in(error, caplog):
 def test_a_store_of_wrong_types_lets_nobody_in():
     """Bytes for a hash, a string for keys: refused like any other failure."""
 
-    class Wrong:
+    class Wrong(CredentialStore):
         def password_hash(self, name):
             return SEKRIT.encode()
 
@@ -239,7 +239,7 @@ def test_a_store_of_wrong_types_lets_nobody_in():
 def test_a_store_whose_extras_fail_lets_nobody_in(extra, caplog):
     """A role that is none, or a second factor that cannot be asked for, is no way in."""
 
-    class Half:
+    class Half(CredentialStore):
         def password_hash(self, name):
             return SEKRIT
 
@@ -271,7 +271,7 @@ def test_a_code_is_asked_for_after_the_password_only():
     """A wrong password uses up no code; a right one without the code is no way in."""
     used = []
 
-    class Coded:
+    class Coded(CredentialStore):
         def password_hash(self, name):
             return SEKRIT
 
@@ -588,9 +588,9 @@ HANGING = """
 import asyncio, threading
 from console.auth.authenticator import KEY_ANSWER_SECONDS, Authenticator
 from console.events import EventBus
-from console.interfaces.credentials import Peer
+from console.interfaces.credentials import CredentialStore, Peer
 
-class Hangs:
+class Hangs(CredentialStore):
     def password_hash(self, name):
         entered.set()
         threading.Event().wait()

@@ -17,7 +17,7 @@ from console.auth.second_factor import Enrolment, SecondFactors
 from console.auth.stores.directory import FileCredentials
 from console.auth.stores.memory import MemoryCredentials
 from console.errors import CredentialError, UnknownUser
-from console.interfaces.credentials import Role
+from console.interfaces.credentials import CredentialStore, Role
 
 SECRET = pyotp.random_base32()
 
@@ -494,7 +494,7 @@ def test_a_shell_of_its_own_has_an_admin_and_no_codes():
     assert not shell.has_second_factor("admin")
     assert not shell.use_code("admin", "123456")
 
-    class Store:
+    class Store(CredentialStore):
         def password_hash(self, name):
             return None
 

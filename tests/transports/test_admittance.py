@@ -1,4 +1,4 @@
-"""Ways in beside plain ports: TLS, Unix sockets; strangers at the wrong door; keys read anew."""
+"""Listeners beside plain ports: TLS, Unix sockets; other protocols; keys read anew; limits."""
 
 import contextlib
 import gc
@@ -22,6 +22,7 @@ from console import (
 )
 from console.config.settings import SshSettings
 from console.errors import ConfigurationError, ListenError
+from console.transports.ssh import channels
 from console.transports.ssh.connection import Connection
 from support.clients import SSH_OPTIONS, need
 from support.rawsession import Raw
@@ -130,7 +131,7 @@ def test_who_begins_no_handshake_is_cut(tls, caplog):
         assert "transport=telnets peer=127.0.0.1:" in caplog.messages[0]
 
 
-def test_silent_handshakes_are_strangers(make, private):
+def test_silent_handshakes_are_unauthenticated_connections(make, private):
     """Connections that never begin their handshake count like all others before login."""
     certificate, key = make_certificate(private)
     console = make(
@@ -203,7 +204,7 @@ def test_a_certificate_that_cannot_be_used(make, private):
         with pytest.raises(ConfigurationError, match=r"is in .*open, which can be changed"):
             make(telnets=TelnetsSettings(0, **files)).start()
     other, _ = make_certificate(private, "other")
-    with pytest.raises(ConfigurationError, match=r"telnets\.key"):
+    with pytest.raises(ConfigurationError, match=r"telnets\.key.* is not the key of .*other\.pem"):
         make(telnets=TelnetsSettings(0, certificate=other, key=key)).start()
     encrypted = private / "encrypted.key"
     subprocess.run(
@@ -212,8 +213,15 @@ def test_a_certificate_that_cannot_be_used(make, private):
         capture_output=True,
     )
     encrypted.chmod(0o600)
-    with pytest.raises(ConfigurationError, match=r"passphrase"):
+    with pytest.raises(ConfigurationError, match=r"telnets\.key.* passphrase; decrypt .* -in .*enc"):
         make(telnets=TelnetsSettings(0, certificate=certificate, key=encrypted)).start()
+    with pytest.raises(ConfigurationError, match=r"the key is not in .*; name the file of the key"):
+        make(telnets=TelnetsSettings(0, certificate=certificate)).start()
+    certificate.chmod(0o600)
+    with pytest.raises(ConfigurationError, match=r"telnets\.key.* is not a key in PEM form"):
+        make(telnets=TelnetsSettings(0, certificate=certificate, key=certificate)).start()
+    with pytest.raises(ConfigurationError, match=r"telnets\.certificate.* is not a certificate in"):
+        make(telnets=TelnetsSettings(0, certificate=key, key=key)).start()
     with pytest.raises(ConfigurationError, match=r"No such file"):
         make(telnets=TelnetsSettings(0, certificate=private / "none.pem")).start()
 
@@ -304,7 +312,7 @@ def test_a_port_or_a_socket():
             SshSettings(**wrong)
 
 
-# ---- the wrong door
+# ---- other protocols
 
 
 @pytest.mark.parametrize("transport", ["telnet", "ssh"])
@@ -380,7 +388,7 @@ def test_silence_is_cut(transport, make, caplog):
 
 
 def test_who_makes_room_for_whom(make):
-    """Of strangers from as many addresses a guesser goes first, and an operator's goes last."""
+    """Of unauthenticated connections a guesser's is evicted first, and an operator's last."""
     operator, guesser, others = "127.0.0.2", "127.0.0.3", ("127.0.0.4", "127.0.0.5", "127.0.0.6")
     quick = LoginSettings(connections=3, failure_seconds=0.001)
     with make(ssh=0, telnet=0, login=quick) as console, contextlib.ExitStack() as stack:
@@ -449,9 +457,7 @@ def test_who_is_taken_out_gets_no_other_session(change, inside, caplog):
 
 def test_who_waits_with_the_first_session_is_looked_up_again(inside, monkeypatch):
     """A login of a while ago, on which nothing was opened yet, is none for a user who is gone."""
-    from console.transports.ssh import connection as ssh
-
-    monkeypatch.setattr(ssh, "_FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(channels, "FRESH_SECONDS", 0.0)
     _, store, client = inside
     store.remove("view")
     with pytest.raises((Gone, AssertionError)):
@@ -470,9 +476,7 @@ def test_who_is_kicked_loses_the_connection(inside):
 
 def test_a_connection_without_a_session_ends(make, monkeypatch, caplog):
     """A connection on which nothing is open, that no list shows, is not kept for ever."""
-    from console.transports.ssh import connection as ssh
-
-    monkeypatch.setattr(ssh, "IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(channels, "IDLE_SECONDS", 0.2)
     with make(ssh=0) as console, RawSsh(console.ssh_port) as client:
         assert client.knock().guess("boss", "sekrit")
         client.wait_gone()

@@ -5,7 +5,7 @@ It holds
 * ``users``: a line a user, ``name:hash:role``. A hash that is no argon2 hash lets no password in;
   ``*`` is what we write for a user with keys only. Without a role the user is an operator.
 * ``authorized_keys/NAME``: that user's public keys, as for sshd(8). They count only while
-  ``users`` has the name, so that taking out one line there turns somebody away altogether.
+  ``users`` has the name, so that removing one line there removes all of a user's access.
 * ``authorities``: public keys whose certificates open the accounts that they name, one a line,
   as ``TrustedUserCAKeys`` of sshd_config(5). They too count only for names in ``users``.
 * ``revoked_keys``: keys and certificates that open nothing any more (see `revocation`).
@@ -20,17 +20,13 @@ with a file is logged once for each change of it, by line number: a line may hol
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 from console.auth.keys.authorized_keys import clean_line, parse_authorized_key, read_authorized_keys
 from console.auth.keys.revocation import Revocations
-from console.auth.passwords import check_password, hash_password, is_usable_hash
+from console.auth.passwords import hash_password, is_usable_hash
 from console.auth.second_factor import (
     FACTORS_DIRECTORY,
     Enrolment,
@@ -38,28 +34,18 @@ from console.auth.second_factor import (
     new_enrolment,
     require_library,
 )
-from console.auth.stores.key_files import KEYS_DIRECTORY, KeyFiles
+from console.auth.stores.key_files import KeyFiles
 from console.auth.stores.memory import MemoryCredentials
 from console.auth.stores.problem_log import Complaints
 from console.auth.stores.users_file import (
-    Users,
     check_user_name,
     parse_users,
     remove_user,
     replace_user,
 )
-from console.errors import ConfigurationError, CredentialError, InvalidKey, UnknownUser
-from console.files.atomic import (
-    UNWRITABLE_REMEDY,
-    locked,
-    make_private_directory,
-    write_atomically,
-)
-from console.files.exposure import exposure, exposure_above, read_with_status
+from console.auth.stores.users_on_disk import UsersOnDisk
+from console.errors import ConfigurationError, CredentialError, InvalidKey
 from console.interfaces.credentials import AuthorizedKey, CredentialStore, OfferedKey, Role
-
-LOCK_SECONDS: Final = 10.0
-"""How long a change waits for another process to finish its own, which takes milliseconds."""
 
 _NO_PASSWORD = "*"  # noqa: S105 - the mark that there is none, as in shadow(5)
 
@@ -73,18 +59,18 @@ def credential_store(value: object) -> CredentialStore:
     """
     if isinstance(value, Mapping):
         return MemoryCredentials(value)
-    if all(callable(getattr(value, name, None)) for name in ("password_hash", "authorized_keys")):
-        return value  # type: ignore[return-value]  # it has just been asked for both methods
+    if isinstance(value, CredentialStore):
+        return value
     raise ConfigurationError(
         "credentials",
         type(value).__name__,
         "is not a store of users",
         "give FileCredentials(directory), a mapping of user to password,"
-        " or an object with password_hash and authorized_keys",
+        " or an object of a class derived from console.CredentialStore",
     )
 
 
-class FileCredentials:
+class FileCredentials(CredentialStore):
     """Users in a directory of files, which another process may change at any time.
 
     The methods block, and may be called from any thread.
@@ -102,13 +88,8 @@ class FileCredentials:
         self, directory: str | os.PathLike[str], *, initial: Mapping[str, str] | None = None
     ) -> None:
         self.directory = Path(directory)
-        self._users_file = self.directory / "users"
-        for name, password in (initial or {}).items():
-            check_user_name(name, "initial users")
-            check_password(password)
-        self._initial = dict(initial or {})
-        self._initial_lock = threading.Lock()
         self._complaints = Complaints()
+        self._users = UsersOnDisk(self.directory, initial or {}, self._complaints)
         self._keys = KeyFiles(self.directory, self._complaints)
         self._factors = SecondFactors(self.directory / FACTORS_DIRECTORY)
 
@@ -119,12 +100,12 @@ class FileCredentials:
 
     def password_hash(self, name: str) -> str | None:
         """Return the user's argon2 hash; None if no password lets this user in. Never raises."""
-        phc = self._users_for_login().hashes.get(name, "")
+        phc = self._users.for_login().hashes.get(name, "")
         return phc if is_usable_hash(phc) else None
 
     def authorized_keys(self, name: str) -> Sequence[AuthorizedKey]:
         """Return the public keys that open exactly this user's account. Never raises."""
-        if name not in self._users_for_login().hashes:
+        if name not in self._users.for_login().hashes:
             return ()
         # The user's own first: where both name an authority, the options are those of this line.
         return (*self._keys.of(name), *self._keys.authorities())
@@ -139,8 +120,8 @@ class FileCredentials:
         return "all keys are refused" if revocations is None else revocations.problem(key)
 
     def role(self, name: str) -> Role:
-        """Return what a user may do; for somebody who may not get in, the least. Never raises."""
-        return self._users_for_login().roles.get(name, Role.VIEWER)
+        """Return what a user may do; for one who may not log in, the least. Never raises."""
+        return self._users.for_login().roles.get(name, Role.VIEWER)
 
     def second_factor(self) -> bool:
         """Whether any user has a second factor, so that all are asked for a code. Never raises."""
@@ -170,7 +151,7 @@ class FileCredentials:
             return False
         path, problems, right = self._factors.path(name), list[str](), False
         try:
-            with self._changing():
+            with self._users.changing():
                 right = self._factors.use(name, code)
         except CredentialError as error:
             problems = [str(error)]
@@ -186,9 +167,8 @@ class FileCredentials:
             CredentialError: If they cannot be read or written, or are open to others; or if there
                 are second factors, and the library for their codes is missing.
         """
-        self._write_initial()
-        users = self._read_users()
-        self._complaints.tell(self._users_file, users.problems)
+        users = self._users.read()
+        self._users.complain(users)
         for name in users.hashes:
             self.authorized_keys(name)  # logs now what would be logged at the first login
         self._keys.known_revocations()
@@ -207,8 +187,7 @@ class FileCredentials:
         Raises:
             CredentialError: If the users file cannot be read, or is open to others.
         """
-        self._write_initial()
-        return self._read_users().names
+        return self._users.read().names
 
     def roles(self) -> dict[str, Role]:
         """Return the roles of the users who may get in, in the file's order.
@@ -216,8 +195,7 @@ class FileCredentials:
         Raises:
             CredentialError: If the users file cannot be read, or is open to others.
         """
-        self._write_initial()
-        return self._read_users().roles
+        return self._users.read().roles
 
     def add(self, name: str, password: str | None = None, *, role: Role = Role.OPERATOR) -> None:
         """Add a user.
@@ -254,16 +232,15 @@ class FileCredentials:
             CredentialError: If the user is on two lines, or the file cannot be written; it is
                 then unchanged.
         """
-        self._write_initial()
-        with self._changing():
-            text = self._text_with(name)
+        with self._users.changing():
+            text = self._users.text_with(name)
             if name in parse_users(text, "").twice:
                 raise CredentialError(
-                    str(self._users_file),
+                    str(self._users.path),
                     f"{name!r} is on two lines",
                     "remove one, or set a password, which does so",
                 )
-            self._write_users(replace_user(text, name, role=role))
+            self._users.write(replace_user(text, name, role=role))
 
     def remove(self, name: str) -> None:
         """Remove a user, the user's keys and second factor. Sessions that are open stay open.
@@ -272,12 +249,11 @@ class FileCredentials:
             UnknownUser: If there is no such user.
             CredentialError: If a file cannot be written.
         """
-        self._write_initial()
-        with self._changing():
-            text = self._text_with(name)
-            # In this order: keys left behind would let in whoever gets the name next.
+        with self._users.changing():
+            text = self._users.text_with(name)
+            # In this order: keys left behind would open the account of the next user of that name.
             self._keys.path(name).unlink(missing_ok=True)
-            self._write_users(remove_user(text, name))
+            self._users.write(remove_user(text, name))
             # Last: without it the password alone would let in.
             self._factors.remove(name)
 
@@ -288,8 +264,7 @@ class FileCredentials:
             UnknownUser: If there is no such user.
             CredentialError: If a file cannot be read, or is open to others.
         """
-        self._write_initial()
-        self._text_with(name)
+        self._users.require(name)
         return read_authorized_keys(self._keys.path(name))
 
     def revocations(self) -> Revocations:
@@ -324,9 +299,8 @@ class FileCredentials:
         key, line = parse_authorized_key(line, place), clean_line(line, place)
         if key is None:
             raise InvalidKey(place, "there is no key on this line")
-        self._write_initial()
-        with self._changing():
-            self._text_with(name)
+        with self._users.changing():
+            self._users.text_with(name)
             self._keys.add(name, key, line)
         return key.fingerprint
 
@@ -342,9 +316,8 @@ class FileCredentials:
             CredentialError: If the user has no such key, or the file cannot be written; it is
                 then unchanged.
         """
-        self._write_initial()
-        with self._changing():
-            self._text_with(name)
+        with self._users.changing():
+            self._users.text_with(name)
             self._keys.take(name, fingerprint)
 
     def enrol(self, name: str, *, issuer: str = "console") -> Enrolment:
@@ -358,15 +331,14 @@ class FileCredentials:
             UnknownUser: If there is no such user.
             CredentialError: If the users file cannot be read, or the library for codes is missing.
         """
-        self._write_initial()
-        self._text_with(name)
+        self._users.require(name)
         return new_enrolment(name, issuer)
 
     def activate(self, enrolment: Enrolment, code: str) -> bool:
         """Put a second factor in force, in place of the user's old one, if there is one.
 
         From the next login on the password needs a code beside it. The code that is given here is
-        used, and lets nobody in.
+        used, and no login takes it.
 
         Returns:
             Whether the code is one of this second factor; if not, nothing has changed.
@@ -375,8 +347,8 @@ class FileCredentials:
             UnknownUser: If the user has been removed meanwhile.
             CredentialError: If the file cannot be written.
         """
-        with self._changing():
-            self._text_with(enrolment.name)
+        with self._users.changing():
+            self._users.text_with(enrolment.name)
             return self._factors.activate(enrolment, code)
 
     def remove_second_factor(self, name: str) -> None:
@@ -386,17 +358,16 @@ class FileCredentials:
             UnknownUser: If there is no such user.
             CredentialError: If the user has none, or the file cannot be removed.
         """
-        self._write_initial()
-        with self._changing():
-            self._text_with(name)
+        with self._users.changing():
+            self._users.text_with(name)
             if name not in self._factors.names():
                 raise CredentialError(str(self._factors.path(name)), f"{name!r} has none")
             self._factors.remove(name)
 
-    # Assembly
+    # ---- as used above
 
     def _names_with_factor(self) -> list[str] | None:
-        """Return who has a second factor; None if nobody can know, which is then told."""
+        """Return the users with a second factor; None if that cannot be known, which is logged."""
         names, problems = None, list[str]()
         try:
             names = self._factors.names()
@@ -406,102 +377,15 @@ class FileCredentials:
         return names
 
     def _set(self, name: str, password: str | None, *, role: Role | None, only_new: bool) -> None:
-        check_user_name(name, str(self._users_file))
+        check_user_name(name, str(self._users.path))
         # Hashed before the lock is taken: it is the slow part.
         phc = _NO_PASSWORD if password is None else hash_password(password)
-        self._write_initial()
-        with self._changing():
-            text = self._read_text()
+        with self._users.changing():
+            text = self._users.text()
             if only_new and name in parse_users(text, "").names:
                 raise CredentialError(
-                    str(self._users_file),
+                    str(self._users.path),
                     f"there is a user {name!r} already",
                     f"change the password with: console user passwd {name}",
                 )
-            self._write_users(replace_user(text, name, phc=phc, role=role))
-
-    def _text_with(self, name: str) -> str:
-        """Return the users file's text, once it is known to have this user."""
-        text = self._read_text()
-        if name not in parse_users(text, "").names:
-            raise UnknownUser(str(self._users_file), name, "list the users: console user list")
-        return text
-
-    def _users_for_login(self) -> Users:
-        try:
-            self._write_initial()
-            users = self._read_users()
-        except CredentialError as error:
-            users = Users(problems=[str(error)])
-        self._complaints.tell(self._users_file, users.problems)
-        return users
-
-    def _read_users(self) -> Users:
-        users = parse_users(self._read_text(), str(self._users_file))
-        if not users.names:
-            users.problems.append(
-                f"{self._users_file}: has no users, so no login succeeds;"
-                f" add one with: console user add NAME --keys {self.directory}"
-            )
-        return users
-
-    def _read_text(self) -> str:
-        """Return the users file's text, empty if there is none."""
-        path = self._users_file
-        try:
-            data, status = read_with_status(path)
-            open_to_others = exposure(path, status, secret=True) or exposure_above(path)
-        except FileNotFoundError:
-            return ""
-        except OSError as error:
-            raise CredentialError(
-                str(path),
-                f"cannot be read: {error.strerror}",
-                "make it readable for the service's user",
-            ) from None
-        if open_to_others:
-            raise CredentialError(
-                str(path),
-                f"nobody gets in by it, because it {open_to_others.problem}",
-                open_to_others.remedy,
-            )
-        # Bytes that are no UTF-8 (in a comment, say) survive a rewrite.
-        return data.decode("utf-8", "surrogateescape")
-
-    def _write_users(self, text: str) -> None:
-        write_atomically(self._users_file, text.encode("utf-8", "surrogateescape"))
-
-    def _write_initial(self) -> None:
-        """Write the initial users if there is no users file, the first time it is looked for.
-
-        Only then: a file that is deleted later on must not bring old passwords back.
-        """
-        with self._initial_lock:
-            if not self._initial:
-                return
-            if not os.path.lexists(self._users_file):
-                text = "".join(
-                    f"{name}:{hash_password(password)}:{Role.ADMIN.value}\n"
-                    for name, password in self._initial.items()
-                )
-                # Another process that was quicker wins.
-                with self._changing(), contextlib.suppress(FileExistsError):
-                    write_atomically(self._users_file, text.encode(), replace=False)
-            self._initial = {}
-
-    @contextlib.contextmanager
-    def _changing(self) -> Iterator[None]:
-        """Hold the directory's lock, and turn errors of the system into ours."""
-        try:
-            first_use = not os.path.lexists(self._users_file)
-            make_private_directory(self.directory, tighten=first_use)
-            if first_use:
-                make_private_directory(self.directory / KEYS_DIRECTORY)  # so that one sees where
-            with locked(self.directory / ".lock", wait_seconds=LOCK_SECONDS):
-                yield
-        except OSError as error:
-            # An error of the lock says itself what to do.
-            remedy = "" if error.errno == errno.EBUSY else UNWRITABLE_REMEDY
-            raise CredentialError(
-                str(self.directory), f"cannot be written: {error.strerror or error}", remedy
-            ) from None
+            self._users.write(replace_user(text, name, phc=phc, role=role))

@@ -24,7 +24,7 @@ KEYS_DIRECTORY: Final = "authorized_keys"
 """A file for each user, in OpenSSH's format."""
 
 AUTHORITIES_FILE: Final = "authorities"
-"""Who may sign certificates for any user."""
+"""The keys of authorities, which sign certificates for any user."""
 
 REVOKED_FILE: Final = "revoked_keys"
 """What opens nothing any more."""
@@ -59,7 +59,7 @@ class KeyFiles:
         return self._read(self.path(name), read_authorized_keys)
 
     def authorities(self) -> list[AuthorizedKey]:
-        """Return whose certificates open any account that they name. Never raises."""
+        """Return the authorities whose certificates open any account they name. Never raises."""
         return self._read(self._directory / AUTHORITIES_FILE, read_authorities)
 
     def known_revocations(self) -> Revocations | None:

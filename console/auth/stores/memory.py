@@ -9,10 +9,10 @@ from console.auth.keys.authorized_keys import parse_authorized_key
 from console.auth.passwords import check_password, hash_password
 from console.auth.stores.users_file import ROLES, check_user_name
 from console.errors import CredentialError, UnknownUser
-from console.interfaces.credentials import AuthorizedKey, Role
+from console.interfaces.credentials import AuthorizedKey, CredentialStore, Role
 
 
-class MemoryCredentials:
+class MemoryCredentials(CredentialStore):
     """Users in memory, for examples and tests. Safe to use from any thread.
 
     Passwords are hashed at the first login, on the thread that asks, and forgotten then; all of
@@ -21,8 +21,8 @@ class MemoryCredentials:
     Args:
         passwords: User and password in plain text.
         keys: User and lines of ``authorized_keys``.
-        roles: User and role, or its word. Who is not named is an admin: whoever writes users into
-            the service's own code owns it.
+        roles: User and role, or its word. A user who is not named is an admin: the author of the
+            service's own code owns it.
 
     Raises:
         CredentialError: If a name, a password, a key or a role is refused.

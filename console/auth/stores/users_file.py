@@ -37,10 +37,10 @@ class Users:
     """What a users file says.
 
     Attributes:
-        names: Everybody who has a line.
-        hashes: Of those who may get in, what stands where the hash belongs.
-        roles: Of those who may get in.
-        twice: Who is on two lines, and gets in by neither.
+        names: The users who have a line.
+        hashes: Of the users who may log in, what stands where the hash belongs.
+        roles: Of the users who may log in.
+        twice: The users who are on two lines, and get in by neither.
         problems: What is wrong with the file, a line each.
     """
 
@@ -80,11 +80,11 @@ def parse_users(text: str, place: str) -> Users:
             users.problems.append(f"{place}:{number}: is not name:hash:role; the line is skipped")
             continue
         if user.name in first_lines:
-            # Whoever appended the second line to change a password may count on either of them:
+            # An admin who appended the second line to change a password may count on either:
             # an old password that still works is worse than none that does.
             users.problems.append(
                 f"{place}:{number}: the user of line {first_lines[user.name]} again;"
-                " neither line lets anybody in; remove one"
+                " neither line lets the user in; remove one"
             )
             users.twice.add(user.name)
             continue

@@ -17,8 +17,8 @@ class ConnectionLog(SSHLogger):
     """asyncssh's log of one connection, on a logger of ours, and made safe.
 
     On its own it writes user names and messages as the peer sent them, and at its highest debug
-    level whole packets, passwords included. Its half a dozen lines of each connection are news to
-    who debugs the protocol; who came and what went wrong is in ``console.audit``.
+    level whole packets, passwords included. Its half a dozen lines of each connection are for
+    debugging the protocol; logins, and what went wrong, are in ``console.audit``.
     """
 
     def log(self, level: int, msg: object, *args: Any, **kwargs: Any) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import logging
-import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -17,45 +16,41 @@ from console.interfaces.terminals import Admission, Size, TerminalKind, Terminal
 from console.limits import TERMINAL_BUFFER_BYTES
 from console.text import escape_line
 from console.transports.peers import clamp_size, terminal_name
+from console.transports.ssh.delivery import Delivery
+from console.transports.ssh.requests import environment
 
 logger = logging.getLogger("console.ssh")
 
-_ENVIRONMENT = (
-    *("COLORTERM", "LANG", "NO_COLOR", "TERM_PROGRAM"),
-    *("CONSOLE_FORMAT", "CONSOLE_FRONTEND", "CONSOLE_TIMEOUT"),
-)
-
-
-_VALUE_BYTES = 64
-"""Kept of each variable."""
-
-_WAITING_MOST = 1000
-"""What a client may say before its session has begun; more is dropped. A channel's window holds
-less typed text, and who resizes a window so often has no session to see it."""
-
 
 class SshTerminal(asyncssh.SSHServerSession[bytes]):
-    """A session channel as a `Terminal`."""
+    """A session channel as a `Terminal`.
+
+    Args:
+        principal: The user, with what the key of the login allows.
+        admit: Called with the principal and this terminal, once a shell or a command runs.
+        drop: Tells that the channel is ended for breaking a rule, with the reason.
+        disconnect: Ends the connection.
+        on_closed: Called when the channel is gone.
+    """
 
     def __init__(
         self,
         principal: Principal,
         admit: Admission,
+        *,
         drop: Callable[[str], None],
-        connection: asyncssh.SSHServerConnection,
+        disconnect: Callable[[], None],
         on_closed: Callable[[], None],
     ) -> None:
         self._principal = principal
-        self._connection = connection
-        self._on_closed = on_closed
         self._admit = admit
         self._drop = drop
+        self._disconnect = disconnect
+        self._on_closed = on_closed
         self._channel: asyncssh.SSHServerChannel[bytes] | None = None
-        self._receiver: TerminalReceiver | None = None
-        self._attached = False
+        self._delivery = Delivery()
         # asyncssh's own decoder is strict and ends the connection at one bad byte.
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._waiting: list[Callable[[TerminalReceiver], None]] = []
         self._size = Size()
         self._kind = TerminalKind(interactive=False, server_echo=False)
         self._command: str | None = None
@@ -83,11 +78,7 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
         return self._command
 
     def attach(self, receiver: TerminalReceiver) -> None:
-        self._receiver = receiver
-        self._attached = True
-        waiting, self._waiting = self._waiting, []
-        for tell in waiting:
-            tell(receiver)
+        self._delivery.attach(receiver)
 
     def write(self, data: bytes, *, error: bool = False) -> None:
         channel = self._channel
@@ -126,7 +117,7 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
             self._channel.abort()
 
     def disconnect(self) -> None:
-        self._connection.disconnect(asyncssh.DISC_BY_APPLICATION, "ended by an administrator")
+        self._disconnect()
 
     # ---- what the client says (SSHServerSession)
 
@@ -168,7 +159,7 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
         channel = self._channel
         if channel is None:
             return
-        self._kind = replace(self._kind, environment=tuple(_environment(channel)))
+        self._kind = replace(self._kind, environment=tuple(environment(channel)))
         if not self._kind.interactive:
             # A script must not run with other characters in it than its author wrote: what cannot
             # be decoded stays recognisable (PEP 383).
@@ -178,23 +169,23 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
     def data_received(self, data: bytes, datatype: Any) -> None:
         text = self._decoder.decode(data)
         if text:
-            self._tell(lambda receiver: receiver.data_received(text))
+            self._delivery.tell(lambda receiver: receiver.data_received(text))
 
     def eof_received(self) -> bool:
-        self._tell(lambda receiver: receiver.eof_received())
+        self._delivery.tell(lambda receiver: receiver.eof_received())
         return True  # output can still go: echo 'foo' | ssh host
 
     def break_received(self, msec: int) -> bool:
-        self._tell(lambda receiver: receiver.interrupt_received())
+        self._delivery.tell(lambda receiver: receiver.interrupt_received())
         return True
 
     def signal_received(self, signal: str) -> None:
         if signal in {"INT", "TERM", "HUP", "QUIT"}:
-            self._tell(lambda receiver: receiver.interrupt_received())
+            self._delivery.tell(lambda receiver: receiver.interrupt_received())
 
     def terminal_size_changed(self, width: int, height: int, pixwidth: int, pixheight: int) -> None:
         self._size = clamp_size(rows=height, columns=width)
-        self._tell(lambda receiver: receiver.resized())
+        self._delivery.tell(lambda receiver: receiver.resized())
 
     def pause_writing(self) -> None:
         self.hold_writing("channel")
@@ -205,7 +196,7 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
     def hold_writing(self, reason: str) -> None:
         """Hold output back until no reason is left to do so."""
         if not self._held_by:
-            self._tell(lambda receiver: receiver.writing_paused())
+            self._delivery.tell(lambda receiver: receiver.writing_paused())
         self._held_by.add(reason)
 
     def release_writing(self, reason: str) -> None:
@@ -213,62 +204,11 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
         if reason in self._held_by:
             self._held_by.remove(reason)
             if not self._held_by:
-                self._tell(lambda receiver: receiver.writing_resumed())
+                self._delivery.tell(lambda receiver: receiver.writing_resumed())
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended = True
         self._channel = None
-        self._tell(lambda receiver: receiver.connection_lost())
-        self._receiver = None
+        self._delivery.tell(lambda receiver: receiver.connection_lost())
+        self._delivery.end()
         self._on_closed()
-
-    def _tell(self, tell: Callable[[TerminalReceiver], None]) -> None:
-        if self._receiver is not None:
-            tell(self._receiver)
-        elif not self._attached and len(self._waiting) < _WAITING_MOST:
-            self._waiting.append(tell)
-
-
-def take_any_command(channel: asyncssh.SSHServerChannel[bytes]) -> None:
-    """Let a command that is not UTF-8 through, with the bytes recognisable, to be told why.
-
-    asyncssh refuses its channel request without a word, and ssh says "exec request failed" then.
-    Requests are found by name on the channel, where this comes before the method of its class.
-    """
-    weakly = weakref.ref(channel)  # or each channel would live until it is found by the collector
-
-    def process(packet: Any) -> bool:
-        command = packet.get_string().decode("utf-8", "surrogateescape")
-        packet.check_end()
-        requested = weakly()
-        return requested is not None and requested._start_session(command=command)  # noqa: SLF001
-
-    channel._process_exec_request = process  # type: ignore[method-assign]  # noqa: SLF001
-
-
-def take_few_variables(channel: asyncssh.SSHServerChannel[bytes]) -> None:
-    """Keep of the client's environment what we ask for, and nothing long.
-
-    asyncssh keeps all that is sent, as often and as long as it comes.
-    """
-    weakly = weakref.ref(channel)  # see take_any_command()
-
-    def process(packet: Any) -> bool:
-        name, value = packet.get_string(), packet.get_string()
-        packet.check_end()
-        requested = weakly()
-        if requested is None or name.decode("utf-8", "replace") not in _ENVIRONMENT:
-            return False
-        requested._env[name] = value[:_VALUE_BYTES]  # noqa: SLF001 - in the place of asyncssh's
-        return True
-
-    channel._process_env_request = process  # type: ignore[method-assign]  # noqa: SLF001
-
-
-def _environment(channel: asyncssh.SSHServerChannel[bytes]) -> Iterable[tuple[str, str]]:
-    """Return the few variables that describe the terminal."""
-    sent = channel.get_environment_bytes()
-    for name in _ENVIRONMENT:
-        value = sent.get(name.encode())
-        if value is not None:
-            yield name, escape_line(value[:_VALUE_BYTES].decode("utf-8", "replace"), _VALUE_BYTES)

@@ -54,8 +54,8 @@ from console.transports.peers import clamp_size, terminal_name
 __all__ = ["Codec", "Decoder", "Output", "Signal"]
 
 ENVIRONMENT: Final = ("COLORTERM", "CONSOLE_FRONTEND", "LANG", "NO_COLOR", "TERM_PROGRAM")
-"""All that is asked of the client's environment. Never USER: who somebody is, is proved by the
-login alone (CVE-2026-24061: a telnetd that believed USER let everybody in as root)."""
+"""All that is asked of the client's environment. Never USER: the user is proved by the login alone
+(CVE-2026-24061: a telnetd that believed USER let every client in as root)."""
 
 ENVIRONMENT_CHARACTERS: Final = 64
 """What is kept of each variable."""
@@ -84,7 +84,7 @@ _REFUSED_OF_US = _OPTIONS - {ECHO, SGA, BINARY, TM}
 _REFUSED_OF_PEER = _OPTIONS - {SGA, BINARY, NAWS, TTYPE, NEW_ENVIRON}
 
 # telnetlib3 logs what peers send, unescaped and up to eleven WARNING lines for seven bytes. This
-# logger is known to nobody and above every level, so the application's own logging is untouched.
+# logger has no parent and is above every level, so the application's own logging is untouched.
 _MUTE = logging.Logger("console.telnet.codec", logging.CRITICAL + 1)  # noqa: LOG001 - as said
 
 
@@ -202,7 +202,7 @@ class Codec(TelnetWriter):
         return self.terminal_type is None and self.names_terminal
 
     def negotiate(self) -> None:
-        """Offer and ask for everything at once; nobody waits for the answers."""
+        """Offer and ask for everything at once; nothing waits for the answers."""
         for command, option in _OFFERS:
             self.iac(command, option)
 

@@ -12,8 +12,8 @@ is collected for `LoginDialogue.take_output`::
 
 Text that arrives while an attempt is being verified waits: `next` returns None until the verdict.
 
-Where any user has a second factor, everybody is asked for a code before anything is verified: the
-question tells neither who has one nor that a password was right.
+Where any user has a second factor, each is asked for a code before anything is verified: the
+question tells neither which users have one nor that a password was right.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ EMPTY_USER_NAMES: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Somebody says who they are. Answer with `rejected` or `accepted`."""
+    """Credentials to be checked. Answer with `rejected` or `accepted`."""
 
     user: str
     password: str = field(repr=False)
@@ -73,7 +73,7 @@ class LoginDialogue:
             before each password prompt.
         tries: Wrong attempts after which the dialogue ends.
         echo: Whether the client leaves the echo to us; see the attribute of the same name.
-        ask_code: Whether everybody is asked for a code; see the attribute of the same name.
+        ask_code: Whether each user is asked for a code; see the attribute of the same name.
 
     Attributes:
         ask_code: Counts when a password has been typed, and can be set until then.

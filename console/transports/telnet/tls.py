@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import shlex
 import ssl
-from pathlib import Path
 
 from console.config.settings import TelnetsSettings
 from console.errors import ConfigurationError
@@ -98,7 +97,7 @@ def _check_key(path: str, *, is_certificate: bool) -> None:
 
 def _read(setting: str, path: str, *, secret: bool) -> bytes:
     try:
-        data, status = read_with_status(Path(path))
+        data, status = read_with_status(path)
         exposed = exposure(path, status, secret=secret) or exposure_above(path)
     except OSError as error:
         raise ConfigurationError(

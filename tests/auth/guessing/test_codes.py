@@ -15,7 +15,7 @@ from console.auth.guessing.codes import FREE_WRONG_CODES, LAPSE_SECONDS, NEXT_SE
 from console.auth.guessing.failures import REMEMBERED
 from console.auth.passwords import hash_password
 from console.events import EventBus
-from console.interfaces.credentials import Peer
+from console.interfaces.credentials import CredentialStore, Peer
 from support import rawssh
 from support.clients import SSH_OPTIONS, need
 from support.rawclients import Lines
@@ -191,7 +191,7 @@ def test_what_is_kept_of_codes_is_bounded(besieged):
     assert len(besieged._first_right) == REMEMBERED
 
 
-class OneFactor:
+class OneFactor(CredentialStore):
     """Boss, with a password and a list of codes."""
 
     def __init__(self):

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.auth.passwords import hash_password, verify
-from console.auth.stores import directory as store_module
+from console.auth.stores import users_on_disk
 from console.auth.stores.directory import FileCredentials, credential_store
 from console.auth.stores.location import default_keys_directory
 from console.auth.stores.memory import MemoryCredentials
@@ -27,7 +27,7 @@ from console.errors import (
     InvalidUserName,
     UnknownUser,
 )
-from console.interfaces.credentials import Role
+from console.interfaces.credentials import CredentialStore, OfferedKey, Role
 
 SEKRIT = hash_password("sekrit")
 
@@ -558,10 +558,10 @@ def test_threads_lose_none_of_each_others_changes(directory):
 
 def test_a_lock_that_is_never_given_back_is_an_error(directory, monkeypatch):
     """A change waits for another process's, but not for ever."""
-    monkeypatch.setattr(store_module, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(users_on_disk, "LOCK_SECONDS", 0.05)
     store = FileCredentials(directory)
     with (
-        store_module.locked(directory / ".lock", wait_seconds=1),
+        users_on_disk.locked(directory / ".lock", wait_seconds=1),
         pytest.raises(CredentialError, match="fuser"),
     ):
         store.add("boss", "sekrit")
@@ -646,7 +646,7 @@ def test_memory_refuses_what_cannot_work():
 def test_a_store_or_a_mapping_is_accepted(tmp_path):
     """A mapping becomes a memory store; a store stays what it is."""
 
-    class Ours:
+    class Ours(CredentialStore):
         def password_hash(self, name):
             return None
 
@@ -657,6 +657,44 @@ def test_a_store_or_a_mapping_is_accepted(tmp_path):
     assert credential_store(ours) is ours
     assert credential_store(files) is files
     assert isinstance(credential_store({"boss": "sekrit"}), MemoryCredentials)
+
+
+def test_a_store_without_its_base_class_is_refused():
+    """An object that only looks like a store is told which class to derive from."""
+
+    class Ours:
+        def password_hash(self, name):
+            return None
+
+        def authorized_keys(self, name):
+            return ()
+
+    with pytest.raises(
+        ConfigurationError, match=r"derived from console\.CredentialStore"
+    ) as caught:
+        credential_store(Ours())
+    assert "'Ours'" in str(caught.value)
+
+
+def test_a_store_has_the_methods_that_it_does_not_write():
+    """Without roles, second factors and revocations each has a default; two must be written."""
+
+    class Ours(CredentialStore):
+        def password_hash(self, name):
+            return None
+
+        def authorized_keys(self, name):
+            return ()
+
+    store = Ours()
+    store.prepare()
+    assert store.role("boss") is Role.OPERATOR
+    assert not store.second_factor()
+    assert not store.has_second_factor("boss")
+    assert not store.use_code("boss", "123456")
+    assert store.is_revoked(OfferedKey("ssh-ed25519", b"")) == ""
+    with pytest.raises(TypeError, match="authorized_keys"):
+        type("Half", (CredentialStore,), {"password_hash": Ours.password_hash})()
 
 
 @pytest.mark.parametrize("value", [None, "sekrit", ["boss", "sekrit"], 12])

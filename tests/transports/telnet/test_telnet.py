@@ -20,9 +20,11 @@ from console import limits
 from console.events import ConnectionDropped, EventBus
 from console.interfaces.credentials import Peer, Principal
 from console.interfaces.terminals import Size, TerminalKind
+from console.interfaces.transports import TransportContext
 from console.transports.drop_log import DropLog
 from console.transports.telnet import codec as telnet_codec
 from console.transports.telnet import connection as telnet
+from console.transports.telnet import login
 from console.transports.telnet.listener import TelnetListener
 from console.transports.unauthenticated import UnauthenticatedConnections
 
@@ -222,6 +224,12 @@ class Site:
         return client
 
     @property
+    def connection(self):
+        """The only connection."""
+        (connection,) = self.server.connections
+        return connection
+
+    @property
     def drops(self):
         return [event.reason for event in self.events if isinstance(event, ConnectionDropped)]
 
@@ -244,8 +252,7 @@ async def a_site(host="127.0.0.1", **overrides):
     )
     site.address = sock.getsockname()[:2]
     drops = DropLog(bus, lambda peer: peer.host, no_later)
-    site.server = TelnetListener(
-        transport="telnet",
+    context = TransportContext(
         banner="demo 1.0",
         authenticator=Authenticator(overrides.get("authenticate", site.authenticate)),
         admit=overrides.get("admit", site.admit),
@@ -259,7 +266,9 @@ async def a_site(host="127.0.0.1", **overrides):
         drops=drops,
         grace_seconds=overrides.get("grace_seconds", 30.0),
         keepalive_seconds=7.4,
+        too_many=lambda principal, others: "",
     )
+    site.server = TelnetListener("telnet", context)
     await site.server.listen(sock, 100)
     try:
         yield site
@@ -384,7 +393,7 @@ def test_a_promised_terminal_type_is_waited_for():
 
 def test_a_terminal_type_that_never_comes_holds_nobody_up(monkeypatch):
     """A client that promises a terminal type and sends none gets in without it."""
-    monkeypatch.setattr(telnet, "TERMINAL_TYPE_SECONDS", 0.05)
+    monkeypatch.setattr(login, "TERMINAL_TYPE_SECONDS", 0.05)
 
     async def scenario(site):
         client = await site.connect()
@@ -514,13 +523,18 @@ def test_login_grace_ends_a_verification():
 
 
 def test_the_login_timer_ends_with_the_login():
-    """Somebody who has logged in is not ended by the login's timer."""
+    """A user who has logged in is not ended by the login's timer: it waits no more."""
 
     async def scenario(site):
+        def timers():
+            scheduled = asyncio.get_running_loop()._scheduled
+            return [one for one in scheduled if not one.cancelled() and "_timed_out" in repr(one)]
+
         client = await site.connect()
+        await until(timers)
         await client.login()
         await until(lambda: site.sessions)
-        assert site.sessions[0].terminal._timer is None
+        assert timers() == []
 
     run(scenario, grace_seconds=20.0)
 
@@ -696,7 +710,7 @@ def test_a_subnegotiation_without_end_is_not_kept(option, filling):
         client = await site.connect()
         await client.login()
         await until(lambda: site.sessions)
-        codec = site.sessions[0].terminal._codec
+        codec = site.connection.codec
         client.send(bytes([IAC, SB, option, 0]) + filling * (1_000_000 // len(filling)))
         client.send(bytes([IAC, SE]) + b"foo\n")
         longest = 0
@@ -775,8 +789,8 @@ def test_window_sizes_are_clamped(sent, size):
     run(scenario)
 
 
-def test_the_oldest_stranger_makes_room():
-    """A flood of connections ends the oldest that has not logged in, and nobody who has."""
+def test_the_oldest_unauthenticated_connection_is_evicted():
+    """A flood of connections ends the oldest that has not logged in, and none that has."""
 
     async def scenario(site):
         boss = await site.connect()
@@ -1001,7 +1015,7 @@ def test_many_writes_are_one(monkeypatch):
         await until(lambda: site.sessions)
         terminal = site.sessions[0].terminal
         writes = []
-        transport = terminal._transport
+        transport = site.connection._transport
 
         class Counting:
             def __getattr__(self, name):
@@ -1011,7 +1025,7 @@ def test_many_writes_are_one(monkeypatch):
                 writes.append(data)
                 transport.write(data)
 
-        terminal._output._transport = Counting()
+        site.connection._output._transport = Counting()
         for _ in range(1000):
             terminal.write(b"x")
         await client.expect(b"x" * 1000)

@@ -1,4 +1,4 @@
-"""One thread for what blocks in a login: the store and the hashing.
+"""One thread for the checks of a login, which block: the store and the hashing.
 
 One, so that a hundred guesses at once cost one core and 20 MiB, and a store never sees two calls
 at a time.
@@ -30,15 +30,15 @@ class Refused(Exception):
 
 
 @dataclass(order=True, slots=True)
-class _Job:
+class _Check:
     rank: int
     number: int
     call: Callable[[], Any] = field(compare=False)
     future: Future[Any] = field(compare=False)
 
 
-class Worker:
-    """A daemon thread, started by the first job, that runs jobs one at a time by rank.
+class CheckThread:
+    """A daemon thread, started by the first check, that runs checks one at a time by rank.
 
     No ThreadPoolExecutor: the interpreter joins its threads at exit, after shutdown(wait=False)
     too, so that a store that hangs would keep the host's process from ending.
@@ -46,7 +46,7 @@ class Worker:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._jobs: list[_Job] = []
+        self._checks: list[_Check] = []
         self._waiting: Counter[int] = Counter()
         self._numbers = itertools.count()
         self._thread: threading.Thread | None = None
@@ -62,15 +62,15 @@ class Worker:
             rank: A call of a lower rank goes first; of one rank, the one that came first.
 
         Raises:
-            Refused: If too many of this rank wait, or the worker is closed before its turn.
+            Refused: If too many of this rank wait, or the thread is closed before its turn.
         """
-        job = _Job(rank, next(self._numbers), call, Future[T]())
-        self._submit(job)
+        check = _Check(rank, next(self._numbers), call, Future[T]())
+        self._submit(check)
         try:
-            # Cancelling this cancels the job while it waits.
-            result: T = await asyncio.wrap_future(job.future)
+            # Cancelling this cancels the check while it waits.
+            result: T = await asyncio.wrap_future(check.future)
         except asyncio.CancelledError:
-            self._withdraw(job)
+            self._withdraw(check)
             raise
         return result
 
@@ -78,59 +78,59 @@ class Worker:
         """Refuse what waits, and let the thread end after what it is at. Returns at once."""
         with self._changed:
             self._closed = True
-            refused, self._jobs = self._jobs, []
+            refused, self._checks = self._checks, []
             self._changed.notify()
-        for job in refused:
-            if job.future.set_running_or_notify_cancel():
-                job.future.set_exception(Refused("the console is closing"))
+        for check in refused:
+            if check.future.set_running_or_notify_cancel():
+                check.future.set_exception(Refused("the console is closing"))
 
-    def _submit(self, job: _Job) -> None:
+    def _submit(self, check: _Check) -> None:
         with self._changed:
             if self._closed:
                 raise Refused("the console is closing")
-            if self._waiting[job.rank] >= WAITING_MOST:
+            if self._waiting[check.rank] >= WAITING_MOST:
                 if not self._flooded:  # said once for each flood, not for each guess
                     logger.warning(
-                        "%d logins wait for their check; more are refused", len(self._jobs)
+                        "%d logins wait for their check; more are refused", len(self._checks)
                     )
                 self._flooded = True
                 raise Refused("too many logins wait for their check")
-            heapq.heappush(self._jobs, job)
-            self._waiting[job.rank] += 1
+            heapq.heappush(self._checks, check)
+            self._waiting[check.rank] += 1
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="console-auth", daemon=True)
                 self._thread.start()
             self._changed.notify()
 
-    def _withdraw(self, job: _Job) -> None:
-        """Give a place back: who leaves at once must not keep it until the thread comes there."""
+    def _withdraw(self, check: _Check) -> None:
+        """Give a place back: a peer that leaves must not keep it until the thread comes there."""
         with self._changed:
-            if job in self._jobs:
-                self._jobs.remove(job)
-                heapq.heapify(self._jobs)
-                self._waiting[job.rank] -= 1
+            if check in self._checks:
+                self._checks.remove(check)
+                heapq.heapify(self._checks)
+                self._waiting[check.rank] -= 1
 
-    def _next(self) -> _Job | None:
-        """Wait for a job; None once the worker is closed."""
+    def _next(self) -> _Check | None:
+        """Wait for a check; None once the thread is closed."""
         with self._changed:
-            while not self._jobs:
+            while not self._checks:
                 if self._closed:
                     return None
                 self._flooded = False
                 self._changed.wait()
-            job = heapq.heappop(self._jobs)
-            self._waiting[job.rank] -= 1
-            return job
+            check = heapq.heappop(self._checks)
+            self._waiting[check.rank] -= 1
+            return check
 
     def _work(self) -> None:
-        while (job := self._next()) is not None:
-            if not job.future.set_running_or_notify_cancel():
-                continue  # whoever asked is gone
+        while (check := self._next()) is not None:
+            if not check.future.set_running_or_notify_cancel():
+                continue  # the caller was cancelled
             try:
-                result = job.call()
-            except Exception as error:  # noqa: BLE001 - it travels to whoever asked
-                job.future.set_exception(error)
+                result = check.call()
+            except Exception as error:  # noqa: BLE001 - it travels to the caller
+                check.future.set_exception(error)
             else:
-                job.future.set_result(result)
+                check.future.set_result(result)
             # An idle thread keeps no password, which is in the call.
-            del job
+            del check
