@@ -213,12 +213,12 @@ def test_a_certificate_that_cannot_be_used(make, private):
         capture_output=True,
     )
     encrypted.chmod(0o600)
-    with pytest.raises(ConfigurationError, match=r"telnets\.key.* passphrase; decrypt .* -in .*enc"):
+    with pytest.raises(ConfigurationError, match=r"telnets\.key.* passphrase; decrypt"):
         make(telnets=TelnetsSettings(0, certificate=certificate, key=encrypted)).start()
-    with pytest.raises(ConfigurationError, match=r"the key is not in .*; name the file of the key"):
+    with pytest.raises(ConfigurationError, match=r"there is no key in .*; name the file"):
         make(telnets=TelnetsSettings(0, certificate=certificate)).start()
     certificate.chmod(0o600)
-    with pytest.raises(ConfigurationError, match=r"telnets\.key.* is not a key in PEM form"):
+    with pytest.raises(ConfigurationError, match=r"telnets\.key.* no private key in PEM form"):
         make(telnets=TelnetsSettings(0, certificate=certificate, key=certificate)).start()
     with pytest.raises(ConfigurationError, match=r"telnets\.certificate.* is not a certificate in"):
         make(telnets=TelnetsSettings(0, certificate=key, key=key)).start()
