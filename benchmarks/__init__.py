@@ -1,1 +1,1 @@
-"""The benchmark suite: what console costs beside what a user would pick instead."""
+"""The benchmark suite: console compared with its alternatives."""

@@ -18,7 +18,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def measure(name: str, *, quick: bool) -> Figure:
-    """Measure one figure. What goes wrong is in the report, and the next figure is measured."""
+    """Measure one figure. An error is reported, and does not stop the other figures."""
     module = importlib.import_module(f"benchmarks.figures.{name}")
     figure = Figure(name, module.TITLE, module.CHART)
     print(f"{figure.title} ({name})", file=sys.stderr, flush=True)
@@ -26,7 +26,7 @@ def measure(name: str, *, quick: bool) -> Figure:
     began = now()
     try:
         asyncio.run(module.run(bench))
-    except Exception as error:  # noqa: BLE001 - it is told in the report, and the next one runs
+    except Exception as error:  # noqa: BLE001 - reported; the next figure is measured
         traceback.print_exc()
         reason = (str(error) or type(error).__name__).splitlines()[0]
         figure.target("the figure is measured", f"failed: {reason}", met=False)
@@ -47,7 +47,7 @@ def main() -> int:
     options = parser.parse_args()
     unknown = set(options.figures) - set(figures.NAMES)
     if unknown:
-        parser.error(f"no figure: {', '.join(sorted(unknown))}")
+        parser.error(f"unknown figure: {', '.join(sorted(unknown))}")
     measured = [measure(name, quick=options.quick) for name in options.figures or figures.NAMES]
     whole = not options.figures
     print(write_report(measured, options.output, quick=options.quick, whole=whole))

@@ -1,4 +1,4 @@
-"""What a figure is made of, and the means to measure one."""
+"""Figures, and the means to measure one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from benchmarks.terminals import Terminal
 
 @dataclass
 class Row:
-    """What was measured of one subject: values by column, their units in the columns' names."""
+    """The values of one subject by column; a column's name has the unit."""
 
     subject: str
     values: dict[str, float]
@@ -29,7 +29,7 @@ class Row:
 
 @dataclass
 class Target:
-    """What a figure ought to be, and what it is."""
+    """A target of a figure, and whether it is met."""
 
     text: str
     figure: str
@@ -62,7 +62,7 @@ class Figure:
         return None
 
     def target(self, text: str, figure: str, *, met: bool) -> None:
-        """Hold the figure to a target."""
+        """Add a target."""
         self.targets.append(Target(text, figure, met))
 
     def ratio_target(
@@ -75,15 +75,15 @@ class Figure:
         least: float | None = None,
         most: float | None = None,
     ) -> None:
-        """Hold a ratio of the same run to a target.
+        """Add a target for the ratio of two subjects of the same run.
 
         Args:
-            text: What is wanted.
-            column: Of which times.
+            text: The target's text.
+            column: The column of the times.
             ours: A subject.
-            theirs: The subject it is compared with.
-            least: How many times longer theirs has to take; or
-            most: How many times theirs ours may take.
+            theirs: The subject that it is compared with.
+            least: The least ratio of theirs to ours; or
+            most: The largest ratio of ours to theirs.
         """
         a, b = self.value(ours, column), self.value(theirs, column)
         if not a or not b:
@@ -96,7 +96,7 @@ class Figure:
 
 @dataclass
 class Subject:
-    """A peer, its server, and a session that is at its prompt."""
+    """A peer, its server, and an open session at its prompt."""
 
     peer: Peer
     server: Server
@@ -106,11 +106,11 @@ class Subject:
 
     @property
     def name(self) -> str:
-        """As in the report."""
+        """The name in the report."""
         return self.peer.name
 
     def times(self) -> dict[str, float]:
-        """Return the row of what has been measured."""
+        """Return the measured row."""
         return {
             "p50_ms": median(self.seconds) * 1000,
             "p99_ms": percentile(self.seconds, 99) * 1000,
@@ -121,7 +121,7 @@ class Subject:
     async def measured(self, work: Callable[[], Awaitable[list[float]]]) -> None:
         """Add the times that ``work`` returns, and the server's processor time for them."""
         before = tree_cpu(self.server.pid)
-        # The harness's own collector would run in the middle of somebody's turn.
+        # The harness's garbage collector would run within a measurement.
         gc.collect()
         gc.disable()
         try:
@@ -132,7 +132,7 @@ class Subject:
 
 
 class Bench:
-    """Starts servers, opens sessions, and takes note of those that are not to be had."""
+    """Starts servers, opens sessions, and notes peers that are not available."""
 
     def __init__(self, figure: Figure, *, quick: bool) -> None:
         self.figure = figure
@@ -145,15 +145,15 @@ class Bench:
         return quick if self.quick else whole
 
     def say(self, text: str) -> None:
-        """Tell the person who waits."""
+        """Print progress on stderr."""
         print(f"  {self.figure.name}: {text}", file=sys.stderr, flush=True)
 
     @asynccontextmanager
     async def server(self, name: str) -> AsyncIterator[tuple[Peer, Server]]:
-        """Start a peer's server, and end it.
+        """Start a peer's server, and stop it after the block.
 
         Raises:
-            Unavailable: If there is none.
+            Unavailable: If it cannot be started here.
         """
         peer = load(name)
         directory = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.directory))
@@ -165,7 +165,7 @@ class Bench:
 
     @asynccontextmanager
     async def servers(self, names: Sequence[str]) -> AsyncIterator[list[tuple[Peer, Server]]]:
-        """Start the servers of those peers that are to be had."""
+        """Start the servers of the available peers."""
         async with contextlib.AsyncExitStack() as stack:
             found = []
             for name in names:
@@ -177,7 +177,7 @@ class Bench:
 
     @asynccontextmanager
     async def sessions(self, names: Sequence[str]) -> AsyncIterator[list[Subject]]:
-        """Open a session with each of those peers that are to be had."""
+        """Open a session with each available peer."""
         async with self.servers(names) as servers:
             subjects = []
             try:
@@ -194,17 +194,17 @@ class Bench:
                     subject.terminal.close()
 
     def miss(self, name: str, error: Exception) -> None:
-        """Take note of a peer that cannot be measured."""
+        """Note a peer that cannot be measured."""
         reason = (str(error) or type(error).__name__).splitlines()[0].removesuffix("; the screen:")
         self.figure.missing[name] = reason
         self.say(f"{name} is missing: {reason}")
 
     def close(self) -> None:
-        """Remove what the servers left."""
+        """Remove the servers' files."""
         self.figure.noise = self.noise.summary()
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
 async def pause(seconds: float = 0.02) -> None:
-    """Wait as a person does between keys, so that what a server does behind a key has its time."""
+    """Wait as a user does between keys: a server may have work to do after each key."""
     await asyncio.sleep(seconds)

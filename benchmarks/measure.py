@@ -1,8 +1,8 @@
 """Clocks, percentiles and the machine's noise.
 
-A figure is told in medians and 99th percentiles of many small measurements. Subjects are measured
-in turns, never one after the other, so that what the machine does meanwhile meets all of them; and
-between the turns a fixed piece of work is timed, whose spread is the noise shown beside a figure.
+A figure has medians and 99th percentiles of many small measurements. Subjects are measured in
+turns, never one after the other, so that other load of the machine affects all of them. Between the
+turns a fixed piece of work is timed; its spread is the noise shown beside a figure.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _CALIBRATION_ROUNDS = 20_000
-"""About a millisecond of arithmetic on the machines of 2025."""
+"""About a millisecond of arithmetic on a machine of 2025."""
 
 
 def now() -> float:
-    """Return a time in seconds, of the clock for intervals."""
+    """Return the time of the monotonic clock, in seconds."""
     return time.perf_counter()
 
 
 def percentile(values: Sequence[float], rank: float) -> float:
-    """Return the nearest-rank percentile: a value that was measured, never one in between."""
+    """Return the nearest-rank percentile: always a measured value."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(rank / 100 * len(ordered)) - 1)]
 
@@ -58,12 +58,12 @@ def tree_cpu(pid: int) -> float:
             fields = _stat(member)
             total += process_cpu(member) + (int(fields[13]) + int(fields[14])) / ticks
         except OSError:
-            continue  # it ended just now: its parent counts it from now on
+            continue  # it has just ended: its parent counts it from now on
     return total
 
 
 def tree(pid: int) -> list[int]:
-    """Return a process and all that descend from it."""
+    """Return a process and all its descendants."""
     parents: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -78,12 +78,12 @@ def tree(pid: int) -> list[int]:
 
 
 def _stat(pid: int) -> list[str]:
-    # The program's name, in parentheses, may hold spaces: count from behind it.
+    # The program's name, in parentheses, may contain spaces: count the fields after it.
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def tree_memory(pid: int) -> int:
-    """Return the bytes that a process and its children hold; shared pages in parts (PSS)."""
+    """Return the memory of a process and its children, in bytes; shared pages by share (PSS)."""
     total = 0
     for member in tree(pid):
         try:
@@ -114,14 +114,14 @@ class Noise:
     seconds: list[float] = field(default_factory=list)
 
     def sample(self, count: int = 3) -> None:
-        """Do the work a few times."""
+        """Time the work a few times."""
         for _ in range(count):
             began = now()
             work()
             self.seconds.append(now() - began)
 
     def summary(self) -> dict[str, float]:
-        """Return the work's median, and how much longer its slow tenth took, as a share."""
+        """Return the work's median, and the excess of its 90th percentile as a fraction."""
         if not self.seconds:
             self.sample(20)
         middle = median(self.seconds)

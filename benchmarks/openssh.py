@@ -40,7 +40,7 @@ class Openssh:
                 await asyncio.sleep(0.01)
 
     async def run(self, command: str, expected: bytes, *, master: bool = False) -> float:
-        """Run a command; return how long the whole process took."""
+        """Run a command; return the seconds that the whole process took."""
         via = ("-S", str(self._socket)) if master else ("-S", "none")
         began = now()
         process = await asyncio.create_subprocess_exec(

@@ -1,4 +1,4 @@
-"""Server processes: started, asked, and ended by the harness."""
+"""Server processes: started, controlled and stopped by the harness."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Unavailable(Exception):
 
 
 class Server:
-    """A process of ``benchmarks.hosts``; or any other that is told nothing."""
+    """A process of ``benchmarks.hosts``, or any other that takes no commands."""
 
     def __init__(self, command: list[str], directory: Path, **environment: str) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ class Server:
         return self.popen.pid
 
     def ask(self, do: str, **values: Any) -> dict[str, Any]:
-        """Let a host do something; return its answer. The harness waits meanwhile."""
+        """Send a command to a host; return its answer. Blocks."""
         assert self.popen.stdin is not None
         self.popen.stdin.write(json.dumps({"do": do, **values}).encode() + b"\n")
         self.popen.stdin.flush()
@@ -85,14 +85,14 @@ class Server:
             part = os.read(descriptor, 1 << 20) if ready else b""
             if not part:
                 tail = self.log.read_text("utf-8", "replace")[-2000:].strip()
-                raise Unavailable(tail.splitlines()[-1] if tail else "the server said nothing")
+                raise Unavailable(tail.splitlines()[-1] if tail else "the server did not answer")
             self._unread += part
         line, _, self._unread = self._unread.partition(b"\n")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
     def wait_for_port(self, port: int) -> None:
-        """Wait until something listens there."""
+        """Wait until the server listens on a port."""
         deadline = time.monotonic() + DEADLINE_SECONDS
         while self.popen.poll() is None and time.monotonic() < deadline:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
@@ -100,10 +100,10 @@ class Server:
             time.sleep(0.02)
         self.close()
         tail = self.log.read_text("utf-8", "replace")[-2000:].strip()
-        raise Unavailable(tail.splitlines()[-1] if tail else f"nothing listens on {port}")
+        raise Unavailable(tail.splitlines()[-1] if tail else f"port {port}: no listener")
 
     def close(self) -> None:
-        """End it. Those that it forked end with their connections."""
+        """End the process. Its forked children end with their connections."""
         for stream in (self.popen.stdin, self.popen.stdout):
             if stream is not None:
                 with contextlib.suppress(OSError):

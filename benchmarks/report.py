@@ -1,4 +1,4 @@
-"""The report: JSON for programs, a Markdown table for people, and a chart of each figure."""
+"""The report: JSON for programs, Markdown for readers, and a chart of each figure."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def write_report(figures: list[Figure], directory: Path, *, quick: bool, whole: 
     """Write the files; return the table.
 
     Args:
-        figures: What was measured.
-        directory: Where to.
-        quick: Whether it was measured quickly.
-        whole: Whether these are all figures. Of a part, the whole one's files are left alone.
+        figures: The measured figures.
+        directory: The directory of the files.
+        quick: Whether it was a quick run.
+        whole: Whether these are all figures. A part has files of its own, without charts.
     """
     directory.mkdir(parents=True, exist_ok=True)
     about = _about(quick=quick)
@@ -59,14 +59,14 @@ def _about(*, quick: bool) -> dict[str, object]:
 def _head(about: dict[str, object]) -> list[str]:
     versions = about["versions"]
     assert isinstance(versions, dict)
-    told = ", ".join(f"{name} {version}" for name, version in versions.items())
+    packages = ", ".join(f"{name} {version}" for name, version in versions.items())
     quickly = "a quick run" if about["quick"] else "a whole run"
     return [
         "# Results",
         "",
         (
             f"{about['when']}, {quickly}. {about['system']}, {about['cores']} cores,"
-            f" Python {about['python']}, {told}."
+            f" Python {about['python']}, {packages}."
         ),
         "How to read this: [../README.md](../README.md).",
         "",

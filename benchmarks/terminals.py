@@ -1,8 +1,8 @@
-"""The client's side: a terminal that is typed at, with the screen that a person would see.
+"""The client's side: an emulated terminal with a keyboard and a screen.
 
-One process drives every peer over the same code, so that what the client costs is in all figures
-alike. Screens are pyte's. Answers to what a terminal is asked (where is the cursor?) are sent, as
-a real one would.
+One process drives every peer with the same code, so that the client's own time is the same in all
+figures. Screens are pyte's. Queries to the terminal (the cursor's position) are answered as by a
+real one.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ ECHO, SGA, TTYPE, NAWS = 1, 3, 24, 31
 
 
 class _Screen(pyte.Screen):
-    """pyte's screen, less what it stumbles over."""
+    """pyte's screen, without sequences that it does not handle."""
 
     def select_graphic_rendition(self, *attributes: int, private: bool = False) -> None:
-        if not private:  # CSI > 4 m: how keys are sent, nothing that is seen
+        if not private:  # CSI > 4 m: the format of keys, nothing visible
             super().select_graphic_rendition(*attributes)
 
     def report_device_status(self, mode: int, private: bool = False) -> None:
@@ -37,9 +37,9 @@ class _Screen(pyte.Screen):
 
 
 class Terminal:
-    """What has come from a server, on a screen, and how to type at it.
+    """A terminal: the server's output on a screen, and a keyboard.
 
-    While ``counting`` is a byte, what comes is not drawn: only these bytes are ``counted``.
+    While ``counting`` is a byte, the output is not drawn: only these bytes are ``counted``.
     """
 
     def __init__(self, *, screen: bool = True) -> None:
@@ -54,18 +54,18 @@ class Terminal:
         self.ended = False
         self._wanted: tuple[Callable[[], bool], asyncio.Future[float]] | None = None
 
-    # ---- what a transport calls and gives
+    # ---- the transport's side
 
     def send(self, data: bytes) -> None:
-        """Send bytes; a transport's own."""
+        """Send bytes. Implemented by each transport."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Close the connection; a transport's own."""
+        """Close the connection. Implemented by each transport."""
         raise NotImplementedError
 
     def received(self, data: bytes) -> None:
-        """Take what has arrived."""
+        """Take received data."""
         self.received_bytes += len(data)
         if self.counting:
             self.counted += data.count(self.counting)
@@ -77,12 +77,12 @@ class Terminal:
             self._wanted[1].set_result(now())
 
     def lost(self) -> None:
-        """Take note that the connection has ended."""
+        """Note that the connection has ended."""
         self.ended = True
         if self._wanted is not None and not self._wanted[1].done():
             self._wanted[1].set_exception(ConnectionError(f"the connection ended\n{self.text}"))
 
-    # ---- what a person does
+    # ---- the user's side
 
     def type(self, text: str) -> None:
         """Type keys."""
@@ -114,7 +114,7 @@ class Terminal:
     async def wait(
         self, condition: Callable[[], bool], what: str = "", seconds: float = DEADLINE_SECONDS
     ) -> float:
-        """Wait until a condition holds; return the time at which what made it hold was drawn."""
+        """Wait until a condition holds; return the time of the output that made it hold."""
         if condition():
             return now()
         if self.ended:
@@ -146,7 +146,7 @@ class _SshSession(asyncssh.SSHClientSession):
 
 
 class SshTerminal(Terminal):
-    """A shell, or a command, on a connection of its own or on one that is there already."""
+    """A shell or a command on a connection of its own or a shared one."""
 
     connection: asyncssh.SSHClientConnection
     channel: Any
@@ -188,7 +188,7 @@ async def open_ssh(
     command: str | None = None,
     screen: bool = True,
 ) -> SshTerminal:
-    """Connect and open a session; return its terminal at once, before there is a prompt."""
+    """Connect and open a session; return its terminal before the first prompt."""
     connection = await asyncssh.connect("127.0.0.1", port, **ssh_options(key, user, password))
     terminal = SshTerminal(screen=screen)
     terminal.connection = connection
@@ -243,7 +243,7 @@ class SocketTerminal(Terminal, asyncio.Protocol):
         self.transport.abort()
 
     def _decode(self, data: bytes) -> bytes:
-        """Take the commands out and obey them."""
+        """Remove and execute the telnet commands in received data."""
         data, self._rest = self._rest + data, b""
         plain = bytearray()
         while data:
@@ -259,7 +259,7 @@ class SocketTerminal(Terminal, asyncio.Protocol):
         return bytes(plain)
 
     def _obey(self, command: bytes) -> int | None:
-        """Answer a command; return its length, None if it is not whole yet."""
+        """Answer a command; return its length, None if it is not complete yet."""
         if not command:
             return None
         if command[0] == SB:
@@ -279,7 +279,7 @@ class SocketTerminal(Terminal, asyncio.Protocol):
     def _negotiate(self, verb: int, option: int) -> None:
         mine, on = verb in {DO, DONT}, verb in {DO, WILL}
         if self._options.get((mine, option), False) == on:
-            return  # only changes are answered, or two ends would answer each other for ever
+            return  # only changes are answered, otherwise both ends would answer for ever
         known = option in ({TTYPE, NAWS, SGA} if mine else {ECHO, SGA})
         self._options[mine, option] = on and known
         if mine:

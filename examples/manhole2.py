@@ -22,7 +22,7 @@ and see what you changed:
 
 
 class QOTD(asyncio.Protocol):
-    """Says the quote of the day, and leaves."""
+    """Sends the quote of the day and closes."""
 
     def connection_made(self, transport: Any) -> None:
         transport.write(b"An apple a day keeps the doctor away.\r\n")
@@ -30,7 +30,7 @@ class QOTD(asyncio.Protocol):
 
 
 class Daytime(asyncio.Protocol):
-    """Says what time it is, and leaves. Nobody uses it yet."""
+    """Sends the time and closes. Not used yet."""
 
     def connection_made(self, transport: Any) -> None:
         transport.write(time.ctime().encode() + b"\r\n")
@@ -38,12 +38,12 @@ class Daytime(asyncio.Protocol):
 
 
 class Factory:
-    """Makes a protocol for each new connection."""
+    """Makes a protocol for each connection."""
 
     protocol: type[asyncio.Protocol] = QOTD
 
     def __call__(self) -> asyncio.Protocol:
-        """Make one of the class that ``protocol`` names at this moment."""
+        """Return an instance of the current ``protocol``."""
         return self.protocol()
 
 

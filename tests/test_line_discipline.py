@@ -1,4 +1,4 @@
-"""The line discipline: what is typed, what comes of it, and what the client is shown."""
+"""The line discipline: input, lines and echo."""
 
 import itertools
 import time

@@ -1,4 +1,4 @@
-"""``ssh host 'foo'`` as a whole process, from its start to its end."""
+"""``ssh host 'foo'``: the whole client process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Run = Callable[[], Coroutine[Any, Any, float]]
 
 
 async def run(bench: Bench) -> None:
-    """Measure, and hold to the targets."""
+    """Measure, and check the targets."""
     figure, rounds = bench.figure, bench.count(40, 10)
     sshd = await start_sshd(Path(tempfile.mkdtemp(prefix="sshd-", dir=bench.directory)))
     clients: list[Openssh] = []

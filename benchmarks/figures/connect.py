@@ -27,7 +27,7 @@ PEERS = (
 
 
 def time_hash() -> float:
-    """Return what the check of a password takes by itself."""
+    """Return the seconds that the check of a password takes by itself."""
     stored = hash_password("sekrit")
     began = now()
     verify(stored, "sekrit")
@@ -35,7 +35,7 @@ def time_hash() -> float:
 
 
 async def run(bench: Bench) -> None:
-    """Measure, and hold to the targets."""
+    """Measure, and check the targets."""
     figure, rounds = bench.figure, bench.count(25, 5)
     async with bench.servers(PEERS) as servers:
         seconds: dict[str, list[float]] = {}

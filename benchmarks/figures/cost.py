@@ -1,4 +1,4 @@
-"""What it costs to have a console in a service that nobody has logged in to, or where all idle."""
+"""The cost of a console in a service, without logins and with idle sessions."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def _measure(server: Server) -> dict[str, float]:
 
 
 async def _log_in_first(server: Server) -> dict[str, float]:
-    """Log in as the first one since the start: what makes a session is loaded now."""
+    """Log in for the first time since the start: the modules of a session are loaded now."""
     peer = load("console_ssh")
     plain = server.ask("memory")["rss"]
     server.ask("heartbeat")
@@ -67,7 +67,7 @@ async def _log_in_first(server: Server) -> dict[str, float]:
 
 
 async def run(bench: Bench) -> None:
-    """Measure, and hold to the targets."""
+    """Measure, and check the targets."""
     figure, rounds = bench.figure, bench.count(10, 3)
     found: dict[str, list[float]] = {}
     later: dict[str, list[float]] = {}
@@ -94,9 +94,9 @@ async def run(bench: Bench) -> None:
         value = figure.value(name, "median") or 0.0
         figure.target(f"{name}: at most {most}", f"{value:.2f}", met=value <= most)
     figure.notes.append(
-        "start() as a service with a heartbeat awaits it, SSH and telnet on, in a fresh process"
-        " whose users and host key are there. RSS is what the process has more than before"
-        " `import console`, which is timed with the name Console: the package itself is lazy."
+        "start() is awaited by a service with a heartbeat, with SSH and telnet, in a fresh process"
+        " with users and a host key. RSS is the increase since before `import console`, which is"
+        " timed with the name Console: the package itself is lazy."
     )
 
 

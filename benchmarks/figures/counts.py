@@ -1,7 +1,7 @@
-"""Counts that hardly depend on the machine: the guards of the other figures.
+"""Counts that hardly depend on the machine: they guard the other figures.
 
 Calls are the calls of functions, Python's and C's, on the console's threads (sys.setprofile(3)).
-tests/test_benchmarks.py holds them to the limits, on every run of the tests.
+tests/test_benchmarks.py checks the limits.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ LIMITS = {
     "cost: calls of 5 idle sessions a second": 1_000,
     "interrupt: calls from Ctrl-C to the prompt": 4_000,
 }
-"""About twice what was measured when they were written down."""
+"""About twice the values measured when the limits were set."""
 
 
 def start(directory: Path, **spec: bool) -> Server:
-    """Start a service with a console, whose calls can be counted."""
+    """Start a service with a console that counts function calls."""
     return Server.host(
         "console_host",
         directory / "host",
@@ -61,7 +61,7 @@ def start(directory: Path, **spec: bool) -> Server:
 
 
 class Counter:
-    """Counts what a server does while a client does something."""
+    """Counts a server's calls while a client works."""
 
     def __init__(self, server: Server, peer: Peer) -> None:
         self.server = server
@@ -222,7 +222,7 @@ async def _held(counter: Counter, found: dict[str, float]) -> None:
 
 
 async def run(bench: Bench) -> None:
-    """Count, and hold to the limits."""
+    """Count, and check the limits."""
     bench.noise.sample(20)
     found = await count(Path(tempfile.mkdtemp(dir=bench.directory)))
     for name, limit in LIMITS.items():

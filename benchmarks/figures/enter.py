@@ -27,7 +27,7 @@ PEERS = (
 
 
 async def enter(subject: Subject) -> list[float]:
-    """Run statements whose results cannot be mistaken for one before; return their times."""
+    """Run statements with distinct results; return their times."""
     if not subject.peer.evaluates:
         taken = await type_keys(subject, "12")
         await clear(subject)
@@ -39,7 +39,7 @@ async def _run(subject: Subject, statement: str, result: str) -> float:
     terminal, peer = subject.terminal, subject.peer
 
     def answered() -> bool:
-        # ptpython leaves a line free below a result; without an echo, it stands at the prompt.
+        # ptpython leaves an empty line below a result; without an echo it is at the prompt.
         above = {terminal.above(1), terminal.above(2)}
         return peer.shows(terminal, "") and bool(above & {result, f"{peer.prompt}{result}"})
 
@@ -54,7 +54,7 @@ async def _run(subject: Subject, statement: str, result: str) -> float:
 
 
 async def run(bench: Bench) -> None:
-    """Measure, and hold to the targets."""
+    """Measure, and check the targets."""
     rounds = bench.count(40, 8)
     async with bench.sessions(PEERS) as subjects:
         for subject in list(subjects):

@@ -1,4 +1,4 @@
-"""What the host notices: its one-millisecond timer while things happen in the console."""
+"""The console's effect on the host: its one-millisecond timer while sessions work."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CHART = "p99_ms"
 
 @dataclass
 class Scene:
-    """Who is there, for how long, and the heartbeats meanwhile."""
+    """A load on the console: its sessions, its duration, and the heartbeats meanwhile."""
 
     peer: Peer
     server: Server
@@ -31,7 +31,7 @@ class Scene:
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
-        """Listen to the heartbeats while the body runs: not to the preparations before it."""
+        """Record the heartbeats while the body runs, without the preparations before it."""
         servers = [self.server] + ([self.other] if self.other else [])
         for server in servers:
             server.ask("heartbeat")
@@ -46,17 +46,17 @@ class Scene:
 Act = Callable[[Scene], Awaitable[None]]
 
 
-# ---------------------------------------------------------------- what happens meanwhile
+# ---------------------------------------------------------------- the loads
 
 
 async def idle(scene: Scene) -> None:
-    """Nobody does anything."""
+    """An idle session."""
     with scene.watched():
         await asyncio.sleep(scene.seconds)
 
 
 async def typing(scene: Scene) -> None:
-    """Somebody types ten keys a second and completes names."""
+    """A user types ten keys a second and completes names."""
     async with _session(scene) as terminal:
         with scene.watched():
             async with _bounded(scene.seconds):
@@ -102,7 +102,7 @@ async def stalled(scene: Scene) -> None:
         await scene.peer.echoed(terminal, statement)
         terminal.channel.pause_reading()
         terminal.type("\r\r")
-        await asyncio.sleep(1.0)  # until everything between the two is full
+        await asyncio.sleep(1.0)  # until all buffers in between are full
         with scene.watched():
             await asyncio.sleep(scene.seconds)
 
@@ -150,7 +150,7 @@ SCENES: dict[str, Act] = {
 
 
 async def run(bench: Bench) -> None:
-    """Measure, and hold to the targets."""
+    """Measure, and check the targets."""
     figure, rounds, seconds = bench.figure, bench.count(3, 1), bench.count(5, 2)
     scenes: dict[str, Scene] = {}
     async with (
@@ -188,7 +188,7 @@ async def run(bench: Bench) -> None:
 
 
 async def _embedded(bench: Bench, seconds: float) -> None:
-    """For comparison, others that live in the service's process."""
+    """For comparison, peers that also run in the service's process."""
     for name in ("ptpython_telnet", "aiomonitor"):
         async with bench.servers([name]) as servers:
             for peer, server in servers:

@@ -25,13 +25,13 @@ KINDS = {
     "lock, loop": "%loop threading.Lock().acquire() and _lock.acquire()",
     "input(), worker": "input()",
 }
-"""Those that can be interrupted."""
+"""Statements that can be interrupted."""
 
 LEFT_BEHIND = {
     "time.sleep, worker": "time.sleep(20)",
     "queue.get, worker": "queue.Queue().get(timeout=20)",
 }
-"""A thread in a C call is not woken: after a second it is left behind, and the prompt is there."""
+"""A thread in a C call cannot be interrupted: after a second the session goes on without it."""
 
 THEIRS = {
     "compute": "while True: pass",
@@ -40,7 +40,7 @@ THEIRS = {
 
 
 async def run(bench: Bench) -> None:
-    """Measure, and hold to the target."""
+    """Measure, and check the target."""
     figure, rounds = bench.figure, bench.count(10, 2)
     for name, kinds in (
         ("console_ssh", KINDS | LEFT_BEHIND),
@@ -89,7 +89,7 @@ async def _measure(peer: Peer, server: Server, statement: str, times: int) -> li
         for _ in range(times):
             terminal.type(statement)
             await peer.echoed(terminal, statement)
-            # A compound statement is ended by an empty line.
+            # An empty line ends a compound statement.
             terminal.type("\r\r" if statement.startswith("while") else "\r")
             await terminal.wait(lambda: terminal.line == "", "it runs")
             await asyncio.sleep(0.3)

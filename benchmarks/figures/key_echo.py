@@ -21,7 +21,7 @@ PEERS = (
 
 
 async def run(bench: Bench) -> None:
-    """Measure, and hold to the targets."""
+    """Measure, and check the targets."""
     await measure_keys(bench, PEERS, bench.count(20, 3))
     figure = bench.figure
     figure.notes.append(

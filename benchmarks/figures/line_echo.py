@@ -1,4 +1,4 @@
-"""Key to echo where lines are edited without a screen."""
+"""Key to echo with plain lines."""
 
 from benchmarks.bench import Bench
 from benchmarks.figures.typing import measure_keys
@@ -10,7 +10,7 @@ PEERS = ("console_ssh_line", "conch_ssh", "python_sshd", "asyncssh_echo")
 
 
 async def run(bench: Bench) -> None:
-    """Measure, and hold to the target."""
+    """Measure, and check the target."""
     await measure_keys(bench, PEERS, bench.count(20, 3))
     bench.figure.ratio_target(
         "lines over ssh: p50 at most twice the bare asyncssh echo",

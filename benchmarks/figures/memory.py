@@ -1,4 +1,4 @@
-"""What a session holds while nobody types in it, and what a thousand logins leave behind."""
+"""The memory of an idle session, and the memory left after a thousand logins."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ PEERS = (
     "python_sshd",
 )
 _FEW = ("ptpython_sshd", "python_sshd", "ptpython_telnet")
-"""Fewer of these say as much: under sshd a session is processes of its own, and stock ptpython
-takes a thread of the host's default executor for each open prompt, so that the seventh waits."""
+"""Fewer sessions suffice for these: under sshd a session is processes of its own, and stock
+ptpython takes a thread of the host's default executor for each prompt, so the seventh waits."""
 
 
 async def use(peer: Peer, terminal: Terminal) -> None:
@@ -43,7 +43,7 @@ async def use(peer: Peer, terminal: Terminal) -> None:
 
 
 def held(server: Server) -> int:
-    """Return the bytes that the server holds; a host collects its garbage first."""
+    """Return the server's memory in bytes; a host runs its garbage collector first."""
     if "user" not in server.facts:
         server.ask("memory")
     return tree_memory(server.pid)
@@ -52,7 +52,7 @@ def held(server: Server) -> int:
 async def measure(bench: Bench, name: str, count: int) -> None:
     """Open sessions, measure, use them, and measure again."""
     async with bench.server(name) as (peer, server):
-        # The first two sessions bring the lazy imports and the caches.
+        # The first two sessions load the lazy imports and fill the caches.
         terminals = []
         try:
             for _ in range(2):
@@ -73,7 +73,7 @@ async def measure(bench: Bench, name: str, count: int) -> None:
 
 
 async def log_in_often(bench: Bench, times: int) -> None:
-    """Log in, run a statement and leave, many times; a row for what that leaves."""
+    """Log in, run a statement and leave, many times; add a row for the memory that is left."""
     async with bench.server("console_ssh") as (peer, server):
         begin = end = 0
         warm = max(100, times // 5)  # the allocator's own growth
@@ -99,7 +99,7 @@ async def log_in_often(bench: Bench, times: int) -> None:
 
 
 async def run(bench: Bench) -> None:
-    """Measure, and hold to the targets."""
+    """Measure, and check the targets."""
     for name in PEERS:
         bench.say(name)
         bench.noise.sample()

@@ -14,7 +14,7 @@ CHART = "string_MB_s"
 
 STRING = "print(chr(120) * 10000000)"
 LINES = "_ = [print(chr(120) * 79) for i in range(131072)]"
-"""Neither holds an x, which is what is counted."""
+"""The statements contain no x: the x of the output are counted."""
 
 CASES = (("string", STRING, 10_000_000), ("lines", LINES, 131_072 * 79))
 
@@ -37,7 +37,7 @@ PEERS = (
 async def receive(
     subject: Subject, statement: str, expected: int, patience: float
 ) -> tuple[float, int]:
-    """Run a statement; return the seconds until everything expected was here, and what came."""
+    """Run a statement; return the seconds until all output arrived, and the count."""
     terminal, peer = subject.terminal, subject.peer
     if peer.echoes:
         terminal.type(statement)
@@ -56,7 +56,7 @@ async def receive(
 
 
 async def run(bench: Bench) -> None:
-    """Measure, and hold to the targets."""
+    """Measure, and check the targets."""
     figure, rounds = bench.figure, bench.count(3, 1)
     patience = bench.count(30, 5)
     async with bench.servers(PEERS) as servers:

@@ -1,4 +1,4 @@
-"""Many sessions at once, all of which answer, and a host that does not notice."""
+"""Many sessions at once: each answers, and the host's loop is not delayed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TITLE = "Sessions at once"
 CHART = "answered"
 
 _AT_ONCE = 8
-"""Logins at a time: a server takes no more strangers from one place than a few."""
+"""Logins at a time: a server limits the unauthenticated connections of one source."""
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Crowd:
     limits: list[str] = field(default_factory=list)
 
     async def log_in(self) -> None:
-        """Add one, or the reason why not."""
+        """Add a client, or note why it could not log in."""
         async with self.gate:
             try:
                 self.terminals.append(await self.peer.connect(self.server))
@@ -44,7 +44,7 @@ class Crowd:
 
 
 async def run(bench: Bench) -> None:
-    """Measure, and hold to the targets."""
+    """Measure, and check the targets."""
     count = bench.count(1000, 100)
     for name in ("console_ssh", "console_ssh_line"):
         bench.noise.sample()
@@ -64,7 +64,7 @@ async def _measure(bench: Bench, crowd: Crowd, count: int) -> None:
     await asyncio.gather(*(crowd.log_in() for _ in range(count)))
     logged_in = now() - began
     bench.say(f"{peer.name}: {len(crowd.terminals)} sessions in {logged_in:.0f} s")
-    # The first use of each builds its editor; the second is measured.
+    # The first use of each session builds its editor; the second is measured.
     await asyncio.gather(*(crowd.use(terminal) for terminal in crowd.terminals))
     cpu = tree_cpu(server.pid)
     server.ask("heartbeat")

@@ -6,11 +6,11 @@ from benchmarks.bench import Bench, Subject, pause
 from benchmarks.measure import now
 
 LINE = "value = [index for index in range(10)]"
-"""Names, brackets, a keyword, a builtin: something for a highlighter and a completer to do."""
+"""Names, brackets, a keyword, a builtin: work for a highlighter and a completer."""
 
 
 async def type_keys(subject: Subject, text: str) -> list[float]:
-    """Type a line at an empty prompt, key by key; return how long each key took."""
+    """Type a line at an empty prompt, key by key; return the seconds of each key."""
     terminal, typed, taken = subject.terminal, "", []
     for key in text:
         typed += key
@@ -22,7 +22,7 @@ async def type_keys(subject: Subject, text: str) -> list[float]:
 
 
 async def clear(subject: Subject) -> None:
-    """Empty the line. An echo has nothing that empties it: its screen begins a new line."""
+    """Empty the line. An echo server has no such key: its screen begins a new line."""
     if subject.peer.evaluates:
         subject.terminal.type(subject.peer.clear)
         await subject.peer.at_prompt(subject.terminal)
@@ -32,14 +32,14 @@ async def clear(subject: Subject) -> None:
 
 
 async def first_key(subject: Subject) -> float:
-    """Type one key and take it back; return how long its echo took, in seconds."""
+    """Type one key and erase it; return the seconds of its echo."""
     taken = await type_keys(subject, "v")
     await clear(subject)
     return taken[0]
 
 
 async def measure_keys(bench: Bench, names: tuple[str, ...], rounds: int) -> None:
-    """Type lines at each peer in turn; a row for each."""
+    """Type lines at each peer in turn; add a row for each."""
     async with bench.sessions(names) as subjects:
         firsts = {subject.name: await first_key(subject) for subject in subjects}
         for subject in subjects:  # caches fill, and lazy imports come

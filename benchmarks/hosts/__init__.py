@@ -1,4 +1,5 @@
 """Server processes that are measured, each started as ``python -m benchmarks.hosts.NAME``.
 
-They announce themselves by a JSON line on stdout, obey JSON lines on stdin, and end with it.
+Each writes a JSON line to stdout when it is ready, takes commands as JSON lines on stdin, and ends
+with stdin.
 """

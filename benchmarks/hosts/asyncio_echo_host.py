@@ -1,4 +1,4 @@
-"""The floor over TCP: asyncio, and what arrives goes back."""
+"""The floor over TCP: an asyncio echo server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from benchmarks.hosts import control
 
 
 class Echo(asyncio.Protocol):
-    """A connection that sends back what it gets."""
+    """A connection that echoes."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport

@@ -1,4 +1,4 @@
-"""The floor over SSH: asyncssh, and what arrives goes back."""
+"""The floor over SSH: an asyncssh echo server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ spec = control.arguments()
 
 
 class Echo(asyncssh.SSHServerSession):
-    """A session that sends back what it gets."""
+    """A session that echoes."""
 
     def connection_made(self, chan: Any) -> None:
         self._channel = chan
@@ -31,7 +31,7 @@ class Echo(asyncssh.SSHServerSession):
     def session_started(self) -> None:
         command = getattr(self, "_command", None)
         if command is not None:
-            # The floor of output, ended like a program's: that many bytes at once.
+            # The floor of output: that many bytes at once, then the exit status of a program.
             self._channel.write(b"x" * int(command))
             self._channel.exit(0)
 
@@ -40,7 +40,7 @@ class Echo(asyncssh.SSHServerSession):
 
 
 class Server(asyncssh.SSHServer):
-    """Lets one key in."""
+    """Accepts one key."""
 
     def connection_made(self, conn: Any) -> None:
         self._connection = conn

@@ -21,7 +21,7 @@ passwords = checkers.InMemoryUsernamePasswordDatabaseDontUse(boss=b"sekrit")
 
 @implementer(portal.IRealm)
 class TelnetRealm:
-    """Gives everybody who logs in by telnet a manhole."""
+    """Gives each telnet user a manhole."""
 
     def requestAvatar(self, avatar: object, mind: object, *interfaces: object) -> Any:  # noqa: N802 - twisted's
         made = telnet.TelnetBootstrapProtocol(

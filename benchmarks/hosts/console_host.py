@@ -23,7 +23,7 @@ def _count(_frame: object, event: str, _argument: object) -> None:
 
 
 def make_console() -> Any:
-    """Make the console; only here, so that what it costs to have one can be measured."""
+    """Make the console; imported here, so that its cost can be measured."""
     from console import Console, FileCredentials, LoginSettings, SessionSettings
 
     credentials = FileCredentials(spec["keys"], initial={"boss": "sekrit"})
@@ -51,7 +51,7 @@ async def main() -> None:
     made: list[Any] = []
 
     def imported() -> dict[str, Any]:
-        """Import the console, with the name that everybody uses: the package itself is lazy."""
+        """Import the console with the name Console: the package itself is lazy."""
         began = time.perf_counter()
         from console import Console, LoginSettings, SessionSettings  # noqa: F401 - it is imported, and that is all
 
@@ -72,7 +72,7 @@ async def main() -> None:
         return future.result()
 
     def count(*, on: bool) -> dict[str, Any]:
-        """Count the calls of functions from now on, or say how many there were on which thread."""
+        """Start to count function calls, or return the counts by thread."""
         if on:
             _calls.clear()
             _counting.set()

@@ -1,4 +1,4 @@
-"""What the server processes have in common: how they are told what to do, and their heartbeat."""
+"""Common code of the server processes: commands and the heartbeat."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from benchmarks.measure import work_cpu
 
 LIFETIME_SECONDS = 3600
 
-# Replies go to what was stdout at the start; everything else that is printed goes to stderr's file.
+# Replies go to the original stdout; all other output goes to stderr's file.
 _replies = os.dup(1)
 os.dup2(2, 1)
 _commands = os.fdopen(os.dup(0), "rb")
 
 
 def arguments() -> dict[str, Any]:
-    """Return what the harness asks for."""
+    """Return the harness's specification."""
     found: dict[str, Any] = json.loads(sys.argv[1])
     return found
 
@@ -35,7 +35,7 @@ def reply(**facts: Any) -> None:
 
 
 def serve(**handlers: Callable[..., dict[str, Any]]) -> None:
-    """Obey commands on a thread, until the harness has gone; then end the process at once."""
+    """Run commands on a thread until stdin ends; then end the process at once."""
     handlers = {"work": _work, "memory": _memory, **handlers}
 
     def listen() -> None:
@@ -61,7 +61,7 @@ def _memory() -> dict[str, Any]:
 
 
 class Heartbeat:
-    """The host's own work: a timer of a millisecond, and how long each beat really took."""
+    """The host's own work: a timer of a millisecond, and the real length of each interval."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -69,7 +69,7 @@ class Heartbeat:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> dict[str, Any]:
-        """Begin to beat. Called on the control thread."""
+        """Start the timer. Called on the control thread."""
         self._gaps = []
         self._loop.call_soon_threadsafe(self._begin)
         return {}

@@ -13,7 +13,7 @@ spec = control.arguments()
 
 
 class Server(asyncssh.SSHServer):
-    """Lets one key in."""
+    """Accepts one key."""
 
     def session_requested(self) -> ReplSSHServerSession:
         return ReplSSHServerSession(lambda: {"foo": 12})

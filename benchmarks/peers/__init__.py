@@ -1,8 +1,8 @@
-"""What is compared: console, what a user would pick instead, and the floors below which none gets.
+"""The peers that are compared: console, its alternatives, and bare echo servers as floors.
 
-A peer is one module with one `Peer`: how its server is started, how one comes to its prompt, and
-what its prompt looks like. A peer that cannot be installed or started raises `Unavailable`, and
-the report says why.
+A peer is one module with one `Peer`: how to start its server, how to reach its prompt, and what the
+prompt looks like. A peer that cannot be installed or started raises `Unavailable`, and the report
+has the reason.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ NAMES = (
 
 @dataclass
 class Peer:
-    """One way to a prompt. Its module says what is behind it.
+    """One way to reach a prompt.
 
     Attributes:
-        name: As in the report.
-        package: What is installed for it; empty for the floors.
-        prompt: The text before the cursor when something can be typed; empty for an echo.
-        echoes: Whether the server shows what is typed. Else the client's terminal does.
-        evaluates: Whether it is a prompt at all; False for an echo.
-        clear: The keys that empty the line that has been typed.
+        name: The name in the report.
+        package: The package that provides it; empty for the floors.
+        prompt: The text before the cursor when it waits for input; empty for an echo server.
+        echoes: Whether the server echoes. Otherwise the client's terminal does.
+        evaluates: Whether it evaluates; False for an echo server.
+        clear: The keys that empty the typed line.
     """
 
     name: str
@@ -62,26 +62,26 @@ class Peer:
         raise NotImplementedError
 
     async def connect(self, server: Server, *, screen: bool = True) -> Terminal:
-        """Connect and log in; return the terminal when its first prompt stands there."""
+        """Connect and log in; return the terminal when its first prompt is shown."""
         raise NotImplementedError
 
     def shows(self, terminal: Terminal, typed: str) -> bool:
-        """Whether the cursor stands behind what has been typed at the prompt, and nothing more."""
+        """Whether the line is the prompt and the typed text, with the cursor at its end."""
         return terminal.line == self.prompt + typed
 
     async def echoed(self, terminal: Terminal, typed: str) -> float:
-        """Wait until what has been typed shows; return the time at which it did."""
+        """Wait until the typed text is shown; return that time."""
         return await terminal.wait(
             lambda: self.shows(terminal, typed), f"{typed!r} at a prompt of {self.name}"
         )
 
     async def at_prompt(self, terminal: Terminal) -> float:
-        """Wait for an empty prompt; return the time at which it was there."""
+        """Wait for an empty prompt; return the time at which it was shown."""
         return await self.echoed(terminal, "")
 
     @property
     def version(self) -> str:
-        """The version that is measured."""
+        """The measured version."""
         return importlib.metadata.version(self.package) if self.package else ""
 
 

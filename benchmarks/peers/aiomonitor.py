@@ -7,7 +7,7 @@ from benchmarks.terminals import Terminal, open_socket
 
 class _Aiomonitor(SocketPeer):
     def shows(self, terminal: Terminal, typed: str) -> bool:
-        # Mostly the cursor stands at the first column, over the prompt: keys overwrite it.
+        # The cursor is mostly in the first column, over the prompt: keys overwrite it.
         return terminal.line.endswith(typed) if typed else terminal.line in {"", self.prompt}
 
     async def connect(self, server: Server, *, screen: bool = True) -> Terminal:

@@ -1,4 +1,4 @@
-"""Peers by how one reaches them."""
+"""Peers by transport."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class HostPeer(Peer):
         )
 
     def spec(self) -> dict[str, Any]:
-        """Return what else the host has to know."""
+        """Return more of the host's specification."""
         return {}
 
 
@@ -81,6 +81,6 @@ class SocketPeer(HostPeer):
         return terminal
 
     def port(self, facts: dict[str, Any]) -> int:
-        """Return the port that one connects to."""
+        """Return the port to connect to."""
         found: int = facts["telnet" if self.telnet else "tcp"]
         return found

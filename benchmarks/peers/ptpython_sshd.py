@@ -1,4 +1,4 @@
-"""ptpython as it comes, started by OpenSSH's sshd for whoever logs in."""
+"""ptpython's command, started by OpenSSH's sshd at each login."""
 
 import sys
 

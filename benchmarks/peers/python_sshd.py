@@ -1,4 +1,4 @@
-"""Python's own prompt, with readline, started by OpenSSH's sshd for whoever logs in."""
+"""Python's own prompt, with readline, started by OpenSSH's sshd at each login."""
 
 import sys
 

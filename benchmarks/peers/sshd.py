@@ -1,4 +1,4 @@
-"""OpenSSH's sshd, thrown away afterwards: its own port, configuration and keys."""
+"""A temporary OpenSSH sshd, with its own port, configuration and keys."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SetEnv HOME={directory}/home LANG=C.UTF-8
 
 
 async def start_sshd(directory: Path, command: str = "") -> Server:
-    """Start sshd; with ``command``, whoever logs in gets that and nothing else."""
+    """Start sshd; with ``command`` as ForceCommand if given."""
     program = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
     if program is None:
         raise Unavailable("sshd is not installed (apt-get install openssh-server)")
@@ -56,7 +56,7 @@ async def start_sshd(directory: Path, command: str = "") -> Server:
 
 @dataclass
 class SshdPeer(SshPeer):
-    """A program that sshd starts for whoever logs in."""
+    """A program that sshd starts at each login."""
 
     program: str = ""
 

@@ -1,12 +1,12 @@
-"""Files that must survive a crash and stay private: written whole, read with suspicion.
+"""Atomic writes, private directories and file locks.
 
-A file is replaced by writing a new one beside it and renaming that over the old one, so that a
-reader, or a machine that loses power, sees the old content or the new, never half of it. A process
-killed in the middle may leave the new file behind, under a name that begins with a dot and ends
-in ``.tmp``; nothing reads it.
+A file is replaced by writing a new one beside it and renaming that over the old one. A reader, or
+a machine that loses power, sees the old content or the new, never a part. A process killed in the
+middle may leave the new file behind, under a name that begins with a dot and ends in ``.tmp``;
+nothing reads it.
 
-The functions here block and raise `OSError`; their callers turn it into an error that says what
-the file was for.
+The functions block and raise `OSError`; the caller turns it into an error that names the file's
+purpose.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def write_atomically(
     Args:
         path: The file. Its directory exists.
         data: The whole new content.
-        mode: The file's permissions, whatever the umask and the old file's permissions.
-        replace: False to leave a file that exists alone; of two processes the first wins.
+        mode: The file's permissions, whatever the umask and the old file's permissions are.
+        replace: False to leave an existing file alone; of two processes the first wins.
 
     Raises:
         FileExistsError: If the file exists and ``replace`` is False.
@@ -62,14 +62,14 @@ def write_atomically(
         else:
             target.hardlink_to(temporary)  # refuses a name that exists, as rename does not
             temporary.unlink()
-    except BaseException:  # whatever ends us, KeyboardInterrupt too
+    except BaseException:  # a KeyboardInterrupt too must leave no file
         temporary.unlink(missing_ok=True)
         raise
     _sync_directory(target.parent)
 
 
 def _sync_directory(directory: Path) -> None:
-    """Make a rename last. Failing here must not say that the file is unchanged: it is not."""
+    """Make a rename durable. Ignores errors: the caller would take the file for unchanged."""
     with contextlib.suppress(OSError):
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -79,15 +79,15 @@ def _sync_directory(directory: Path) -> None:
 
 
 def make_private_directory(path: str | os.PathLike[str], *, tighten: bool = False) -> None:
-    """Make a directory, and those above it that are missing, for their owner alone (0700).
+    """Make a directory and its missing parents, with mode 0700.
 
-    One that exists is left as it is: its owner may have opened it on purpose. Whoever trusts
-    what is in it asks `exposure`.
+    An existing one is left as it is: its owner may have opened it on purpose. A caller that trusts
+    its content checks `exposure`.
 
     Args:
         path: The directory.
-        tighten: Close one that exists to others. For the first secret that is put into it: a
-            checkout made with a umask of 002 has directories that the group can write.
+        tighten: Set mode 0700 on an existing one too. For the first secret that is put into it:
+            a checkout made with umask 002 has group-writable directories.
 
     Raises:
         NotADirectoryError: If a file is in the way.
@@ -108,7 +108,7 @@ def make_private_directory(path: str | os.PathLike[str], *, tighten: bool = Fals
         try:
             one.mkdir(mode=0o700)
         except FileExistsError:
-            # Another process may have been quicker.
+            # Another process may have made it meanwhile.
             if not one.is_dir():
                 raise NotADirectoryError(
                     errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(one)
@@ -119,11 +119,11 @@ def make_private_directory(path: str | os.PathLike[str], *, tighten: bool = Fals
 def locked(path: str | os.PathLike[str], *, wait_seconds: float) -> Iterator[None]:
     """Hold a lock file, against other processes and other threads of this one.
 
-    The lock ends with the block, or with the process; the file stays, because whoever waits for
-    it has it open. It works among those who take it: an editor does not.
+    The lock ends with the block, or with the process. The file stays, because a waiting process
+    has it open. The lock is advisory: an editor does not take it.
 
     Raises:
-        OSError: If it cannot be made, or is still held by somebody else after ``wait_seconds``.
+        OSError: If it cannot be made, or another holder keeps it for ``wait_seconds``.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     descriptor = os.open(path, flags, 0o600)
@@ -144,7 +144,7 @@ def locked(path: str | os.PathLike[str], *, wait_seconds: float) -> Iterator[Non
         try:
             yield
         finally:
-            # Said, and not left to close(): a child forked meanwhile has the descriptor too.
+            # Explicit, not left to close(): a child forked meanwhile has the descriptor too.
             fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
         os.close(descriptor)

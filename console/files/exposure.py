@@ -1,4 +1,4 @@
-"""Who else could read or change a file: asked before we read, run or write it."""
+"""Whether other users can read or change a file: checked before it is read, run or written."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _NO_HANG = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-"""Opening a FIFO or a terminal by mistake must neither wait nor take it as ours."""
+"""Opening a FIFO must not block; opening a terminal must not make it the controlling one."""
 
 
 _LINKS_MOST = 40
-"""Symbolic links followed on the way to one file, as the kernel does."""
+"""Symbolic links followed on the path of one file, as many as the kernel follows."""
 
 
 def read_with_status(
     path: str | os.PathLike[str], *, limit_bytes: int = 1024 * 1024
 ) -> tuple[bytes, os.stat_result]:
-    """Read a file together with the status of just that file, for `exposure`.
+    """Read a file together with the status of the open file, for `exposure`.
 
     Raises:
-        OSError: If it cannot be read, is no regular file, or is longer than ``limit_bytes``.
+        OSError: If it cannot be read, is not a regular file, or is longer than ``limit_bytes``.
     """
     descriptor = os.open(path, os.O_RDONLY | _NO_HANG)
     status = os.fstat(descriptor)
@@ -41,7 +41,7 @@ def read_with_status(
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """How others can get at a file, and what its owner does about it."""
+    """How other users can read or change a file, and the remedy."""
 
     problem: str
     remedy: str
@@ -53,15 +53,18 @@ class Exposure:
 def exposure(
     path: str | os.PathLike[str], status: os.stat_result, *, secret: bool
 ) -> Exposure | None:
-    """Tell whether anybody but its owner, us or root can change a file, or read a secret one.
+    """Return how users other than its owner, us or root can change a file, or read a secret one.
 
-    The rules are those of ssh(1) for private keys and of sshd(8)'s StrictModes for what it
-    trusts. Only the file or directory itself is looked at; see `exposure_above`.
+    The rules are those of ssh(1) for private keys and of sshd(8)'s StrictModes for the files that
+    it trusts. Only the file or directory itself is checked; see `exposure_above`.
 
     Args:
         path: Its name, for the remedy.
         status: Its status, best from the open file.
-        secret: Whether reading it is harm as well.
+        secret: Whether others must not read it either.
+
+    Returns:
+        None if they cannot.
     """
     name = shlex.quote(os.fspath(path))
     if status.st_uid not in {0, os.geteuid()}:
@@ -81,19 +84,22 @@ def exposure(
 
 
 def exposure_above(path: str | os.PathLike[str]) -> Exposure | None:
-    """Tell whether anybody but us or root can put another file in the place of this one.
+    """Return how users other than us or root can put another file in the place of this one.
 
-    The directory that holds the file is for nobody else to write, and so is each one above it:
-    whoever may write there can move the directory away, and move one back that we left somewhere
-    with passwords and keys of last year. The rules are those of sshd's StrictModes, from the file
-    up to our home directory, or to the root if the file is elsewhere, with these differences:
+    No other user may write to the directory of the file, nor to any above it: write access allows
+    to move the directory away and put another one there, with last year's passwords and keys, say.
+    The rules are those of sshd's StrictModes, from the file up to our home directory, or to the
+    root if the file is elsewhere, with these differences:
 
-    * a directory above may be for everybody to write if it is sticky, as ``/tmp``: there nobody
-      can move what is ours;
-    * it may be for our own group to write if nobody else is in that: users' directories are so
-      where each user has a group (umask 002);
-    * each symbolic link on the way is followed from where it lies. sshd looks at the real path
-      only, and whoever can change a link needs no other way.
+    * a directory above may be world-writable if it is sticky, as ``/tmp``: there others cannot
+      move our files;
+    * it may be group-writable if the group is our own and has no other member, as users'
+      directories are where each user has a group (umask 002);
+    * each symbolic link on the path is checked in its own directory. sshd checks the real path
+      only, but a user who can change a link can replace the file.
+
+    Returns:
+        None if they cannot.
 
     Raises:
         OSError: If the path cannot be followed.
@@ -126,7 +132,7 @@ def _account() -> pwd.struct_passwd | None:
 
 
 def only_we_can_move(status: os.stat_result) -> bool:
-    """Tell whether what we own in a directory that others can write is safe there."""
+    """Whether others cannot move our files in a directory that they can write to."""
     if status.st_uid not in {0, os.geteuid()}:
         return False
     if status.st_mode & stat.S_ISVTX:
@@ -135,7 +141,7 @@ def only_we_can_move(status: os.stat_result) -> bool:
 
 
 def _is_own_group(number: int) -> bool:
-    """Tell whether a group is that of our user alone: with the user's name, and nobody in it."""
+    """Whether a group is our user's private one: with the user's name, and no other member."""
     account = _account()
     if account is None or account.pw_gid != number:
         return False
@@ -147,7 +153,7 @@ def _is_own_group(number: int) -> bool:
 
 
 def _entries_to(path: Path) -> list[tuple[Path, str]]:
-    """Return each name that is looked up on the way to a file, and in which directory."""
+    """Return each directory and name that is looked up on the path of a file."""
     current = Path("/")
     pending = list((Path.cwd() / path).parts[1:])
     entries, links = [], 0

@@ -1,12 +1,12 @@
-"""The pid file: says which process serves, and keeps a second one from doing the same.
+"""The pid file: names the process that serves, and keeps a second one from serving.
 
-The number in it is for readers and for ``kill $(cat console.pid)``. Whether its process lives is
-shown by a lock on the file (flock(2)), never by the number: after a crash or a reboot that may
-belong to any other process. The kernel lets go of the lock when the process ends, however it ends.
+The number in it is for people and for ``kill $(cat console.pid)``. A lock on the file (flock(2))
+shows whether its process lives, never the number: after a crash or a reboot another process may
+have it. The kernel releases the lock when the process ends, however it ends.
 
-Taking over a file and removing it can meet: the file that was opened may have been unlinked before
-it was locked, and another process may have made a new one. So the path is looked at again once the
-lock is held, and the whole is tried again if it names another file.
+Taking over a file races with removing it: the opened file may have been unlinked before it was
+locked, and another process may have made a new one. So the path is checked again once the lock is
+held, and everything is tried again if it names another file.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ from typing import Self
 from console.errors import StartError
 
 _PID_BYTES = 32
-"""A pid has at most 7 digits on Linux, 5 on macOS; more is another kind of file."""
+"""A pid has at most 7 digits on Linux, 5 on macOS; a longer file is not a pid file."""
 
 _PID = re.compile(rb"\s*[0-9]{1,19}\s*")
 
 
 class PidFileError(StartError):
-    """A pid file belongs to a process that lives, or cannot be written."""
+    """A pid file is held by a live process, is not a pid file, or cannot be written."""
 
 
 class PidFile:
     """A pid file, held while the block runs.
 
-    So::
+    Example::
 
         with PidFile("console.pid"):
             serve()
 
-    Enter it in the process that serves, after any fork. A child that is forked later lets go of
-    the file, so that it does not keep the lock when its parent has ended.
+    Enter it in the process that serves, after any fork. A child that is forked later closes the
+    file, so that it does not keep the lock when its parent has ended.
 
     Raises:
-        PidFileError: If a process that lives holds the file, it is not a pid file, or it cannot be
+        PidFileError: If a live process holds the file, it is not a pid file, or it cannot be
             written.
     """
 
@@ -80,11 +80,11 @@ class PidFile:
         traceback: TracebackType | None,
     ) -> None:
         descriptor, self._descriptor = self._descriptor, None
-        if descriptor is None or descriptor not in _held:  # a forked child: not ours
+        if descriptor is None or descriptor not in _held:  # a forked child does not hold it
             return
         _held.discard(descriptor)
         try:
-            # Removed before it is unlocked, and only if it is still the one that was written.
+            # Removed before it is unlocked, and only if the path still names the written file.
             if _is_same(descriptor, self.path):
                 with contextlib.suppress(OSError):
                     self.path.unlink()
@@ -102,10 +102,10 @@ class PidFile:
             except BlockingIOError:
                 owner = os.pread(descriptor, _PID_BYTES, 0).decode("ascii", "replace").strip()
                 os.close(descriptor)
-                who = f"process {owner}" if owner else "a process that has just started"
+                holder = f"process {owner}" if owner else "a process that has just started"
                 raise PidFileError(
                     self._shown,
-                    f"{who} is running with it",
+                    f"{holder} is running with it",
                     f"end that: kill {owner or 'PID'}, or name another: --pid-file FILE",
                 ) from None
             except BaseException:
@@ -116,7 +116,7 @@ class PidFile:
             os.close(descriptor)
 
     def _refuse_others(self, descriptor: int) -> None:
-        """Refuse to write over a file that is not a pid file."""
+        """Refuse to overwrite a file that is not a pid file."""
         regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
         content = os.pread(descriptor, _PID_BYTES + 1, 0) if regular else b"?"
         if content.strip() and not _PID.fullmatch(content):
@@ -136,7 +136,7 @@ def _is_same(descriptor: int, path: Path) -> bool:
 
 
 _held: set[int] = set()
-"""Descriptors of this process's pid files, for a forked child to let go of."""
+"""Descriptors of this process's pid files: a forked child closes them."""
 
 
 def _after_fork() -> None:

@@ -10,7 +10,7 @@ from console.interfaces.frontends import Frontend, FrontendHost
 from console.interfaces.terminals import TerminalKind
 
 VARIABLE: Final = "CONSOLE_FRONTEND"
-"""What a client sends to choose: ``ssh -o SetEnv=CONSOLE_FRONTEND=line``, telnet's ``environ``."""
+"""The client's choice: ``ssh -o SetEnv=CONSOLE_FRONTEND=line``, telnet's ``environ``."""
 
 _CHOICES = ("auto", "fullscreen", "line")
 
@@ -18,13 +18,13 @@ _CHOICES = ("auto", "fullscreen", "line")
 def frontend_name(kind: TerminalKind, *, has_command: bool, default: str = "auto") -> str:
     """Return the name of the frontend that suits.
 
-    A command is run once, and so is a script in a pipe. Where somebody types, the client's choice
-    counts, then the console's, then what the terminal can do.
+    A command is run once, and so is a script in a pipe. For an interactive terminal the client's
+    choice counts, then the console's, then the terminal's capabilities.
 
     Args:
         kind: The terminal.
-        has_command: Whether it came with a command.
-        default: The console's own choice: ``auto`` or ``line``.
+        has_command: Whether the client sent a command.
+        default: The console's choice: ``auto`` or ``line``.
     """
     if has_command:
         return "once"
@@ -41,12 +41,12 @@ def frontend_name(kind: TerminalKind, *, has_command: bool, default: str = "auto
 def choose_frontend(
     host: FrontendHost, current: Frontend | None = None, default: str = "auto"
 ) -> Frontend:
-    """Make the frontend that suits, unless it is the one there is; see `frontend_name`."""
+    """Return the frontend that suits: ``current`` or a new one; see `frontend_name`."""
     terminal = host.terminal
     has_command = terminal.command is not None
     name = frontend_name(terminal.kind, has_command=has_command, default=default)
     if host.commands and name == "once" and not has_command:
-        name = "line"  # a pipe of commands: each line is one
+        name = "line"  # a pipe to a viewer's session: each line is a command
     if current is not None and current.name == name:
         return current
     match name:
@@ -61,7 +61,7 @@ def choose_frontend(
     wanted = _wanted(terminal.kind)
     if wanted and wanted not in _CHOICES and current is None:
         choices = ", ".join(_CHOICES)
-        frontend.write(f"{VARIABLE}: {wanted!r} is none of {choices}\n", error=True)
+        frontend.write(f"{VARIABLE}: {wanted!r} is not one of {choices}\n", error=True)
     return frontend
 
 

@@ -1,6 +1,6 @@
 """The frontend for terminals without cursor control: nc, ``TERM=dumb``, pipes.
 
-No escape sequence is ever written. PredictiveEcho is ours only if the client leaves it to us.
+No escape sequence is ever written. The server echoes only if the client does not.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _FIRST_PROMPT = ">>> "
 _NEXT_PROMPT = "... "
 
 _LONG_LINES = 64
-"""A statement of more lines was pasted, not typed."""
+"""A statement with more lines was pasted, not typed."""
 
 _LINES_IN_A_TURN = 64
 
 _COMPOUND = re.compile(
     r"\s*(?:%\w+\s+(?:[\d.]+s?\s+)?)*(@|(async|class|def|for|if|match|try|while|with)\b(?!\s*[=.(,\[]))"
 )
-"""How a statement begins that goes on until an empty line; ``match = 1`` is none."""
+"""The beginning of a statement that an empty line ends; ``match = 1`` is not one."""
 
 
 class LineFrontend:
@@ -61,7 +61,7 @@ class LineFrontend:
         while not self._closed:
             count += 1
             if count % _LINES_IN_A_TURN == 0:
-                await asyncio.sleep(0)  # a paste of thousands of lines must not hold the others
+                await asyncio.sleep(0)  # a paste of thousands of lines must not hold the loop
             event = self._discipline.next()
             self._echo()
             if event is None:
@@ -87,13 +87,13 @@ class LineFrontend:
         self._arrived.set()
 
     def interrupt(self) -> None:
-        """Drop the lines typed so far and begin anew."""
+        """Drop the lines typed so far and show a new prompt."""
         self._discipline.discard()
         self._echo()
         self._drop_lines()
 
     def take_typeahead(self) -> str:
-        """Give back what was fed behind the statement."""
+        """Return and forget the text that was fed after the statement."""
         return self._discipline.take_pending()
 
     def render(self, outcome: Outcome) -> Iterable[tuple[bool, str]]:
@@ -101,9 +101,9 @@ class LineFrontend:
         return render_outcome(outcome)
 
     def write(self, text: str, *, error: bool = False) -> None:
-        """Write text. What comes while a prompt is up gets lines of its own.
+        """Write text. While a prompt is shown, the text gets lines of its own.
 
-        Then the prompt comes again, and what has been typed behind it.
+        The prompt is then shown again, with the text typed so far.
         """
         if not text:
             return
@@ -118,7 +118,7 @@ class LineFrontend:
                 self._send(self._discipline.shown)
 
     def resized(self) -> None:
-        """Lines are wrapped by the terminal."""
+        """Do nothing: the terminal wraps lines."""
 
     def close(self) -> None:
         """End a pending read."""
@@ -143,7 +143,7 @@ class LineFrontend:
             self._show_prompt(_NEXT_PROMPT)
             return False
         source = "\n".join(self._lines)
-        with muted():  # what the parser warns of is said when the statement runs
+        with muted():  # the parser's warnings are shown when the statement runs
             complete = is_complete(source)
         if not complete:
             self._show_prompt(_NEXT_PROMPT)
@@ -151,17 +151,17 @@ class LineFrontend:
         return self._keep(source)
 
     def _keep(self, source: str) -> bool:
-        """Keep a complete statement in the history of what was typed."""
+        """Keep a complete statement in the history if a user typed it."""
         if self._interactive:
             self._history.append(source.rstrip("\n"))
         return True
 
     def _may_be_complete(self, line: str) -> bool:
-        """Whether it is worth to compile everything after this line.
+        """Whether to compile the statement after this line.
 
-        After each line of a long block that would take minutes, on the loop that serves the
-        others. A compound statement ends with an empty line. Others are tried after each line at
-        first, then each time that they have grown by half.
+        Compiling a long block after each of its lines would take minutes of the console's loop. A
+        compound statement ends with an empty line. Others are tried after each line at first, then
+        each time that they have grown by half.
         """
         if not line.strip() or len(self._lines) == 1:
             self._next_try = len(self._lines) + 1
@@ -172,7 +172,7 @@ class LineFrontend:
         return True
 
     def _last_lines(self) -> str | None:
-        """At the end of input, what has been typed is the last statement."""
+        """Return the lines typed so far as the last statement, at the end of input."""
         source = "\n".join(self._lines)
         self._lines.clear()
         if source.strip():

@@ -1,7 +1,7 @@
-"""The frontend of ``ssh host 'statement'`` and ``ssh host <script``: run once, exit status.
+"""The frontend of ``ssh host 'statement'`` and ``ssh host <script``: one run, one exit status.
 
-Both follow one contract (docs/exec.md). What cannot be a statement is answered with a line on
-stderr and a status of its own, and nothing is run.
+Both follow one contract (docs/exec.md). Text that cannot be a statement is refused with one line on
+stderr and a status of its own; nothing is run.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from console.syntax.options import OptionError, Options, parse_seconds, split_op
 from console.syntax.shell_idioms import shell_idiom
 
 USAGE_STATUS: Final = 2
-"""The status of what was not run because it was written wrong, as Python's own command has it."""
+"""The status of a malformed command, as ``python`` has it for its own options."""
 
 NO_PYTHON_STATUS: Final = 127
-"""The status of a shell's command line: to a shell, "command not found"."""
+"""The status of a shell's command line: "command not found" in sh(1)."""
 
 FORMATS: Final = ("text", "json")
 
@@ -70,11 +70,11 @@ class OnceFrontend:
             self._input.clear()
         if not self._source.strip():
             return None
-        # Commands are no Python: nothing of them may reach the parser.
+        # A viewer's commands are not Python: they must not reach the parser.
         return self._source if self._host.commands else self._statement()
 
     def _statement(self) -> str | Outcome:
-        """Return what is to be run, with its options and those of the client's environment."""
+        """Return the statement to run, with its options and those of the client's environment."""
         options = Options()
         try:
             options = replace(options, as_json=self._wants_json())
@@ -85,7 +85,7 @@ class OnceFrontend:
             own, rest = split_options(normalise(self._source))
         except OptionError as error:
             return self._refusal(str(error), USAGE_STATUS, options)
-        # What the statement says itself wins.
+        # The statement's own options win.
         options = Options(
             mode=own.mode,
             timeout_seconds=own.timeout_seconds or options.timeout_seconds,
@@ -98,20 +98,20 @@ class OnceFrontend:
         place = _undecodable(self._source)
         if place:
             return self._refusal(f"the {what} is not UTF-8: {place}", USAGE_STATUS, options)
-        with muted():  # what the parser warns of is said when the statement runs
+        with muted():  # the parser's warnings are shown when the statement runs
             idiom = shell_idiom(rest, self._is_defined)
         if idiom:
             problem = f"this is Python, not a shell; nothing was run of: {idiom}"
             return self._refusal(problem, NO_PYTHON_STATUS, options)
-        # Below as many blank lines as stood above it, so that its lines keep their numbers.
+        # Blank lines replace those dropped above the source, so that its lines keep their numbers.
         source = normalise(rest)
         above = count_lines(self._source) - count_lines(source)
-        # A space in front of all keeps a secret.
+        # A leading space marks a secret (`HistoryLog.is_secret`).
         space = " " if self._source.startswith(" ") else ""
         return space + "\n" * above + str(options) + source
 
     def _refusal(self, problem: str, status: int, options: Options) -> Outcome:
-        """Say why nothing was run. The text quotes what was typed."""
+        """Return the outcome of a refused command. Its text quotes the command."""
         outcome = Outcome(
             OutcomeKind.EXCEPTION,
             f"console: {problem}",
@@ -131,11 +131,11 @@ class OnceFrontend:
     def _is_defined(self, name: str) -> bool:
         namespace = self._host.namespace
         if type(namespace) is not dict:
-            return True  # or not: only a look-up would tell, and that may run code of the service
+            return True  # unknown: a look-up may run code of the service
         return name in namespace or hasattr(builtins, name) or name in self._host.names()
 
     def feed(self, text: str) -> None:
-        """Take a part of the script; or keep it for the command, which may read its stdin."""
+        """Take a part of the script, or of the command's stdin."""
         if self._is_command or self._size <= STATEMENT_CHARACTERS:
             self._input.append(text)
             self._size += len(text)
@@ -143,7 +143,7 @@ class OnceFrontend:
             self._complete.set()
 
     def feed_eof(self) -> None:
-        """End the script. A command is known from the start."""
+        """End the script. A command is complete from the start."""
         self._complete.set()
 
     def interrupt(self) -> None:
@@ -152,7 +152,7 @@ class OnceFrontend:
         self._complete.set()
 
     def take_typeahead(self) -> str:
-        """Give back the input, for the command to read."""
+        """Return and forget the input, for the command to read."""
         text = "".join(self._input)
         self._input.clear()
         return text
@@ -162,16 +162,16 @@ class OnceFrontend:
         return render_outcome(outcome)
 
     def write(self, text: str, *, error: bool = False) -> None:
-        """Write as it is; with CR LF where a terminal was asked for (``ssh -tt``)."""
+        """Write text, with CR LF if the client requested a terminal (``ssh -tt``)."""
         kind = self._terminal.kind
         data = terminal_bytes(text, carriage_return=kind.interactive and kind.carriage_return)
         self._terminal.write(data, error=error)
 
     def resized(self) -> None:
-        """Nothing is drawn here."""
+        """Do nothing: nothing is drawn."""
 
     def close(self) -> None:
-        """Read nothing more."""
+        """End a pending read."""
         self._done = True
         self._complete.set()
 
@@ -185,5 +185,5 @@ def _undecodable(text: str) -> str:
     return f"byte 0x{ord(bad[0]) - 0xDC00:02x} in line {line}"
 
 
-# How a byte that cannot be decoded is handed on (PEP 383).
+# A byte that cannot be decoded is a lone surrogate (PEP 383).
 _BAD_BYTE = re.compile("[\udc80-\udcff]")

@@ -1,4 +1,4 @@
-"""How an outcome reads, the same for each frontend."""
+"""Outcomes as text, the same for each frontend."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def render_outcome(outcome: Outcome) -> Iterator[tuple[bool, str]]:
 
 
 def terminal_bytes(text: str, *, carriage_return: bool) -> bytes:
-    r"""Encode text for a terminal; with ``\r\n`` for ``\n`` where it is one that is typed at.
+    r"""Encode text for a terminal, with ``\r\n`` for ``\n`` if ``carriage_return``.
 
     Lone surrogates are written as escapes: an encoding error would end the connection.
     """

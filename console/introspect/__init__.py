@@ -1,1 +1,1 @@
-"""Introspection: what an operator asks a live service that its objects do not tell."""
+"""Introspection: tasks, threads, stacks, signatures and source of a live service."""

@@ -1,8 +1,8 @@
-"""What ``name?`` tells of an object: signature, kind, place, documentation, source.
+"""``name?``: the signature, type, file, documentation and source of an object.
 
-Everything is read where it is stored (``static.py``): no property, no ``__getattr__``, no
-``__repr__`` and no ``__signature__`` of the service runs. What only running code could tell is
-left out, and the text says so.
+Everything is read where it is stored (``static.py``): no property, ``__getattr__``, ``__repr__`` or
+``__signature__`` of the service runs. Facts that only running code would give are left out, and
+the text says so.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _STEP = re.compile(rf"\.?({NAME})|\[(-?\d+)\]|\['([^']*)'\]|\[\"([^\"]*)\"\]")
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What was asked about; ``bound`` if its first parameter is given by where it was found."""
+    """An object to describe; ``bound`` if its first parameter is bound where it was found."""
 
     name: str
     value: Any
@@ -47,16 +47,16 @@ class Subject:
 
 
 def find(path: str, scopes: Iterable[Mapping[str, Any]]) -> Subject:
-    """Find what a path names.
+    """Find the object that a path names.
 
     Args:
-        path: As `PATH` has it.
-        scopes: Where the first name is looked for, in this order.
+        path: A path that matches `PATH`.
+        scopes: The scopes in which the first name is looked up, in this order.
 
     Raises:
         NameError: If the first name is in none of the scopes.
         AttributeError: If an attribute is not stored anywhere.
-        LookupError: If there is no such item, or the items of such a value are found by its code.
+        LookupError: If there is no such item, or only the value's own code could find it.
     """
     first, *steps = list(_STEP.finditer(path))
     value = next((scope[first[1]] for scope in scopes if first[1] in scope), ABSENT)
@@ -76,8 +76,7 @@ def find(path: str, scopes: Iterable[Mapping[str, Any]]) -> Subject:
 def _member(value: Any, name: str, path: str) -> Subject:
     if type(value) is property:
         raise AttributeError(
-            f"{path} is a property, whose value only its code can tell;"
-            f" it runs when you write: value = {path}"
+            f"{path} is a property, and its code is not run here; run it with: value = {path}"
         )
     own = next(iter(namespaces(value)), {})
     for namespace in namespaces(value):
@@ -92,8 +91,8 @@ def _member(value: Any, name: str, path: str) -> Subject:
         stored = static_attribute(value, name)
         return Subject(name, found if stored is ABSENT else stored)
     raise AttributeError(
-        f"{path}.{name} is not stored anywhere; if {path} makes it when asked,"
-        f" write: value = {path}.{name}"
+        f"{path}.{name} is not stored anywhere; if code of {path} computes it,"
+        f" run that with: value = {path}.{name}"
     )
 
 
@@ -114,9 +113,9 @@ def _item(value: Any, key: int | str, path: str) -> Subject:
 
 
 def describe(subject: Subject, *, source: bool = False) -> str:
-    """Say what is known of an object, with its source instead of its documentation if asked.
+    """Describe an object, with its source instead of its documentation if ``source``.
 
-    Reads files: never to be called on a loop.
+    Reads files: never call it on a loop.
     """
     value = subject.value
     lines = []
@@ -137,20 +136,20 @@ def describe(subject: Subject, *, source: bool = False) -> str:
     if text is not None:
         return "\n".join([*lines, "Source:", text])
     if source:
-        lines.append("Source:    not to be had; it is written in C, or its file is gone")
+        lines.append("Source:    not available; it is written in C, or its file is missing")
     text = documentation_of(value)
     return "\n".join([*lines, "Docstring:", text] if text else lines)
 
 
 def summary_of(value: Any, *, bound: bool = False) -> str:
-    """Say in a few words what something is, for a menu: its signature, or its type."""
+    """Return a short description for a menu: the signature, or the type."""
     signature = signature_of(value, bound=bound)
     kind = _kind_word(value, bound=bound)
     return kind if signature is None else f"{kind} {signature}"
 
 
 def kind_of(value: Any, *, bound: bool = False) -> str:
-    """Say what kind of thing a value is."""
+    """Return a value's kind: ``function``, ``class``, or ``instance of`` its class."""
     word = _kind_word(value, bound=bound)
     module = class_dict(type(value)).get("__module__")  # classes written in C have none there
     if word != type_name(value) or type(module) is not str:
@@ -173,12 +172,12 @@ def _kind_word(value: Any, *, bound: bool) -> str:
 
 
 def documentation_of(value: Any) -> str:
-    """Return the documentation of an object; of an instance, that of its class."""
+    """Return an object's documentation; an instance has that of its class."""
     kind = type(value)
     if kind is MethodType:
         return documentation_of(value.__func__)
     if kind is FunctionType or kind in BUILTIN_CALLABLES:
-        text = value.__doc__  # of these types it is C code that answers
+        text = value.__doc__  # C code for these types
     elif kind is property:
         text = property.__dict__["__doc__"].__get__(value)
     elif isinstance_static(value, type):
@@ -186,7 +185,7 @@ def documentation_of(value: Any) -> str:
     elif isinstance_static(value, ModuleType):
         text = static_attribute(value, "__doc__")
     elif kind in SIZED or kind in PLAIN:
-        text = None  # everybody knows what a list is
+        text = None  # the documentation of ``list`` would not help
     else:
         text = (own_dict(value) or {}).get("__doc__")
         if type(text) is not str:
@@ -195,7 +194,7 @@ def documentation_of(value: Any) -> str:
 
 
 def _code_owner(value: Any) -> Any:
-    """Return the function, class or module whose place and source an object has."""
+    """Return the function, class or module that defines an object."""
     kind = type(value)
     if kind is property:
         return value.fget

@@ -1,4 +1,4 @@
-"""Rows of plain data that show as a table: what sessions print, and what their code can go over."""
+"""Sequences of plain rows that print as a table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from console.text import escape_line
 Row = TypeVar("Row")
 
 _ROWS = 1000
-"""A longer table is no answer; it says how much is missing."""
+"""Rows that are printed; the table says how many more there are."""
 
 _CELL_CHARACTERS = 400
 
@@ -21,10 +21,10 @@ class Listing(Sequence[Row], Generic[Row]):
     """A sequence of rows whose repr is a table. Immutable; its rows hold no live object.
 
     Args:
-        rows: The rows that are shown.
-        columns: By heading, how a row's cell reads. Cells are escaped and clipped here.
-        empty: What is said where there is no row.
-        total: How many rows there would be, if not all were looked at.
+        rows: The rows.
+        columns: By heading, the function that returns a row's cell. Cells are escaped and clipped.
+        empty: The text for an empty table.
+        total: How many rows there would be, if not all were read; None for those given.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Listing(Sequence[Row], Generic[Row]):
 
 
 def duration(seconds: float) -> str:
-    """Say how long something took or has been, in the two largest units: ``3 d 4 h``."""
+    """Return a duration as text, in its two largest units: ``3 d 4 h``."""
     whole = max(0, int(seconds))
     units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
     for (name, size), (next_name, next_size) in itertools.pairwise(units):
@@ -83,12 +83,12 @@ def duration(seconds: float) -> str:
 
 
 def moment(timestamp: float) -> str:
-    """Say when something was, in the server's own time zone."""
+    """Return a time as text, in the server's time zone."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(timestamp))
 
 
 def short_moment(timestamp: float) -> str:
-    """Say when something was, without the date if it was today."""
+    """Return a time as text, without the date if it is today's."""
     said, now = moment(timestamp), moment(time.time())
     day = said.partition(" ")[0]
     return said.removeprefix(f"{day} ") if now.startswith(day) else said

@@ -1,4 +1,4 @@
-"""The process as the system sees it. What a platform does not tell is None."""
+"""The process as the system sees it. A fact that the platform does not give is None."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ _PROC = Path("/proc/self")
 
 @dataclass(frozen=True, slots=True)
 class ProcessFacts:
-    """A process at one moment; its repr is for people.
+    """A process at one moment; its repr is a short report.
 
     Attributes:
-        started_at: When the process began (time.time).
-        console_started_at: When the console began to listen.
+        started_at: When the process started (time.time).
+        console_started_at: When the console started to listen (time.time).
         rss_bytes: Its resident memory.
-        descriptors: Its open file descriptors.
+        descriptors: The number of its open file descriptors.
+        threads: The number of its Python threads.
     """
 
     pid: int
@@ -49,7 +50,7 @@ class ProcessFacts:
 
 
 def process_facts(console_started_at: float) -> ProcessFacts:
-    """Look at the process. Reads /proc, if there is one; safe to call from any thread."""
+    """Return the facts of this process. Reads /proc, if it exists. Safe to call from any thread."""
     return ProcessFacts(
         pid=os.getpid(),
         started_at=process_started_at(),
@@ -63,9 +64,9 @@ def process_facts(console_started_at: float) -> ProcessFacts:
 
 
 def process_started_at() -> float | None:
-    """Tell when the process began (time.time); None if the system does not."""
+    """Return when the process started (time.time); None if the system does not tell."""
     try:  # field 22 of proc(5)'s stat, in ticks since the boot
-        # The name of the program, in parentheses, may hold blanks and parentheses itself.
+        # The program's name, in parentheses, may contain blanks and parentheses itself.
         fields = (_PROC / "stat").read_text("ascii", "replace").rpartition(")")[2].split()
         up_seconds = float(Path("/proc/uptime").read_text("ascii").split()[0])
         ticks = int(fields[19])

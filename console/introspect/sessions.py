@@ -1,4 +1,4 @@
-"""What is told of a session: to ``who``, ``whoami`` and to whoever ends it."""
+"""The facts of a session, for ``who``, ``whoami`` and ``kick``."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class SessionFacts:
     """A session at one moment.
 
     Attributes:
-        number: What ``kick(n)`` calls it.
-        role: What its user may do.
-        method: How its user proved who they are.
-        opened_at: When it began (time.time).
-        idle_seconds: Since something was typed.
-        statement: The name of the statement that runs; empty if none does.
-        source: The first line of that statement, as it was typed.
+        number: Its number for ``kick(n)``.
+        role: The role of its user.
+        method: How its user authenticated.
+        opened_at: When it was opened (time.time).
+        idle_seconds: The time since the last input.
+        statement: The name of the running statement; empty if none runs.
+        source: The first line of that statement.
     """
 
     number: int
@@ -48,8 +48,8 @@ def list_sessions(rows: Sequence[SessionFacts], *, sources: bool) -> Listing[Ses
 
     Args:
         rows: The open sessions.
-        sources: Whether to show what others have typed: it may hold a password, and is not for
-            those who may look only. They see the statement's name, as ``statements`` has it.
+        sources: Whether to show statements' source. It may contain a password, so a viewer sees
+            the statement's name, as ``statements`` lists it.
     """
     return Listing(
         rows,

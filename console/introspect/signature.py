@@ -1,8 +1,7 @@
-"""How functions and classes are called, without asking them.
+"""The signatures of functions and classes, without running their code.
 
 ``inspect.signature`` calls ``__signature__`` and the ``repr`` of defaults and annotations, which
-are code of the service. Here code objects are read, and only what is the interpreter's own is
-written with ``repr``.
+are code of the service. Here code objects are read, and ``repr`` is called only for builtin types.
 """
 
 from __future__ import annotations
@@ -51,18 +50,18 @@ SIZED: Final = frozenset({dict, list, tuple, set, frozenset, str, bytes, bytearr
 PLAIN: Final = frozenset({NoneType, bool, int, float, complex, str, bytes})
 
 _VALUE_CHARACTERS: Final = 60
-"""Of a default or a plain value; more says less."""
+"""Characters that are shown of a default or a plain value."""
 
 _DEPTH: Final = 20
-"""Decorators around a function, and types within a type, that are looked through."""
+"""Decorators around a function, and types within a type, that are followed."""
 
 
 def signature_of(value: Any, *, bound: bool = False) -> str | None:
-    """Return how something is called, as ``(a, b=1) -> int``; None if it is not known.
+    """Return a signature, as ``(a, b=1) -> int``; None if it is not known.
 
     Args:
-        value: Anything.
-        bound: Leave the first parameter out: ``self`` of a method.
+        value: Any object.
+        bound: Leave out the first parameter: ``self`` of a method.
     """
     value, bound = callee(value, bound=bound)
     kind = type(value)
@@ -77,7 +76,7 @@ def signature_of(value: Any, *, bound: bool = False) -> str | None:
 
 
 def keywords_of(value: Any, *, bound: bool = False) -> tuple[str, ...]:
-    """Return the names by which parameters can be given; none where they are not known."""
+    """Return the names of the parameters that can be passed by name; empty if not known."""
     value, bound = callee(value, bound=bound)
     if isinstance_static(value, type):
         value, bound = callee(_in_bases(mro(value), "__init__"), bound=True)
@@ -89,7 +88,7 @@ def keywords_of(value: Any, *, bound: bool = False) -> tuple[str, ...]:
 
 
 def callee(value: Any, *, bound: bool) -> tuple[Any, bool]:
-    """Look through what only passes a call on: bound methods, decorators, partial()."""
+    """Return the function that a bound method, a decorator or a ``partial`` calls."""
     for _ in range(_DEPTH):
         kind = type(value)
         if kind in {MethodType, classmethod}:
@@ -99,7 +98,7 @@ def callee(value: Any, *, bound: bool) -> tuple[Any, bool]:
         elif kind is functools.partial:
             value = value.func
         else:
-            # What wraps a function says so, as functools.cache() and our own commands do.
+            # A wrapper of a function has ``__wrapped__``, as functools.cache() and our commands.
             inner = (own_dict(value) or {}).get("__wrapped__")
             if type(inner) not in {FunctionType, MethodType}:
                 break
@@ -124,12 +123,12 @@ def _in_bases(bases: Iterable[type], name: str) -> Any:
     return None
 
 
-# As it stands in ``type`` itself, where no metaclass changes it.
+# The descriptor of ``type`` itself: a metaclass may have its own.
 _TEXT_SIGNATURE = vars(type)["__text_signature__"]
 
 
 def _of_builtin(text: str | None) -> str | None:
-    """Take what marks ``self`` out of the signature of something written in C."""
+    """Remove the marked ``self`` from the signature of a callable written in C."""
     return None if text is None else re.sub(r"\$\w+(?:, /)?(?:, )?", "", text, count=1)
 
 
@@ -176,7 +175,7 @@ def _parameters(function: FunctionType) -> Iterator[str]:
 
 
 def _annotations(function: FunctionType) -> Mapping[str, Any]:
-    # Python 3.14 makes annotations when they are asked for, by running their code.
+    # Python 3.14 computes annotations at the first access, by running their code.
     if getattr(function, "__annotate__", None) is not None:
         return {}
     found = function.__annotations__
@@ -208,17 +207,17 @@ _ALIAS = ("__origin__", "__args__")
 
 
 def _parts(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
-    """Take ``list[int]`` apart, into ``list`` and ``int``; ABSENT if it is no such thing."""
+    """Split ``list[int]`` into ``list`` and ``int``; ABSENT if it is not a generic type."""
     kind = type(annotation)
     if kind is UnionType:
         return UnionType, annotation.__args__
     if isinstance_static(annotation, GenericAlias):
-        # As they stand in the class itself; others derive from it.
+        # The descriptors of GenericAlias itself: other classes derive from it.
         origin, inner = (vars(GenericAlias)[one].__get__(annotation) for one in _ALIAS)
         return origin, inner
     if class_dict(kind).get("__module__") != "typing":
         return ABSENT, ()
-    # Optional[int] and its like are objects of typing, with plain dictionaries.
+    # Optional[int] and the like are instances of classes of typing, with plain dictionaries.
     origin = static_attribute(annotation, "_name")
     if type(origin) is not str:
         origin = static_attribute(annotation, "__origin__")
@@ -227,7 +226,7 @@ def _parts(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
 
 
 def _default_text(value: Any) -> str:
-    """Write a default, without a ``repr`` of the service."""
+    """Write a default, without calling a ``repr`` of the service."""
     if value is None:
         return "None"
     plain = plain_text(value)
@@ -246,10 +245,10 @@ def _default_text(value: Any) -> str:
 
 
 def plain_text(value: Any) -> str:
-    """Write a number or a text, whose ``repr`` is the interpreter's; empty for all others."""
+    """Write a number or a text, whose ``repr`` is C code; empty for all other values."""
     kind = type(value)
     if kind is int and value.bit_length() > 4 * _VALUE_CHARACTERS:
-        return ""  # writing it can take for ever
+        return ""  # converting it may take very long
     if kind in {str, bytes}:
         cut = value[:_VALUE_CHARACTERS]
         return repr(cut) + ("..." if len(cut) < len(value) else "")

@@ -1,7 +1,7 @@
-"""Where functions, classes and modules were written, and the text that stands there.
+"""The file, line and source of functions, classes and modules.
 
-``inspect`` asks every module that is loaded for its file, which wakes lazy ones, and imports
-through their loaders. Here only code objects, plain dictionaries and ``linecache`` are looked at.
+``inspect`` reads ``__file__`` of every loaded module, which triggers lazy imports. Here only code
+objects, plain dictionaries and ``linecache`` are read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from console.introspect.static import class_dict, class_name, isinstance_static,
 from console.syntax.parsing import parse
 
 _SOURCE_LINES: Final = 2000
-"""Of a class or a module; what is longer is read in an editor."""
+"""Lines that are shown of a class or a module."""
 
 
 def place_of(owner: Any) -> str:
@@ -33,9 +33,9 @@ def place_of(owner: Any) -> str:
 
 
 def source_of(owner: Any) -> str | None:
-    """Return the source of a function, class or module as it was written; None if unknown.
+    """Return the source of a function, class or module; None if unknown.
 
-    Reads files: never to be called on a loop.
+    Reads files: never call it on a loop.
     """
     if type(owner) is FunctionType:
         return _of_code(owner.__code__)
@@ -67,7 +67,7 @@ def _of_class(cls: type) -> str | None:
 
 
 def _named(tree: ast.AST, path: list[str]) -> list[ast.ClassDef]:
-    """Find the classes of a qualified name, in their order; the last one is the one that stays."""
+    """Find the classes of a qualified name, in source order; the last definition counts."""
     if not path:
         return [tree] if isinstance(tree, ast.ClassDef) else []
     if path[0] == "<locals>":
@@ -83,9 +83,9 @@ def _named(tree: ast.AST, path: list[str]) -> list[ast.ClassDef]:
 
 
 def _file_of_class(cls: type) -> str:
-    """Return the file of a class: that of a method of its own, or else that of its module.
+    """Return the file of a class: that of one of its methods, or else that of its module.
 
-    A class typed at a prompt has no module, but its methods know where they were typed.
+    A class defined at a prompt has no module, but its methods have a file name.
     """
     prefix = _qualified_name(cls) + "."
     for member in list(class_dict(cls).values()):
@@ -102,7 +102,7 @@ def _qualified_name(cls: type) -> str:
     return name if type(name) is str else class_name(cls)
 
 
-# As it stands in ``type`` itself, where no metaclass changes it.
+# The descriptor of ``type`` itself: a metaclass may have its own.
 _QUALNAME = vars(type)["__qualname__"]
 
 

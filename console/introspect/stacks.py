@@ -1,4 +1,4 @@
-"""Where threads are, told from outside while they go on. Runs no code of theirs."""
+"""The stacks of running threads, read from another thread. Runs no code of the service."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LOOP_DIRECTORY = str(Path(asyncio.__file__).parent)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A line of code: nothing but names, so that showing it runs nothing and tells no value."""
+    """A line of code. It has names only, so showing it runs no code and reveals no value."""
 
     file: str
     line: int
@@ -37,7 +37,7 @@ class Place:
 
 
 def _within_library(file: str) -> str:
-    """Shorten the name of a library's file: where libraries are, everybody knows."""
+    """Cut the libraries' directory from the name of a library's file."""
     for directory in _LIBRARIES:
         _, found, inner = file.partition(directory)
         if found:
@@ -54,8 +54,8 @@ def place_of(frame: FrameType) -> Place:
 def thread_places(ident: int, *, skip_own: bool = False) -> tuple[Place, ...]:
     """Return where a thread is, outermost frame first; empty if it has ended.
 
-    Other than `thread_stack` it looks no source up: that reads files, and asks the loaders which
-    stand in the globals of the frames.
+    Unlike `thread_stack` it reads no source: that would read files, and call the loaders in the
+    frames' globals.
     """
     frame = sys._current_frames().get(ident)  # noqa: SLF001 - documented, for debuggers like us
     places = []
@@ -75,8 +75,7 @@ def thread_stack(ident: int, *, skip_own: bool = False) -> traceback.StackSummar
 
     Args:
         ident: The thread's identifier.
-        skip_own: Leave out what the console itself does around a statement and in its words, so
-            that what is left is the statement's.
+        skip_own: Leave out the console's own frames around a statement and in its commands.
     """
     frame = sys._current_frames().get(ident)  # noqa: SLF001 - documented, for debuggers like us
     if frame is None:
@@ -85,7 +84,7 @@ def thread_stack(ident: int, *, skip_own: bool = False) -> traceback.StackSummar
     if skip_own:
         if any(entry.filename.startswith("<console-") for entry in stack):
             while stack[-1].filename.startswith(_OWN_DIRECTORY):
-                stack.pop()  # a word of ours, which the statement has called
+                stack.pop()  # a command of ours, which the statement has called
         ours = [n for n, entry in enumerate(stack) if entry.filename.startswith(_OWN_DIRECTORY)]
         if ours and ours[-1] + 1 < len(stack):
             del stack[: ours[-1] + 1]
@@ -93,7 +92,7 @@ def thread_stack(ident: int, *, skip_own: bool = False) -> traceback.StackSummar
 
 
 def describe_place(stack: traceback.StackSummary) -> str:
-    """Say in one line where a stack is: file, line, function, source."""
+    """Return a stack's innermost frame as one line: file, line, function, source."""
     if not stack:
         return "nowhere: its thread has ended"
     last = stack[-1]
@@ -102,14 +101,14 @@ def describe_place(stack: traceback.StackSummary) -> str:
 
 
 def describe_thread(ident: int) -> str:
-    """Return a thread's name and stack as text, with one line for what is only asyncio's."""
+    """Return a thread's name and stack as text, with asyncio's frames folded into one line."""
     name = next((t.name for t in threading.enumerate() if t.ident == ident), "unknown")
     return f"thread {name!r}:\n" + "".join(_folded(thread_stack(ident))).rstrip("\n")
 
 
 def _folded(stack: traceback.StackSummary) -> Iterator[str]:
-    # How a loop came to call something is the same each time, and hides what it called. The
-    # innermost frame stays: where the thread is now is what was asked.
+    # A loop's frames are always the same, and hide the callback. The innermost frame stays: it is
+    # where the thread is now.
     for is_loop, group in groupby(
         stack[:-1], lambda frame: frame.filename.startswith(_LOOP_DIRECTORY)
     ):
@@ -122,7 +121,7 @@ def _folded(stack: traceback.StackSummary) -> Iterator[str]:
 
 
 def describe_places(places: tuple[Place, ...]) -> str:
-    """Return a stack as text, a line for each frame, without any source."""
+    """Return a stack as text, one line a frame, without source."""
     if not places:
         return "  nowhere: there is no such thread, or it has ended"
     return "\n".join(f"  {escape_line(str(place), 400)}" for place in places)

@@ -1,8 +1,8 @@
 """Attributes found where they are stored, without running any code of their owner.
 
-``getattr`` calls ``__getattr__``, ``__getattribute__`` and properties, ``isinstance`` asks for
-``__class__``: on the values of a service each of them may do anything. Here instance dictionaries,
-class dictionaries and slots are read by the interpreter's own C code.
+``getattr`` calls ``__getattr__``, ``__getattribute__`` and properties; ``isinstance`` reads
+``__class__``. For the values of a service each may run any code. Here instance dictionaries, class
+dictionaries and slots are read by the interpreter's C code.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from types import (
 from typing import Any, Final
 
 ABSENT: Final[Any] = object()
-"""What a lookup returns that finds nothing."""
+"""The result of a lookup that finds nothing."""
 
 
 def static_attribute(value: Any, name: str) -> Any:
@@ -41,14 +41,14 @@ def static_attribute(value: Any, name: str) -> Any:
 
 
 def is_descriptor(value: Any) -> bool:
-    """Whether code of its own decides what an attribute is that has this value in its class."""
+    """Whether a class attribute with this value is a descriptor: its code computes the result."""
     return any(
         "__get__" in class_dict(base) for base in mro(type(value))
     ) and not isinstance_static(value, type)
 
 
 def namespaces(value: Any) -> Iterator[Mapping[str, Any]]:
-    """The dictionaries in which a value's attributes stand, nearest first."""
+    """Yield the dictionaries of a value's attributes, nearest first."""
     own = own_dict(value)
     if own is not None:
         yield own
@@ -60,19 +60,19 @@ def namespaces(value: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def isinstance_static(value: Any, kind: type) -> bool:
-    """As ``isinstance``, but without asking the value (``__class__`` may be a property)."""
+    """As ``isinstance``, but without reading ``__class__``, which may be a property."""
     return kind in mro(type(value))
 
 
 def own_dict(value: Any) -> Mapping[str, Any] | None:
-    """Return the dictionary of an instance or a module; None if it has none of the usual kind."""
+    """Return the dictionary of an instance or a module; None if it has no plain one."""
     if isinstance_static(value, ModuleType):
         return _MODULE_DICT.__get__(value)  # type: ignore[no-any-return]
     for base in mro(type(value)):
         descriptor = class_dict(base).get("__dict__")
         if descriptor is None:
             continue
-        # Only the interpreter's own: a class may define a property of that name.
+        # Only the interpreter's own descriptor: a class may define a property of that name.
         if type(descriptor) is GetSetDescriptorType and base is not type:
             try:
                 own = descriptor.__get__(value)
@@ -84,7 +84,7 @@ def own_dict(value: Any) -> Mapping[str, Any] | None:
     return None
 
 
-# As they stand in ``type`` itself: a metaclass may have a __getattribute__ of its own.
+# The descriptors of ``type`` itself: a metaclass may have a __getattribute__ of its own.
 _NAME = vars(type)["__name__"]
 _MRO = vars(type)["__mro__"]
 _CLASS_DICT = vars(type)["__dict__"]
@@ -92,12 +92,12 @@ _MODULE_DICT = vars(ModuleType)["__dict__"]
 
 
 def mro(cls: type) -> tuple[type, ...]:
-    """Return a class's bases, itself first, whatever its metaclass says."""
+    """Return a class's MRO, whatever its metaclass returns."""
     return _MRO.__get__(cls)  # type: ignore[no-any-return]
 
 
 def class_dict(cls: type) -> MappingProxyType[str, Any]:
-    """Return a class's dictionary, whatever its metaclass says."""
+    """Return a class's dictionary, whatever its metaclass returns."""
     return _CLASS_DICT.__get__(cls)  # type: ignore[no-any-return]
 
 
@@ -107,5 +107,5 @@ def type_name(value: Any) -> str:
 
 
 def class_name(cls: type) -> str:
-    """Return a class's name, whatever its metaclass says."""
+    """Return a class's name, whatever its metaclass returns."""
     return _NAME.__get__(cls)  # type: ignore[no-any-return]

@@ -1,8 +1,8 @@
-"""The tasks of an event loop, told from another thread while the loop goes on, or is stuck.
+"""The tasks of an event loop, read from another thread while the loop runs or is blocked.
 
-What a task is asked for is asked of asyncio's own class: a service may have subclassed `Task`, and
-a name, a coroutine or a future may be any object. None of their code runs but what asyncio itself
-runs to list tasks (``get_loop``, ``done``, ``__hash__`` of a task).
+A task's facts are read with the methods of asyncio's own class: a service may have subclassed
+`Task`, and a name, a coroutine or a future may be any object. None of their code runs, except what
+asyncio itself calls to list tasks (``get_loop``, ``done``, ``__hash__`` of a task).
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from console.introspect.stacks import Place, place_of
 from console.text import plain
 
 _LOOK_AT = 1000
-"""Tasks that are looked at. A service may have 100,000, and it waits while we hold the GIL."""
+"""Tasks that are listed. A service may have 100,000, and it waits while we hold the GIL."""
 
 _DEPTH = 100
-"""Coroutines that await each other: as far as a chain is followed."""
+"""Coroutines that are followed in a chain of awaits."""
 
 _SHOWN_PLACES = 4
-"""Of a longer chain the outermost and the last ones are shown."""
+"""Of a longer chain the outermost and the innermost places are shown."""
 
 _TRIES = 20
 _WAIT_SECONDS = 0.005
@@ -48,7 +48,7 @@ class TaskFacts:
 
     @property
     def place(self) -> str:
-        """Where it is, in one line."""
+        """Where it is suspended, in one line."""
         shown = [str(place) for place in self.places]
         if len(shown) > _SHOWN_PLACES:
             left_out = len(shown) - _SHOWN_PLACES
@@ -62,9 +62,9 @@ def list_tasks(
     """List the tasks of a loop that have not ended. Safe to call from any thread.
 
     Args:
-        loop: None if there is none.
-        transparent: Classes that have a coroutine's attributes (``cr_frame``, ``cr_await``) and
-            may be asked for them, beside Python's own.
+        loop: The loop; None for an empty list.
+        transparent: Classes, besides Python's own, whose attributes ``cr_frame`` and ``cr_await``
+            may be read.
     """
     tasks = set() if loop is None else _all_tasks(loop)
     current = None if loop is None else asyncio.current_task(loop)
@@ -86,8 +86,8 @@ def list_tasks(
 def _all_tasks(loop: asyncio.AbstractEventLoop) -> set[Any]:
     """Return the tasks of a loop that another thread runs.
 
-    asyncio keeps them in a WeakSet, which is changed while it is gone over. It tries again by
-    itself, but in a row: a loop that makes tasks all the time has to be given time for it.
+    asyncio keeps them in a WeakSet, which changes during the iteration. asyncio retries, but
+    without a pause: a loop that makes tasks all the time needs one between tries.
     """
     for _ in range(_TRIES):
         try:
@@ -97,12 +97,12 @@ def _all_tasks(loop: asyncio.AbstractEventLoop) -> set[Any]:
     return set()
 
 
-# asyncio's class, and the one it is where the accelerator is missing or not used.
+# asyncio's class, and its Python version, which is used without the C accelerator.
 _KINDS: tuple[type[Any], ...] = (asyncio.Task, asyncio.tasks._PyTask)  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def _facts(task: Any, is_current: bool, transparent: tuple[type, ...]) -> TaskFacts:
-    # Not isinstance(), which asks an object for its __class__.
+    # Not isinstance(), which reads __class__.
     kind = next((one for one in _KINDS if issubclass(type(task), one)), None)
     if kind is None:
         return TaskFacts("(not a task of asyncio)", "unknown", ())
@@ -120,10 +120,10 @@ def _facts(task: Any, is_current: bool, transparent: tuple[type, ...]) -> TaskFa
 
 
 def awaiting_places(coroutine: Any, transparent: tuple[type, ...]) -> tuple[Place, ...]:
-    """Follow who awaits whom, outermost first, as far as Python's own types go.
+    """Follow a chain of awaits, outermost first, through Python's own types.
 
     Args:
-        coroutine: What a task runs.
+        coroutine: The coroutine of a task.
         transparent: See `list_tasks`.
     """
     places = []
@@ -139,12 +139,12 @@ def awaiting_places(coroutine: Any, transparent: tuple[type, ...]) -> tuple[Plac
             break
         if frame is not None:
             places.append(place_of(frame))
-    # What the console puts around a statement tells nobody anything.
+    # The console's own frames around a statement are left out.
     return tuple(place for place in places if not place.is_own) or tuple(places)
 
 
 def _natural(name: str) -> tuple[str, int, str]:
-    """Sort Task-9 before Task-10."""
+    """Return a sort key that puts Task-9 before Task-10."""
     stem = name.rstrip("0123456789")
     digits = name[len(stem) :][:18]
     return stem, int(digits or 0), name

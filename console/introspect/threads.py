@@ -1,4 +1,4 @@
-"""The threads of the process, told from outside while they go on. Runs no code of theirs."""
+"""The running threads of the process, read from another thread. Runs no code of the service."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class ThreadFacts:
     Attributes:
         name: Its name; ``(not Python's)`` for one that a C library started.
         ident: Its identifier, for ``stack(ident)``.
-        daemon: Whether the process ends without waiting for it; None if it is not known.
-        place: Its innermost frame; None if it has just begun or ended.
+        daemon: Whether the process ends without waiting for it; None if unknown.
+        place: Its innermost frame; None if it is starting or has ended.
     """
 
     name: str
@@ -62,5 +62,5 @@ def describe_thread_places(ident: int) -> str:
 
 
 def _field(thread: threading.Thread, name: str) -> Any:
-    """Read what a thread says of itself where it is stored: subclasses define properties."""
+    """Read an attribute where it is stored: a subclass of Thread may define properties."""
     return object.__getattribute__(thread, name)

@@ -1,1 +1,1 @@
-"""Hot patches: what was changed in the live service, by whom, and how to undo it."""
+"""Hot patches: changes to the live service, and how to undo them."""

@@ -1,14 +1,14 @@
-"""The journal of hot patches: what was changed in the live service, by whom, and how to undo it.
+"""The journal of hot patches: changes to the live service, their users, and how to undo them.
 
-``patch(obj, "name", new)`` sets an attribute (or an item of a dict or list) and remembers what was
-there. A patch is undone only while its target still has the patch's own value: if somebody else
-has changed it since, undoing would destroy their work, and is refused.
+``patch(obj, "name", new)`` sets an attribute (or an item of a dict or list) and keeps the old
+value. A patch is undone only while its target still has the patch's value: a later change by
+another session or the service would be lost otherwise.
 
-Patches of one target stack. Undoing the newest brings the one below back; undoing one that lies
-below leaves the value as it is, and the one above then goes back to what was before both.
+Patches of one target stack. Undoing the newest restores the one below. Undoing one that is below
+another leaves the value as it is, and the one above then restores the value from before both.
 
-The journal itself runs the target's ``__setattr__`` and the like, so it is called where statements
-run, never on the console's thread. All of it may be called from any thread.
+The journal runs the target's ``__setattr__`` and the like, so it is called where statements run,
+never on the console's thread. Its methods may be called from any thread.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ class PatchState(enum.Enum):
 
 @dataclass(frozen=True, eq=False)
 class SavedPatch:
-    """A patch on its way to another journal: of the next run, or of the next process.
+    """A patch to be restored into another journal, of the next run or process.
 
     Attributes:
-        old: `UNKNOWN` if it is what the restarted process has there by itself.
+        old: `UNKNOWN` if it is the value that the restarted process has there by itself.
         seconds_left: Until it undoes itself; None if it stays.
-        covered: Whether another patch of its target lies above it.
-        in_place: Whether the value of the target's newest patch still stands there.
+        covered: Whether a newer patch has the same target.
+        in_place: Whether the target still has the value of its newest patch.
     """
 
     number: int
@@ -69,11 +69,11 @@ class Patch:
     """One change, as the journal lists it. A context manager: leaving undoes it.
 
     Attributes:
-        number: What ``revert(n)`` and ``keep(n)`` call it.
-        old: What stood there before; `ABSENT` if nothing did.
-        new: What the patch put there.
+        number: Its number for ``revert(n)`` and ``keep(n)``.
+        old: The value before; `ABSENT` if there was none.
+        new: The patch's value.
         who: User, transport and peer of the session that made it.
-        made_at: When (time.time).
+        made_at: When it was made (time.time).
         ends_at: When it undoes itself (time.time); None if it stays.
         state: Whether it is applied.
     """
@@ -103,7 +103,7 @@ class Patch:
         )
 
     def shown(self, value: Any) -> str:
-        """Return a value's repr, short; stars where the target's name says that it is a secret."""
+        """Return a value's repr, clipped; asterisks if the target's name suggests a secret."""
         if value is not ABSENT and _SECRET.search(self.target.describe()):
             return "********"
         return _short(value)
@@ -122,7 +122,7 @@ class Patch:
 
 
 Schedule = Callable[[float, Callable[[], None]], None]
-"""Call something after so many seconds, on a thread that may run code of the service."""
+"""Calls a function after some seconds, on a thread that may run code of the service."""
 
 
 class PatchJournal:
@@ -142,9 +142,9 @@ class PatchJournal:
             return [one for one in self._patches if one.state is PatchState.APPLIED]
 
     def glance(self) -> tuple[Patch, ...]:
-        """As `patches`, but without waiting for one that is being made just now.
+        """As `patches`, but without waiting for a patch in progress.
 
-        A setter of the service may run then, for as long as it likes.
+        A setter of the service may run in that patch, for any time.
         """
         return tuple(one for one in tuple(self._patches) if one.state is PatchState.APPLIED)
 
@@ -154,14 +154,15 @@ class PatchJournal:
         """Change an attribute or an item, so that it can be undone.
 
         Args:
-            owner: Whose. A dict or a list is changed by key or index, anything else by attribute.
+            owner: A dict or a list is changed by key or index, any other object by attribute.
             name: The attribute's name, the key, or the index.
             new: The new value.
-            minutes: Undo it by itself after this time, unless `keep` is called. None for never.
-            who: Who does it, for the journal.
+            minutes: After this time the patch undoes itself, unless `keep` is called. None for
+                never.
+            who: The user who makes it, for the journal.
 
         Raises:
-            PatchError: If it does not take the value. It is then unchanged.
+            PatchError: If the target does not take the value. It is then unchanged.
         """
         target: Target
         if isinstance(owner, Mapping | Sequence) and not isinstance(owner, str | bytes | type):
@@ -207,8 +208,8 @@ class PatchJournal:
         """Undo one patch, or all of them, newest first. Returns those that were undone.
 
         Raises:
-            PatchError: If there is no such patch, or its target has been changed by somebody
-                else since. Of all, those that can be undone are, before it is raised.
+            PatchError: If there is no such patch, or its target was changed since. With None,
+                every patch that can be undone is undone before it is raised.
         """
         with self._lock:
             if number is not None:
@@ -228,7 +229,7 @@ class PatchJournal:
             return undone
 
     def keep(self, number: int) -> Patch:
-        """Let a patch with a time limit stay.
+        """Remove a patch's time limit.
 
         Raises:
             PatchError: If there is no such patch.
@@ -259,7 +260,7 @@ class PatchJournal:
         )
 
     def restore(self, saved: SavedPatch) -> Patch:
-        """Take over a patch: put its value there again if it is not there, and list it.
+        """Take over a patch: set its value again if the target does not have it, and list it.
 
         Raises:
             PatchError: If the target does not take the value.
@@ -268,8 +269,8 @@ class PatchJournal:
         with self._lock:
             try:
                 now = target.read()
-                # What travelled with its owner is there already. A module's attribute is not: the
-                # module was imported anew, and what it has there now is what undoing brings back.
+                # A value that was saved with its owner is there already. A module's attribute is
+                # not: the module was imported anew, and its value now is the one to restore.
                 if old is UNKNOWN:
                     old = now
                 if not saved.covered and saved.in_place:
@@ -316,24 +317,24 @@ class PatchJournal:
             None,
         )
         if above is not None:
-            # The value stays that of the patch above, which goes back to before both.
+            # The value stays that of the patch above, which then restores the one before both.
             above.old = made.old
         else:
             now = made.target.read()
             if now is not made.new:
                 raise PatchError(
                     f"patch {made.number}, {made.target.describe()}",
-                    f"somebody has changed it since, to {made.shown(now)}",
+                    f"it was changed since, to {made.shown(now)}",
                     f"set it by hand; it was {made.shown(made.old)} before",
                 )
             made.target.write(made.old)
         made.state = PatchState.UNDONE
         made.reason = reason
-        # What is undone holds no object of the service any longer.
+        # An undone patch keeps no object of the service alive.
         self._patches.remove(made)
 
     def _end(self, made: Patch) -> None:
-        """Undo a patch whose time is over."""
+        """Undo a patch whose time limit is reached."""
         with self._lock:
             if made.state is not PatchState.APPLIED or made.ends_at is None:
                 return
@@ -343,11 +344,11 @@ class PatchJournal:
                 made.ends_at = None
                 self._report(f"a patch was not undone when its time was over: {error}")
             else:
-                self._report(f"undone, since nobody kept it: {made!r}")
+                self._report(f"undone, since it was not kept: {made!r}")
 
 
 def _is_same(one: Any, other: Any) -> bool:
-    """Whether two values are one. A number that was saved comes back as another object."""
+    """Whether two values are identical. A saved number is restored as another object."""
     kind = type(one)
     return one is other or (kind is type(other) and kind in {int, float} and one == other)
 

@@ -10,7 +10,7 @@ from console.text import escape_line, plain
 
 
 class Mark:
-    """Stands where a value would."""
+    """A marker in place of a value."""
 
     def __init__(self, name: str, text: str) -> None:
         self._name = name
@@ -20,11 +20,11 @@ class Mark:
         return self._text
 
     def __reduce__(self) -> str:
-        return self._name  # it stays the only one of its kind in a saved state too
+        return self._name  # a saved state restores the module's own object, not a copy
 
 
 ABSENT = Mark("ABSENT", "nothing")
-"""There was nothing: undoing deletes."""
+"""There was no value: undoing deletes."""
 
 UNKNOWN = Mark("UNKNOWN", "what is there after the restart")
 """For the old value of a `SavedPatch`."""
@@ -35,25 +35,25 @@ class Target(Protocol):
 
     @property
     def owner(self) -> Any:
-        """Whose attribute or item it is."""
+        """The object that has the attribute or item."""
 
     def describe(self) -> str:
-        """Name it as one would type it."""
+        """Name it as a user would type it."""
 
     def read(self) -> Any:
-        """Return what stands there itself, not what it inherits; `ABSENT` if nothing does."""
+        """Return the owner's own value, not an inherited one; `ABSENT` if it has none."""
 
     def write(self, value: Any) -> None:
-        """Put a value there; delete it for `ABSENT`."""
+        """Set the value; `ABSENT` deletes it."""
 
     def same(self, other: object) -> bool:
-        """Whether another target is this place."""
+        """Whether another target is the same attribute or item."""
 
     def label(self, *, keys: bool = True) -> str:
         """Name it without running any code of the owner or the key.
 
         Args:
-            keys: Whether to show what somebody typed as a key: it may be a secret.
+            keys: Whether to show the key: a typed key may be a secret.
         """
 
 
@@ -98,7 +98,7 @@ class Attribute:
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """An item of a dict or a list, or of what behaves as one."""
+    """An item of a mapping or a sequence."""
 
     owner: Any
     key: Any
@@ -139,7 +139,7 @@ def name_of(owner: Any) -> str:
     return name if isinstance(name, str) else f"<{type(owner).__qualname__}>"
 
 
-# As they stand in ``type`` and ModuleType: a metaclass or a subclass may have its own.
+# The descriptors of ``type`` and ModuleType: a metaclass or a subclass may have its own.
 _QUALNAME = vars(type)["__qualname__"]
 
 
@@ -150,7 +150,7 @@ _PLAIN_KEYS = frozenset({str, bytes, int, float, bool, NoneType})
 
 
 def label_of(owner: Any) -> str:
-    """As `name_of`, and asks neither the owner nor its class nor its metaclass anything."""
+    """As `name_of`, but runs no code of the owner, its class or its metaclass."""
     kind = type(owner)
     if issubclass(kind, type):
         return plain(_QUALNAME.__get__(owner))

@@ -1,1 +1,1 @@
-"""How values and exceptions read."""
+"""Values and exceptions as text."""

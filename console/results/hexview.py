@@ -10,16 +10,16 @@ _WIDE: Final = 16
 _NARROW: Final = 8
 
 _WIDE_COLUMNS: Final = 78
-"""What a line of 16 bytes takes."""
+"""The width of a line of 16 bytes."""
 
 
 def octets(value: Any, start: int, most: int) -> tuple[bytes, int] | None:
     """Copy a piece of bytes, a bytearray or a memoryview.
 
-    A copy, because a bytearray that somebody looks into cannot be resized by the service.
+    A copy, because the service cannot resize a bytearray that has an open memoryview.
 
     Returns:
-        The piece and the length of the whole; None of other values.
+        The piece and the length of the whole; None for other values.
     """
     piece = slice(start, start + most)
     for kind in (bytes, bytearray):
@@ -29,7 +29,7 @@ def octets(value: Any, start: int, most: int) -> tuple[bytes, int] | None:
 
 
 def buffer_octets(value: Any, start: int, most: int) -> tuple[bytes, int] | None:
-    """Copy a piece of anything that has a buffer; None if it has none, or not in one piece."""
+    """Copy a piece of an object's buffer; None if it has none, or one that is not contiguous."""
     try:
         with memoryview(value) as view, view.cast("B") as data:
             return bytes(data[start : start + most]), len(data)
@@ -38,7 +38,7 @@ def buffer_octets(value: Any, start: int, most: int) -> tuple[bytes, int] | None
 
 
 def hex_lines(data: bytes, columns: int, start: int = 0) -> list[str]:
-    """Return the lines of a dump of bytes, of which the first is number ``start``."""
+    """Return the lines of a dump of bytes, the first of which has the offset ``start``."""
     size = bytes_a_line(columns)
     return [_line(start + at, data[at : at + size], size) for at in range(0, len(data), size)]
 

@@ -1,8 +1,7 @@
-"""What came of a statement as one JSON object (RFC 8259), for programs: ``%json STATEMENT``.
+"""A statement's outcome as one JSON object (RFC 8259), for programs: ``%json STATEMENT``.
 
-The keys are always there, in this order. ``value`` is the value itself if it is plain data, which
-means that a program reads back what the statement had; else it is the repr, and ``value_is_repr``
-is true.
+All keys are always present, in the same order. ``value`` is the value itself if it is plain data,
+which a program reads back as it was; otherwise it is the repr, and ``value_is_repr`` is true.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ __all__ = [
 ]
 
 TIMEOUT_STATUS: Final = 124
-"""The status of a statement that was given up, as timeout(1) has it."""
+"""The status of a statement that exceeded its time limit, as in timeout(1)."""
 
 _MESSAGE_CHARACTERS = 2000
 
@@ -34,14 +33,17 @@ _SIZED = (dict, list, tuple, str)
 _SCALARS = (str, int, bool)
 
 _DEPTH = 200
-"""Values within values. Readers of JSON stop somewhere: jq at 256 (1.6), Python at about 990."""
+"""The deepest nesting. JSON parsers have limits: jq 256 (1.6), Python about 990."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What only the thread that evaluates can tell of an outcome, since it takes user code.
+    """The facts of an outcome that may take user code: made on the statement's thread.
 
-    ``data`` is the value as JSON text, empty if it is not plain data.
+    Attributes:
+        data: The value as JSON text; empty if it is not plain data.
+        error_type: The exception's qualified name; empty if there was none.
+        error_message: The exception's text, cut.
     """
 
     data: str = ""
@@ -52,18 +54,17 @@ class Facts:
 def facts_of_value(value: Any, limit_characters: int) -> Facts:
     """Write a value as JSON, if it is plain data and not too long. Runs no user code.
 
-    Plain data are None, bool, int, float, str, and lists, tuples and dicts of them with str as
-    keys; exactly these types, since a subclass may mean more than JSON can say. A tuple becomes
-    an array.
+    Plain data are None, bool, int, float, str, and lists, tuples and dicts of them with str keys;
+    not subclasses, which may hold more than JSON can express. A tuple becomes an array.
     """
     try:
-        # The text is longer than what is counted there: each part has its comma or brackets.
+        # The text is longer than the count, which leaves out commas and brackets.
         if _is_plain(value, limit_characters):
             text = json.dumps(value, allow_nan=False)
             if len(text) <= limit_characters:
                 return Facts(data=text)
     except (ValueError, RecursionError, RuntimeError):
-        pass  # an int of more digits than can be written; changed meanwhile by another thread
+        pass  # an int with too many digits, or a value that another thread changed meanwhile
     return Facts()
 
 
@@ -73,7 +74,7 @@ def _is_plain(value: Any, limit: int) -> bool:
     while waiting:
         one, depth = waiting.pop()
         kind = type(one)
-        # Before anything is copied: a service's lists may be large.
+        # Checked before anything is copied: a service's lists may be large.
         seen += 1 + (len(one) if _is_one_of(kind, _SIZED) else 0)
         if seen > limit or depth > _DEPTH:
             return False
@@ -86,7 +87,7 @@ def _is_plain(value: Any, limit: int) -> bool:
         elif kind is list or kind is tuple:
             waiting.extend((item, depth + 1) for item in one)
         elif kind is float:
-            if not math.isfinite(one):  # JSON has no word for them
+            if not math.isfinite(one):  # JSON has no inf and nan
                 return False
         elif one is not None and not _is_one_of(kind, _SCALARS):
             return False
@@ -94,12 +95,12 @@ def _is_plain(value: Any, limit: int) -> bool:
 
 
 def _is_one_of(kind: type, kinds: tuple[type, ...]) -> bool:
-    """Whether it is one of them. Not ``in``, which asks a metaclass whether it is equal."""
+    """Whether a type is one of some. Not ``in``, which calls a metaclass's ``__eq__``."""
     return any(kind is one for one in kinds)
 
 
 def facts_of_error(error: BaseException) -> Facts:
-    """Name an exception. Runs user code: ``__str__`` may do anything but raise what gets out."""
+    """Return an exception's facts. Runs its ``__str__``; of its errors only Ctrl-C is raised."""
     kind = type(error)
     name = kind.__qualname__
     if kind.__module__ not in {"builtins", "__main__"}:
@@ -107,16 +108,16 @@ def facts_of_error(error: BaseException) -> Facts:
     try:
         message = str(error)
     except KeyboardInterrupt:
-        raise  # Ctrl-C, while the message was made
+        raise  # Ctrl-C in ``__str__``
     except BaseException as failure:  # noqa: BLE001 - a hostile exception must still be reported
         message = f"<its str() failed: {type(failure).__name__}>"
     return Facts(error_type=escape_controls(str(name)), error_message=message[:_MESSAGE_CHARACTERS])
 
 
 class CapturedOutput:
-    """An `OutputSink` that keeps what a statement writes, both streams apart, up to a limit.
+    """An `OutputSink` that keeps a statement's output, each stream by itself, up to a limit.
 
-    From `release` on text goes to the session again: a task may go on printing.
+    After `release` text goes to the session again: a task may continue to print.
     """
 
     def __init__(self, sink: OutputSink, limit_characters: int) -> None:
@@ -140,7 +141,7 @@ class CapturedOutput:
         return self._sink.write(text, error=error)
 
     def release(self) -> tuple[str, str, int]:
-        """Return stdout, stderr, and how many characters there was no room for."""
+        """Return stdout, stderr, and the number of dropped characters."""
         with self._lock:
             self._released = True
             output, errors = ("".join(self._streams[error]) for error in (False, True))
@@ -160,12 +161,12 @@ def write_document(
     """Write an outcome as a line of JSON, in ASCII.
 
     Args:
-        outcome: How the statement ended.
-        facts: What its thread has told of it.
-        output: What it wrote on stdout.
-        errors: What it wrote on stderr.
-        dropped: Characters of both that there was no room for.
-        duration_seconds: How long it took.
+        outcome: The statement's outcome.
+        facts: The facts from the statement's thread.
+        output: Its stdout.
+        errors: Its stderr.
+        dropped: Characters of both that exceeded the limit.
+        duration_seconds: The time that it took.
     """
     shown = outcome.kind is OutcomeKind.VALUE and not facts.data
     rest = {
@@ -178,12 +179,12 @@ def write_document(
         "duration_seconds": round(duration_seconds, 6),
     }
     value = json.dumps(outcome.text) if shown else facts.data or "null"
-    # Not loaded and dumped once more: it may be a million characters.
+    # Inserted as text, not parsed and written again: it may have a million characters.
     return f'{{"status": {outcome.status}, "value": {value}, {json.dumps(rest)[1:]}'
 
 
 def _error(outcome: Outcome, facts: Facts) -> dict[str, str] | None:
-    """Say what went wrong; None if nothing did."""
+    """Return the document's ``error``; None if there was none."""
     kind, message = facts.error_type, facts.error_message
     traceback = ""
     match outcome.kind:
@@ -197,7 +198,7 @@ def _error(outcome: Outcome, facts: Facts) -> dict[str, str] | None:
         case OutcomeKind.EXIT if outcome.status:
             kind, message = "SystemExit", outcome.text or str(outcome.status)
         case OutcomeKind.VALUE | OutcomeKind.NOTHING if outcome.status:
-            kind = "TimeoutError"  # it ended by itself, but too late
+            kind = "TimeoutError"  # it ended by itself, after its time limit
         case _:
             return None
     return {"type": kind, "message": message, "traceback": traceback, "id": outcome.error_id}

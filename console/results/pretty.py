@@ -1,9 +1,9 @@
-"""Values laid out over lines, as wide as the terminal.
+"""Pretty-printing: values laid out over lines, as wide as the terminal.
 
-A value is made into a tree of texts first, with its reprs (user code) called once each, and then
-laid out. Making the tree stops when there is about enough to fill what may be shown, so that the
-cost depends on that and not on the value. Each container inside of another gets half of what is
-left, so that one large item does not hide those behind it.
+A value is first made into a tree of texts, with each repr (user code) called once, and then laid
+out. The tree ends when it has about enough text for the limit, so the cost depends on the limit and
+not on the value. A nested container gets half of the remaining limit, so that one large item does
+not hide those after it.
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ from console.results.shapes import Shape, is_compound, is_shown_by, shape_of
 from console.text import escape_controls
 
 _DEEPEST: Final = 60
-"""Containers in containers, before the rest is left out: a repr has no limit but the stack's."""
+"""The deepest nesting that is shown. A repr is limited by the stack only."""
 
 _INDENT: Final = 4
 
 _ITEM_CHARACTERS: Final = 1000
-"""An item's own text may be so long whatever is left, or else an eighth of what is left."""
+"""The limit of an item's own text: this, or an eighth of the remaining limit if that is more."""
 
 _METHOD_CHARACTERS: Final = 200
-"""The repr of a bound method has that of its owner in it; a longer one is not shown."""
+"""The repr of a bound method contains its owner's; a longer one is shortened."""
 
 _LEAST: Final = 500
-"""Characters that each container inside of another gets, even where little is left."""
+"""The least that a nested container gets of the limit."""
 
 _FILLING_SHARE: Final = 3
-"""Items of a sequence up to this part of a line share lines: numbers, names."""
+"""Items of a sequence that are at most this fraction of a line share lines: numbers, names."""
 
 _MANY: Final = 10
-"""So many of them do so beside longer ones; of fewer each has a line of its own then."""
+"""Short items share lines beside longer ones only if they are at least this many."""
 
 _NARROWEST: Final = 16
-"""Where indentation leaves less room, lines are left to the terminal to wrap."""
+"""If the indentation leaves fewer columns, the terminal wraps the lines."""
 
 
 class Atom:
-    """A text that is not taken apart.
+    """A text that is not divided.
 
     Attributes:
-        text: What is shown.
-        width: In columns; of several lines, none that would fit.
-        kind: The type of what it is the whole repr of, if that is a builtin one.
+        text: The text.
+        width: Its columns; larger than any line if it has several lines.
+        kind: The type of the value whose whole repr it is; None if the repr is cut.
     """
 
     __slots__ = ("kind", "text", "width")
@@ -63,7 +63,7 @@ class Atom:
 
 
 class Group:
-    """The text of a container: what is around the items, the items, how many are not here."""
+    """The text of a container: its brackets, its items, and how many items are left out."""
 
     __slots__ = ("begin", "children", "comma", "end", "more", "record", "width")
 
@@ -96,22 +96,22 @@ _NO_LINE: Final = 1_000_000_000
 
 
 def columns_of(text: str) -> int:
-    """Return how wide a text is on a terminal."""
+    """Return a text's columns on a terminal."""
     return len(text) if text.isascii() else max(wcswidth(text), 0) or len(text)
 
 
 def clipped_repr(value: Any, limit: int) -> tuple[str, int]:
     """Return a repr of at most about ``limit`` characters, and how many are missing.
 
-    Of a long text no more is looked at than that.
+    Of a long str or bytes only that much is copied.
     """
     for kind in _LONG:
         if is_shown_by(value, kind):
             begin = kind.__getitem__(value, slice(0, limit))
             return escape_controls(kind.__repr__(begin)), max(0, kind.__len__(value) - limit)
-    text = str.__str__(repr(value))  # exactly a str: it may be of a class of its own
+    text = str.__str__(repr(value))  # exactly a str: a repr may return a subclass
     if type(value) is MethodType and len(text) > _METHOD_CHARACTERS:
-        # Whoever left the call's brackets out does not want to see all that its owner has.
+        # A user who forgot the call's brackets does not want the owner's whole repr.
         text = f"{text.partition(' of ')[0]} of {object.__repr__(value.__self__)}>"
     return escape_controls(text[:limit]), max(0, len(text) - limit)
 
@@ -120,10 +120,10 @@ class Builder:
     """Makes the tree of one value. Runs its reprs: see `console.results.printer`.
 
     Args:
-        characters: How much is wanted, about.
+        characters: The approximate limit of the text.
 
     Attributes:
-        is_whole: Whether nothing has been left out.
+        is_whole: Whether nothing was left out.
     """
 
     def __init__(self, characters: int) -> None:
@@ -132,7 +132,7 @@ class Builder:
         self._around: dict[int, str] = {}
 
     def build(self, value: Any) -> Node:
-        """Make the tree. Raises what a ``__repr__`` raises."""
+        """Make the tree. Raises the exceptions of a ``__repr__``."""
         return self._node(value, 0)
 
     def _node(self, value: Any, depth: int) -> Node:
@@ -219,7 +219,7 @@ class Layout:
             self._lay_group(node, lead, trail, indent, starts)
 
     def _filling(self, group: Group) -> set[Node]:
-        """Return the items that share lines: those of a long sequence, or all of a short one."""
+        """Return the items that share lines: the short ones, if they are many or all."""
         most = self._columns // _FILLING_SHARE
         short: set[Node] = {
             node

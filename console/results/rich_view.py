@@ -1,7 +1,7 @@
-"""Objects that draw themselves for the rich library, as plain text.
+"""Renderables of the rich library as plain text.
 
-Nothing of rich is imported before the first such object is shown, and rich is not needed: where
-it cannot be imported an object is shown by its ``__repr__``.
+rich is optional, and imported when the first renderable is shown. Without rich the object's
+``__repr__`` is shown.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from console.results.shapes import has_static
 
 
 def is_renderable(value: Any) -> bool:
-    """Whether the object's class says how rich is to draw it."""
+    """Whether the object's class has a method that renders it for rich."""
     return has_static(value, "__rich_console__") or has_static(value, "__rich__")
 
 
 def draw(value: Any, columns: int, limit: int) -> tuple[str, bool] | None:
-    """Let an object draw itself. Runs its code, instead of that of its ``__repr__``.
+    """Render an object with rich. Runs its code, in place of its ``__repr__``.
 
     Args:
         value: An object for which `is_renderable` is true.
         columns: The terminal's width.
-        limit: Drawing stops after so many characters.
+        limit: Rendering stops after this many characters.
 
     Returns:
-        The text and whether it is whole; None if rich is not there.
+        The text and whether it is whole; None if rich is not installed.
     """
     try:
-        from rich.console import Console  # noqa: PLC0415 - 50 ms, and not everybody's
+        from rich.console import Console  # noqa: PLC0415 - 50 ms, and optional
     except ImportError:
         return None
     console = Console(
@@ -37,7 +37,7 @@ def draw(value: Any, columns: int, limit: int) -> tuple[str, bool] | None:
         force_terminal=False,
         force_jupyter=False,
         legacy_windows=False,
-        # Not from the service's environment, and nothing is ever written to its stdout.
+        # Independent of the service's environment; nothing is written to its stdout.
         _environ={},
     )
     parts = []

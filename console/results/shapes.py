@@ -1,12 +1,12 @@
-"""What the repr of a value is made of, found without running more code than ``repr`` would.
+"""The parts of a value's repr, found without running more code than ``repr`` would.
 
-A value is taken apart only if its ``__repr__`` is known: that of a builtin container, or one that
-``dataclass``, ``namedtuple`` or attrs has generated. Which one it is, is looked up where classes
-keep it, and the parts are read with the builtin's own methods, so that a subclass which overrides
-``items`` or ``__iter__`` runs nothing. Every other value is shown by its own ``__repr__``.
+A value is divided only if its ``__repr__`` is known: that of a builtin container, or one generated
+by ``dataclass``, ``namedtuple`` or attrs. The ``__repr__`` is looked up in the classes'
+dictionaries, and the parts are read with the builtin's own methods, so a subclass that overrides
+``items`` or ``__iter__`` runs no code. Every other value is shown by its own ``__repr__``.
 
-The parts are a copy of as much as is going to be shown: what another thread changes meanwhile is
-not our problem, and the first ten of ten million elements cost the same as ten.
+The parts are a copy of only the items that will be shown: another thread may change the value
+meanwhile, and the first ten of ten million items cost the same as ten.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from types import FunctionType, MappingProxyType, SimpleNamespace
 from typing import Any, Final
 
 _TRIES: Final = 3
-"""A dict that another thread changes is copied anew so often."""
+"""How often the copy of a container is tried while another thread changes it."""
 
-# As they stand in ``type`` itself: a metaclass may have a __getattribute__ of its own.
+# The descriptors of ``type`` itself: a metaclass may have a __getattribute__ of its own.
 _MRO = vars(type)["__mro__"]
 _CLASS_DICT = vars(type)["__dict__"]
 _NAME = vars(type)["__name__"]
@@ -35,17 +35,17 @@ _QUALNAME = vars(type)["__qualname__"]
 
 @dataclass(slots=True)
 class Shape:
-    """A value, taken apart.
+    """The parts of a value's repr.
 
     Attributes:
-        begin: What its repr begins with.
-        end: What it ends with.
-        parts: The first of its items: (label, value). A label is text, empty for a sequence.
-        total: How many items there are.
-        keyed: Whether the labels are the keys of a dict, and to be shown by their repr.
+        begin: The beginning of the repr.
+        end: Its end.
+        parts: The first items: (label, value). A label is text, empty for a sequence.
+        total: The number of all items.
+        keyed: Whether the labels are the keys of a dict, shown by their repr.
         comma: Whether a comma follows a single item.
-        again: What repr shows in its place inside of itself.
-        record: What it is a record of, if its labels are the names of its fields.
+        again: The text for the value within itself.
+        record: The record's type name, if the labels are field names; else empty.
     """
 
     begin: str
@@ -62,11 +62,11 @@ Maker = Callable[[Any, int], Shape | None]
 
 
 def shape_of(value: Any, most: int) -> Shape | None:
-    """Take a value apart.
+    """Divide a value into its parts.
 
     Args:
         value: Any value.
-        most: How many of its items are wanted.
+        most: The most items to copy.
 
     Returns:
         None if only its own ``__repr__`` can show it, or if it is empty.
@@ -77,7 +77,7 @@ def shape_of(value: Any, most: int) -> Shape | None:
 
 
 def is_compound(value: Any) -> bool:
-    """Whether `shape_of` takes values of this type apart."""
+    """Whether `shape_of` divides values of this type."""
     return _maker(type(value)) is not None
 
 
@@ -89,7 +89,7 @@ def is_shown_by(value: Any, builtin: type) -> bool:
 
 
 def issubclass_static(kind: type, base: type) -> bool:
-    """As ``issubclass``, but without asking the classes."""
+    """As ``issubclass``, but without running code of the classes."""
     return base in _MRO.__get__(kind)
 
 
@@ -103,7 +103,7 @@ def _maker(kind: type) -> Maker | None:
     owner, function = _repr_of(kind)
     if type(function) is FunctionType:
         return _MAKERS.get(function) or _generated(owner, function)
-    # Others may be any object at all, whose hash would be user code.
+    # Another type may be any object, whose hash would be user code.
     return _MAKERS.get(function) if type(function) is _SLOT_WRAPPER else None
 
 
@@ -165,7 +165,7 @@ def _sequence(
     comma: bool = False,
 ) -> Shape:
     items = [("", one) for one in parts]
-    # It may have grown or shrunk between the copy and the count.
+    # The value may have changed between the copy and the count.
     return Shape(begin, end, items, max(total, len(items)), comma=comma, again=again)
 
 
@@ -191,7 +191,7 @@ def _ordered_dict(value: Any, most: int) -> Shape | None:
 
 
 def _counter(value: Any, most: int) -> Shape | None:
-    """As Counter itself does it: the most common first, unless they cannot be compared."""
+    """As Counter's own repr: the most common first, unless the counts cannot be compared."""
     entries = _first(lambda: dict.items(value), dict.__len__(value))
     if entries is None:
         return None
@@ -203,7 +203,7 @@ def _counter(value: Any, most: int) -> Shape | None:
 
 
 def _mapping_proxy(value: Any, most: int) -> Shape | None:
-    below = gc.get_referents(value)  # the only way to it that is not the mapping's own code
+    below = gc.get_referents(value)  # the only access that runs no code of the mapping
     if len(below) != 1 or type(below[0]) is not dict:
         return None
     return _mapping("mappingproxy({", "})", below[0], most)
@@ -223,7 +223,7 @@ def _keyed(
 
 
 def _first(iterate: Callable[[], Iterable[Any]], most: int) -> list[Any] | None:
-    """Copy the first items of what other threads may change; None if they do not let us."""
+    """Copy the first items; None if other threads change the container during each try."""
     for _ in range(_TRIES):
         try:
             return list(islice(iterate(), most))
@@ -263,10 +263,10 @@ def _record_maker(names: list[str], name_of: Callable[[type], str]) -> Maker:
 
 
 def _generated(owner: type, function: FunctionType) -> Maker | None:
-    """Return what takes apart the records that a generated ``__repr__`` shows.
+    """Return the `Maker` for records with a generated ``__repr__``.
 
     Returns:
-        None if the function is somebody's own.
+        None if the function was not generated.
     """
     members = _CLASS_DICT.__get__(owner)
     if function.__code__ is _NAMEDTUPLE_REPR.__code__:
@@ -274,14 +274,14 @@ def _generated(owner: type, function: FunctionType) -> Maker | None:
     if function.__code__ is _DATACLASS_REPR.__code__:
         made, example = getattr(function, "__wrapped__", None), _DATACLASS_REPR.__wrapped__
         if type(made) is not FunctionType or _origin(made) != _origin(example):
-            return None  # somebody's own, under the decorator that dataclasses use as well
+            return None  # user code under recursive_repr(), which dataclasses use too
         fields = members.get("__dataclass_fields__", {})
-        # Not fields(), which would ask the class: it leaves out ClassVar and InitVar.
+        # Not fields(), which reads class attributes; as there, ClassVar and InitVar are left out.
         names = [one.name for one in fields.values() if one.repr and one._field_type is _FIELD]  # noqa: SLF001
         return _record_maker(names, _QUALNAME.__get__)
     if function.__code__.co_filename.startswith("<attrs generated "):
         attributes = members.get("__attrs_attrs__", ())
-        # A field with a function of its own for its repr is too much for us.
+        # A field with a repr function of its own is not supported.
         if all(type(one.repr) is bool for one in attributes):
             names = [one.name for one in attributes if one.repr]
             return _record_maker(names, lambda kind: _QUALNAME.__get__(kind).rsplit(">.", 1)[-1])
@@ -298,7 +298,7 @@ def _name(value: Any) -> str:
 
 @dataclass
 class _Example:
-    """Shows which functions dataclasses generate."""
+    """An example, to recognise the functions that ``dataclass`` generates."""
 
 
 _DATACLASS_REPR: Any = _Example.__repr__
@@ -324,4 +324,4 @@ _MAKERS: Final[dict[Any, Maker]] = {
     type({}.values()).__repr__: _view,
     type({}.items()).__repr__: _view,
 }
-"""By the function that makes the repr, so that a subclass with one of its own is left alone."""
+"""By the ``__repr__`` function: a subclass with its own ``__repr__`` is not divided."""

@@ -1,6 +1,6 @@
-"""Lists of alike records as tables: text in columns, cut to the terminal's width.
+"""Lists of records with equal fields as tables, cut to the terminal's width.
 
-A table is made of the tree that ``pretty.py`` has built, so that no value is asked twice.
+A table is made from the tree of ``pretty.py``, so each repr runs only once.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from console.results.pretty import Atom, Group, Node, columns_of
 _GAP: Final = "  "
 
 _NARROWEST: Final = 8
-"""A column is cut to this width at most; then columns are left out, from the right."""
+"""Columns are cut down to this width; then columns are left out, from the right."""
 
 _ELLIPSIS: Final = "…"
 
 _NUMBERS: Final = frozenset({complex, float, int})
 
-# A str that would pass for another value, or whose ends would not be seen, keeps its quotes.
+# A str that looks like another value, or begins or ends with a blank, keeps its quotes.
 _AMBIGUOUS: Final = re.compile(r"|\s.*|.*\s|[-+.\d].*|None|True|False|nan|inf|\.\.\.", re.DOTALL)
 
 
@@ -34,12 +34,12 @@ class Table:
     """The lines of a table.
 
     Attributes:
-        head: The names and the line below them.
-        rows: A line for each record.
-        foot: Says what it is a table of.
-        left_out: Columns that did not fit.
-        cut: Cells that are not shown whole.
-        cells: Cells that are shown.
+        head: The column names and the rule below them.
+        rows: One line for each record.
+        foot: The type and number of the records.
+        left_out: The number of columns that did not fit.
+        cut: The number of cells that are cut.
+        cells: The number of cells that are shown.
     """
 
     head: list[str]
@@ -51,7 +51,7 @@ class Table:
 
 
 def table(root: Node, columns: int) -> Table | None:
-    """Make a table, ``columns`` wide; None if the tree is none of alike records."""
+    """Make a table, ``columns`` wide; None unless the tree is a list of records alike."""
     records = _alike(root)
     if records is None or not isinstance(root, Group):
         return None
@@ -84,13 +84,13 @@ def table(root: Node, columns: int) -> Table | None:
 
 
 def _alike(root: Node) -> list[Group] | None:
-    """Return the records of a list or tuple that has nothing else."""
+    """Return the records of a list or tuple that has only records with equal fields."""
     if not isinstance(root, Group) or root.begin not in {"[", "("}:
         return None
     records = [node for _, node in root.children if isinstance(node, Group)]
     if len(records) < len(root.children):
         return None
-    while records and records[-1].more:  # where the tree ends
+    while records and records[-1].more:  # the last records, cut at the tree's limit
         records.pop()
     first = records[0] if len(records) > 1 else None
     if first is None or not first.record:
@@ -103,7 +103,7 @@ def _alike(root: Node) -> list[Group] | None:
 
 
 class _Column:
-    """The cells of a column, its name, and the width that it has to fit."""
+    """A column: its name, its cells and its width."""
 
     def __init__(self, name: str, cells: list[str], *, right: bool) -> None:
         self._name = name
@@ -124,12 +124,12 @@ class _Column:
         return blanks + text if self._right else text + blanks
 
     def cut(self) -> int:
-        """Return how many cells are not shown whole."""
+        """Return how many cells are cut."""
         return sum(width > self.width for width in self._widths)
 
 
 def _fit(made: list[_Column], columns: int) -> list[_Column]:
-    """Narrow the widest columns until all fit; then leave out what is on the right."""
+    """Narrow the widest columns until all fit; then leave out columns on the right."""
     fitting = list(made)
     while True:
         room = columns - len(_GAP) * (len(fitting) - 1)
@@ -152,7 +152,7 @@ def _cell(node: Node) -> str:
 
 
 def _by_point(cells: list[str]) -> list[str]:
-    """Put the points of numbers below each other, where all are written without an exponent."""
+    """Align the decimal points of numbers, if none is written with an exponent."""
     if not all(_DECIMAL.fullmatch(cell) for cell in cells):
         return cells
     behind = [len(cell.partition(".")[2]) + ("." in cell) for cell in cells]

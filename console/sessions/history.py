@@ -1,14 +1,15 @@
-"""What each user has typed, kept over sessions, transports and restarts.
+"""The history of each user's statements, kept over sessions, transports and restarts.
 
-A file a user, in the form of prompt_toolkit's FileHistory, so that other tools read it: an entry
-is a blank line, a comment with the time, and the entry's lines, each behind a ``+``. It is only
-ever appended to, in one write an entry, so that several processes can share it. Reading keeps the
-newest entries; a file that has grown to twice what is kept is rewritten with those.
+Each user has a file in the format of prompt_toolkit's FileHistory, which other tools read: an entry
+is a blank line, a comment with the time, and the entry's lines, each after a ``+``. Each entry is
+appended in one write, so that several processes can share the file. The newest entries are loaded;
+a file of twice the limit is rewritten with those.
 
-Secrets stay out, of the file and of memory: what begins with a space, and what looks like one.
+Secrets are kept neither on disk nor in memory: entries that begin with a space, and those that
+look like a secret.
 
-Everything here is called on the console's loop. A write is a few bytes without fsync; reading is
-bounded by the file's size limit and takes milliseconds.
+Everything here is called on the console's loop. A write is a few bytes without fsync; a read is
+bounded by the size limit and takes milliseconds.
 """
 
 from __future__ import annotations
@@ -35,13 +36,13 @@ from console.files.exposure import exposure
 logger = logging.getLogger("console.history")
 
 ENTRIES: Final = 10_000
-"""The newest entries are kept: years of work for most, and 10 ms to read."""
+"""The entries that are kept: years of work for most users, and 10 ms to read."""
 
 HISTORY_BYTES: Final = 1024 * 1024
-"""Of text, in memory and on disk."""
+"""The limit of all entries' text, in memory and on disk."""
 
 ENTRY_BYTES: Final = 64 * 1024
-"""Longer entries, pasted files, are not kept: a few would push out everything else."""
+"""Longer entries (pasted files) are not kept: a few would evict all others."""
 
 _OPEN = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
 
@@ -53,9 +54,9 @@ class HistoryStore:
     """The histories of all users.
 
     Args:
-        directory: Where the files are; None for the system user's state directory. Made, for its
-            owner alone, at the first entry.
-        secrets: Regular expression: entries in which it is found are not kept.
+        directory: The directory of the files; None for the system user's state directory. Made at
+            the first entry, with mode 0700.
+        secrets: A regular expression; entries that it matches are not kept. None for no filter.
     """
 
     def __init__(
@@ -67,9 +68,9 @@ class HistoryStore:
         self._warned = False
 
     def for_user(self, name: str) -> UserHistory:
-        """Return a user's history: one object for all sessions, so that they see each other.
+        """Return a user's history, the same object for all of the user's sessions.
 
-        What other processes have appended since the last call is read in.
+        Entries that other processes have appended since the last call are read.
         """
         history = self._histories.get(name)
         if history is None:
@@ -81,15 +82,15 @@ class HistoryStore:
         return history
 
     def close(self) -> None:
-        """Write what could not be written yet."""
+        """Write the entries that could not be written yet."""
         for history in self._histories.values():
             history.flush()
 
     def _warn(self, problem: str) -> None:
-        """Log once: whatever keeps one file from being written mostly keeps all."""
+        """Log the first problem only: its cause mostly affects all files."""
         if not self._warned:
             self._warned = True
-            logger.warning("%s; until then what is typed is kept in memory only", problem)
+            logger.warning("%s; until then the history is kept in memory only", problem)
 
 
 class UserHistory:
@@ -110,9 +111,9 @@ class UserHistory:
         return tuple(self._entries)
 
     def append(self, entry: str) -> None:
-        """Keep an entry, in memory and on disk. A disk that fails is logged once, never raised.
+        """Keep an entry, in memory and on disk. A failing disk is logged once, never raised.
 
-        Not kept: a blank entry, the last one again, a secret, and one over `ENTRY_BYTES`.
+        Not kept: a blank entry, a repetition of the last one, a secret, one over `ENTRY_BYTES`.
         """
         if not entry.strip() or _size(entry) > ENTRY_BYTES or self.is_secret(entry):
             return
@@ -123,16 +124,16 @@ class UserHistory:
         self.flush()
 
     def is_secret(self, entry: str) -> bool:
-        """Whether an entry begins with a space, as shells have it, or looks like a secret.
+        """Whether an entry begins with a space, as in shells, or looks like a secret.
 
-        Of a long one the beginning is looked at: this is the console's loop.
+        Only the beginning of a long entry is searched: this runs on the console's loop.
         """
         return entry.startswith(" ") or (
             self._secrets is not None and self._secrets.search(entry, 0, ENTRY_BYTES) is not None
         )
 
     def flush(self) -> None:
-        """Write what waits for another process to be done with the file. Never raises."""
+        """Write the entries that wait for another process's rewrite to end. Never raises."""
         try:
             if self._waiting and self._append_to_file(b"".join(self._waiting)):
                 self._waiting.clear()
@@ -142,10 +143,10 @@ class UserHistory:
             self._warn(_problem(self._path, error))
 
     def refresh(self) -> None:
-        """Read the file again if somebody else has changed it. Never raises."""
+        """Read the file again if another process has changed it. Never raises."""
         self.flush()
         if self._unsaved or self._waiting:
-            return  # memory knows more than the file
+            return  # the memory has entries that the file has not
         try:
             if _version(self._path.stat()) != self._version:
                 self._load()
@@ -162,7 +163,7 @@ class UserHistory:
 
     def _load(self) -> None:
         with _opened(self._path, os.O_RDONLY) as (descriptor, status):
-            # Marks and times of records count here too: of a huge file a little less is kept.
+            # Marks and times of records count here too: a huge file yields a little less.
             data = _read_tail(descriptor, status, 2 * HISTORY_BYTES)
             self._entries.clear()
             self._bytes = 0
@@ -176,59 +177,59 @@ class UserHistory:
                 self._rewrite(descriptor)
 
     def _rewrite(self, descriptor: int) -> None:
-        """Replace the file by what is kept of it, unless somebody is just appending to it.
+        """Replace the file by the kept entries, unless another process is appending to it.
 
-        Writers hold a shared lock while they append, and look again whether the file is still
-        the one of that name once they have it. Neither side ever waits: this is the console's
-        loop. Where a lock cannot be had, rewriting is left to the next time.
+        A writer holds a shared lock while it appends, and checks, once it has the lock, that the
+        path still names the locked file. Neither side waits: this is the console's loop. Without
+        the lock, the file is rewritten at a later load.
         """
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return
         if _version(self._path.stat()) != self._version:
-            return  # appended to, or rewritten, between our reading and our lock
+            return  # appended to, or rewritten, between the read and the lock
         write_atomically(self._path, b"".join(_record(entry) for entry in self._entries))
         self._version = _version(self._path.stat())
 
     def _append_to_file(self, record: bytes) -> bool:
-        """Append records, in one write; False if the file is just being rewritten."""
+        """Append records, in one write; False if another process is rewriting the file."""
         make_private_directory(self._path.parent)
         for _ in range(3):  # a file is rewritten once in ten thousand entries, not three times
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
             with _opened(self._path, flags) as (descriptor, before):
-                # Refused while another process rewrites the file, which takes milliseconds. What
-                # we wrote now could be lost, and waiting would hold every session: the next entry
-                # or login takes it along, or the end of the console.
+                # The lock is refused while another process rewrites the file, which takes
+                # milliseconds. A write now could be lost, and waiting would hold the console's
+                # loop: the record is written with the next entry, login or `close`.
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 except BlockingIOError:
                     return False
                 except OSError:
-                    pass  # no locks on this file system: nobody can rewrite it either
+                    pass  # no locks on this file system: no process can rewrite it either
                 with contextlib.suppress(FileNotFoundError):
                     if self._path.stat().st_ino != before.st_ino:
-                        continue  # rewritten since we opened it
+                        continue  # rewritten since it was opened
                 written = os.write(descriptor, record)
                 if written < len(record):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 after = os.fstat(descriptor)
                 seen = before.st_size == 0 or self._version == _version(before)
                 if seen and after.st_size == before.st_size + written:
-                    self._version = _version(after)  # else somebody else's entry is to be read
+                    self._version = _version(after)  # else another process's entry must be read
                 return True
         return False
 
 
 def history_directory() -> Path:
-    """Return where the histories are if nothing else was said."""
+    """Return the default directory of the histories."""
     import platformdirs  # noqa: PLC0415 - 12 ms that a named directory saves
 
     return platformdirs.user_state_path("console") / "history"
 
 
 def file_name(user: str) -> str:
-    """Make a file name of a user's: as it is if harmless, else with percent escapes."""
+    """Make a file name from a user's name: unchanged if harmless, else with percent escapes."""
     name = quote(user, safe="@+", errors="surrogatepass")
     if name.startswith("."):
         name = "%2E" + name[1:]
@@ -264,7 +265,7 @@ def _version(status: os.stat_result) -> Version:
 
 
 def _read_tail(descriptor: int, status: os.stat_result, limit: int) -> bytes:
-    """Read the end of a file, from the beginning of a record on."""
+    """Read the end of a file, from the beginning of a record."""
     skipped = max(0, status.st_size - limit)
     parts = []
     position = skipped
@@ -278,21 +279,22 @@ def _read_tail(descriptor: int, status: os.stat_result, limit: int) -> bytes:
 
 
 class _Unfit(OSError):
-    """A file that we do not use although we could; its text has the remedy."""
+    """A file that must not be used, although it can be opened; the text has the remedy."""
 
 
 @contextlib.contextmanager
 def _opened(path: Path, flags: int) -> Iterator[tuple[int, os.stat_result]]:
-    """Open a history file that is ours alone.
+    """Open a history file that only our user can read or change.
 
     Raises:
-        OSError: If it cannot be opened, or others can read it or have made it.
+        OSError: If it cannot be opened, is not a regular file, or other users can read it or own
+            it.
     """
     descriptor = os.open(path, flags | _OPEN, 0o600)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise _Unfit(errno.EINVAL, "is no regular file; move it away")
+            raise _Unfit(errno.EINVAL, "is not a regular file; move it away")
         problem = exposure(path, status, secret=True)
         if problem:
             raise _Unfit(errno.EPERM, str(problem))
@@ -302,7 +304,7 @@ def _opened(path: Path, flags: int) -> Iterator[tuple[int, os.stat_result]]:
 
 
 def _problem(path: Path, error: OSError) -> str:
-    """Say in one line what is wrong, with the remedy."""
+    """Return an error as one line, with the remedy."""
     if isinstance(error, _Unfit):
         return f"history {path}: {error.strerror}"
     return (

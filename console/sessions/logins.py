@@ -1,11 +1,11 @@
-"""Who came in last by which name, and who was turned away since: kept beside the histories.
+"""Each user's last login, and the failed logins since: kept beside the histories.
 
-A small file a user: ``.NAME.login`` for the history ``NAME`` (a history's name never begins with
-a dot). It is replaced as a whole at each login to a prompt. What runs as a command, from cron or
-by a fleet tool, is no login here, as lastlog(8) has it: an operator would never see their own.
+Each user has a small file: ``.NAME.login`` for the history ``NAME`` (a history's name never begins
+with a dot). It is replaced as a whole at each login to a prompt. A command, from cron or a fleet
+tool, does not count as a login, as in lastlog(8): it would hide the user's own last one.
 
-Failed logins are counted in memory, for names by which somebody has come in before, and written
-when the console stops, so that guessing writes nothing, and guessing names keeps nothing.
+Failed logins are counted in memory, for users who have logged in before, and written when the
+console stops. So guessing passwords writes no file, and guessing names uses no memory.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ _FILE_BYTES: Final = 4096
 _PEER_CHARACTERS: Final = 100
 
 _LATEST: Final = 253402300799.0
-"""The end of the year 9999, beyond which there are no dates."""
+"""The end of the year 9999, the last that datetime supports."""
 
 _CLOSE_SECONDS: Final = 0.3
 
 
 class LoginBook:
-    """The last login of each user. Lives on the console's loop, and writes beside it.
+    """The last login of each user. Lives on the console's loop; threads of its own write.
 
     Args:
-        directory: Where the histories are; None for the system user's state directory.
+        directory: The histories' directory; None for the system user's state directory.
     """
 
     def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
@@ -58,7 +58,7 @@ class LoginBook:
         """Note a login to a prompt.
 
         Returns:
-            The one before it; None if none is known.
+            The previous login; None if none is known.
         """
         user = principal.user
         last = self._last(user)
@@ -67,7 +67,7 @@ class LoginBook:
         return last
 
     def on_event(self, event: Event) -> None:
-        """Count a failed login, if somebody has come in by that name before."""
+        """Count a failed login, if that user has logged in before."""
         if not isinstance(event, LoginFailed):
             return
         last = self._known.get(event.user) or self._read(event.user)
@@ -82,7 +82,7 @@ class LoginBook:
         self._unwritten.add(event.user)
 
     def close(self) -> None:
-        """Write what is not on the disk yet. A disk that hangs holds nobody up for long."""
+        """Write what is not on the disk yet. Waits 0.3 s at most for a disk that hangs."""
         for user in tuple(self._unwritten):
             self._write_soon(user)
         deadline = time.monotonic() + _CLOSE_SECONDS
@@ -95,7 +95,7 @@ class LoginBook:
             return ours or kept
         if ours.failed_at <= kept.failed_at:
             return kept
-        # Another process has seen a later login; what failed here it does not know of.
+        # Another process has seen a later login, but not the failures of this process.
         return replace(
             kept, failures=ours.failures, failed_at=ours.failed_at, failed_from=ours.failed_from
         )
@@ -119,12 +119,12 @@ class LoginBook:
         except OSError as error:
             self._warn(f"last login {path}: cannot be read: {error.strerror}")
         except (ValueError, RecursionError):
-            self._warn(f"last login {path}: is none; remove it")
+            self._warn(f"last login {path}: is not a file of ours; remove it")
         return None
 
     def _write_soon(self, user: str) -> None:
-        # Not on this loop, as a write that lasts waits for the disk; and not in the loop's pool,
-        # whose threads the process would wait for at its end.
+        # Not on this loop, as fsync waits for the disk; and not in the loop's executor, whose
+        # threads the process waits for at its end.
         self._unwritten.discard(user)
         path = self._path(user)
         thread = Thread(
@@ -138,7 +138,7 @@ class LoginBook:
             self._writing = [*(one for one in self._writing if one.is_alive()), thread]
 
     def _write(self, path: Path, user: str) -> None:
-        with self._lock:  # the newest, whoever comes first
+        with self._lock:  # each thread writes the newest login, in any order
             data = json.dumps(asdict(self._known[user])).encode()
             try:
                 make_private_directory(path.parent)
@@ -150,20 +150,20 @@ class LoginBook:
                 )
 
     def _warn(self, problem: str) -> None:
-        """Log once: whatever keeps one file from being used mostly keeps all."""
+        """Log the first problem only: its cause mostly affects all files."""
         if not self._warned:
             self._warned = True
             logger.warning("%s", problem)
 
 
 def _parsed(data: bytes) -> LastLogin:
-    """Read what a file holds.
+    """Parse a file.
 
     Raises:
-        ValueError: If it is not what we write.
+        ValueError: If it is not of the form that is written here.
     """
     found = json.loads(data)
-    with contextlib.suppress(TypeError):  # no dict, or of other names
+    with contextlib.suppress(TypeError):  # not a dict, or one with other keys
         login = LastLogin(**found)
         kinds = {"failures": int, "transport": str, "peer": str, "failed_from": str}
         right = all(type(getattr(login, name)) is kind for name, kind in kinds.items())

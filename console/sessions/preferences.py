@@ -1,9 +1,9 @@
-"""What each user prefers: editing mode, theme, where statements run.
+"""Each user's preferences: editing mode, theme, and where statements run.
 
-A small TOML file a user, beside the history: ``.NAME.toml`` for the history ``NAME`` (a history's
-name never begins with a dot). It is replaced as a whole, and read again before that, so that
-sessions and processes change different things without undoing each other's. A session takes the
-preferences as they are when it begins: what one changes, another that is open does not see.
+Each user has a small TOML file beside the history: ``.NAME.toml`` for the history ``NAME`` (a
+history's name never begins with a dot). A change reads the file again and replaces it as a whole,
+so that sessions and processes can change different preferences. A session reads the preferences
+when it begins; it does not see later changes of another session.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class PreferenceStore:
     """The preferences of all users.
 
     Args:
-        directory: Where the histories are; None for the system user's state directory.
+        directory: The histories' directory; None for the system user's state directory.
     """
 
     def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
@@ -44,7 +44,7 @@ class PreferenceStore:
         self._lock = threading.Lock()
 
     def for_session(self, user: str) -> SessionPreferences:
-        """Return a user's preferences for a session that begins. A bad file is logged."""
+        """Return a user's preferences for a new session. A bad file is logged."""
         if self._directory is None:
             self._directory = history_directory()
         file = _File(self._directory / f".{file_name(user)}.toml", self._lock)
@@ -71,7 +71,7 @@ class SessionPreferences:
             return ""
         if asyncio._get_running_loop() is None:  # noqa: SLF001 - the cheap way to ask
             return self._keep(name, value)
-        # A disk may take its time, and the service's loop must not wait for it.
+        # A write may take long, and the service's loop must not wait for it.
         threading.Thread(
             target=_keep_and_log, args=(self._keep, name, value), name="console-preferences"
         ).start()
@@ -85,14 +85,14 @@ def _keep_and_log(keep: Callable[[str, str], str], name: str, value: str) -> Non
 
 
 class _File:
-    """One user's file. The lock is the store's: nobody changes preferences often."""
+    """One user's file. All files share the store's lock: changes are rare."""
 
     def __init__(self, path: Path, lock: threading.Lock) -> None:
         self._path = path
         self._lock = lock
 
     def read(self) -> tuple[Preferences, str]:
-        """Return what is kept, and what is wrong with the file, empty if nothing is."""
+        """Return the preferences, and the problem of the file; empty if there is none."""
         try:
             data, status = read_with_status(self._path, limit_bytes=_FILE_BYTES)
             exposed = exposure(self._path, status, secret=True)
@@ -103,7 +103,7 @@ class _File:
             return Preferences(), ""
         except OSError as error:
             return Preferences(), f"preferences {self._path}: cannot be read: {error.strerror}"
-        except ValueError as error:  # no TOML, or no UTF-8
+        except ValueError as error:  # not TOML, or not UTF-8
             return Preferences(), f"preferences {self._path}: {error}; mend or remove it"
         known, problem = {}, ""
         for name, value in found.items():
@@ -111,11 +111,11 @@ class _File:
                 known[name] = value
             else:
                 what = escape_line(f"{name} = {value!r}")
-                problem = f"preferences {self._path}: {what} is not known, and ignored"
+                problem = f"preferences {self._path}: {what} is unknown, and ignored"
         return Preferences(**known), problem
 
     def keep(self, name: str, value: str) -> str:
-        """Change one preference on the disk. Returns what was wrong, empty if it is kept."""
+        """Change one preference on disk. Returns the problem; empty if there is none."""
         with self._lock:
             now, problem = self.read()
             if "not used" in problem or "cannot be read" in problem:

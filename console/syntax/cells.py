@@ -1,4 +1,4 @@
-"""Cells: the text between two prompts, made ready to be compiled."""
+"""Cells: the text of a statement, prepared for the compiler."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Final
 from console.syntax.options import OptionError, split_options
 from console.syntax.parsing import PATH, parse
 
-# What codeop asks the compiler for, by number since the names are not public. codeop itself cannot
-# be used: it changes the warning filters of the whole process while it compiles.
+# codeop's compiler flags, by number since the names are not public. codeop itself cannot be used:
+# it changes the warning filters of the whole process while it compiles.
 _DONT_IMPLY_DEDENT: Final = 0x200
 
 
@@ -24,14 +24,14 @@ _INCOMPLETE_FLAGS: Final = (
 
 
 def normalise(source: str) -> str:
-    """Undo what pasting does: a common indentation, CR LF, surrounding blank lines."""
+    """Remove the traces of pasting: a common indentation, CR LF, surrounding blank lines."""
     return _unindented(_line_feeds(source).strip("\n"))
 
 
 def _unindented(source: str) -> str:
-    """Take away an indentation of the first line, and of the others if they have it.
+    """Remove the first line's indentation, and the same of the other lines if they have it.
 
-    A space in front of a statement keeps it out of the history: it must not be an error.
+    A space before a statement keeps it out of the history: it must not be an error.
     """
     return textwrap.dedent(source).lstrip(" \t\n") if source[:1] in {" ", "\t"} else source
 
@@ -46,9 +46,9 @@ def _line_feeds(source: str) -> str:
 
 
 def split_mode(source: str) -> tuple[str, str]:
-    """Split the options off a cell. Returns the mode, empty if none, and the rest of it.
+    """Split the options off a cell. Returns the mode, empty if none, and the rest.
 
-    Options that are wrong stay where they are: running the cell shows what is wrong with them.
+    Wrong options are left in place: running the cell shows the error.
     """
     try:
         options, rest = split_options(source)
@@ -58,7 +58,7 @@ def split_mode(source: str) -> tuple[str, str]:
 
 
 QUESTION_NAME: Final = "__look__"
-"""The session's own name that a question calls."""
+"""The session's private name that a question (``name?``) calls."""
 
 BARE_NAME: Final = "__bare__"
 """The session's own name that is called with the value of a bare word."""
@@ -68,9 +68,9 @@ _QUESTION = re.compile(rf"\s*(?:(\?\??)[ \t]*({PATH})?|({PATH})[ \t]*(\?\??))\s*
 
 
 def answer_question(source: str) -> str:
-    """Turn ``name?``, ``name??``, ``?name`` or ``?``, which are no Python, into a call.
+    """Turn ``name?``, ``name??``, ``?name`` or ``?``, which are not Python, into a call.
 
-    Everything else is returned as it is.
+    Every other source is returned unchanged.
     """
     if "?" not in source or len(source) > 1000:
         return source
@@ -82,9 +82,9 @@ def answer_question(source: str) -> str:
 
 
 def is_complete(source: str) -> bool:
-    """Whether a cell typed line by line is ready to run, as the plain prompt of Python decides.
+    """Whether a cell typed line by line is complete, by the rules of Python's plain prompt.
 
-    What cannot be compiled is complete: running it shows the error. A compound statement is
+    A cell that cannot be compiled is complete: running it shows the error. A compound statement is
     complete once an empty line follows it.
     """
     source = _unindented(split_mode(source)[1])
@@ -96,7 +96,7 @@ def is_complete(source: str) -> bool:
         return True
     last = tree.body[-1] if tree.body else None
     if isinstance(last, _COMPOUND):
-        # Really empty: one of blanks alone is part of the block, as it often is in pasted code.
+        # An empty line; one of blanks belongs to the block, as often in pasted code.
         return source.endswith("\n")
     return True
 

@@ -1,11 +1,10 @@
-"""Which statements have to run on the event loop, by a rule that can be told beforehand.
+"""Which statements have to run on the event loop, decided before they run.
 
 A cell runs on the service's loop if it has a top-level ``await``, or if it *itself calls* one of
-asyncio's functions that need a running loop (`LOOP_BOUND`), under whatever name the cell or an
+asyncio's functions that need a running loop (`LOOP_BOUND`), under any name by which the cell or an
 earlier one imported it. "Itself" means outside of the functions, lambdas and classes that it
-defines. The syntax tree is looked at before anything runs, and names are only looked up, never
-evaluated: an attribute of an object, or a function that calls such a function deeper down, is not
-seen, and then fails with asyncio's own error and a hint.
+defines. Only the syntax tree is read; names are looked up, never evaluated. A call through an
+object's attribute, or in deeper code, is not found; it fails with asyncio's own error and a hint.
 """
 
 from __future__ import annotations
@@ -33,9 +32,9 @@ LOOP_BOUND: Final = frozenset(
         "wrap_future",
     }
 )
-"""Functions and classes of asyncio that look for a running loop when they are called.
+"""Functions and classes of asyncio that need a running loop when they are called.
 
-``asyncio.run`` is not among them: it makes a loop of its own, which a worker thread may.
+``asyncio.run`` is not one: it makes a loop of its own, which a worker thread may do.
 """
 
 
@@ -51,7 +50,7 @@ def needs_loop(tree: ast.Module, namespace: Mapping[str, Any]) -> bool:
 
 
 def _own_code(tree: ast.AST) -> Iterator[ast.AST]:
-    """Walk in the order of the source, past what runs later or never."""
+    """Walk in source order, without the bodies of functions, lambdas and classes."""
     # Not recursive: the tree of a long sum is as deep as the sum is long.
     waiting = [tree]
     while waiting:
@@ -68,14 +67,14 @@ _LATER = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
 
 class _Names:
-    """What names stand for: those of the namespace, and those that the cell imports itself."""
+    """Resolves names: those of the namespace, and those that the cell imports itself."""
 
     def __init__(self, namespace: Mapping[str, Any]) -> None:
         self._namespace = namespace
         self._imported: dict[str, str] = {}
 
     def learn(self, node: ast.Import | ast.ImportFrom) -> None:
-        """Note what an import binds; it hides what the namespace has under that name."""
+        """Note the names that an import binds; they hide those of the namespace."""
         module = "." * node.level + (node.module or "") if isinstance(node, ast.ImportFrom) else ""
         for alias in node.names:
             if isinstance(node, ast.Import):
@@ -91,7 +90,7 @@ class _Names:
         return name in LOOP_BOUND and _is_asyncio(module)
 
     def _path(self, node: ast.expr) -> str:
-        """The dotted path, from its module on, of what an expression stands for; empty if none."""
+        """Return the dotted path, from its module on, of an expression; empty if unknown."""
         if isinstance(node, ast.Attribute):
             parent = self._path(node.value)
             return f"{parent}.{node.attr}" if parent else ""
@@ -101,7 +100,7 @@ class _Names:
             return self._imported[node.id]
         value = self._namespace.get(node.id)
         if type(value) is ModuleType:
-            # From its dictionary: a module may have a __getattr__ of its own.
+            # Read from its dictionary: a module may have a __getattr__.
             name = value.__dict__.get("__name__")
             return name if type(name) is str else ""
         return next(

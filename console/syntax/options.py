@@ -1,7 +1,7 @@
-"""Options in front of a statement: ``%loop``, ``%thread``, ``%timeout SECONDS``, ``%json``.
+"""Options before a statement: ``%loop``, ``%thread``, ``%timeout SECONDS``, ``%json``.
 
-``%`` cannot begin Python, so that no statement is ever mistaken for an option, which ``--json -x``
-would be: that is an expression. They mean the same at each prompt, in a command and in a script.
+``%`` cannot begin a Python statement, so no statement is mistaken for an option; ``--json -x`` is
+an expression. Options mean the same at each prompt, in a command and in a script.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from console.config.settings import MODES
 __all__ = ["OptionError", "Options", "parse_seconds", "split_options"]
 
 LONGEST_SECONDS: Final = 366 * 24 * 3600.0
-"""A year. Who would wait longer means no limit at all."""
+"""A year: a longer limit would be none."""
 
 _OPTION = re.compile(r"\s*%(\w+)(?=\s|$)")
 _SECONDS = re.compile(r"[ \t]+(\S+)")
@@ -24,17 +24,17 @@ _NUMBER = re.compile(r"\d+(\.\d*)?|\.\d+", re.ASCII)
 
 
 class OptionError(ValueError):
-    """An option that does not exist, or says nothing that it can mean. One line, for people."""
+    """An option that does not exist, or has an invalid value. The text is one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What stands in front of a statement.
+    """The options before a statement.
 
     Attributes:
         mode: Where it runs: ``thread`` or ``loop``; empty for the session's own.
-        timeout_seconds: When it is given up; None for never.
-        as_json: Whether what comes of it is one JSON object.
+        timeout_seconds: After this time it is interrupted and given up; None for never.
+        as_json: Whether the result is one JSON object.
     """
 
     mode: str = ""
@@ -42,7 +42,7 @@ class Options:
     as_json: bool = False
 
     def __str__(self) -> str:
-        """Write the options as they are typed, with a blank behind each."""
+        """Write the options as they are typed, with a blank after each."""
         text = f"%{self.mode} " if self.mode else ""
         if self.timeout_seconds is not None:
             text += f"%timeout {self.timeout_seconds!r} "
@@ -50,12 +50,12 @@ class Options:
 
 
 def split_options(source: str) -> tuple[Options, str]:
-    """Split the options off a statement. What is left is the end of ``source``, as it stands there.
+    """Split the options off a statement. The rest is the unchanged end of ``source``.
 
-    An option that is given twice means what it says last.
+    Of an option that is given twice the last one counts.
 
     Raises:
-        OptionError: If there is no such option, or ``%timeout`` has no time.
+        OptionError: If there is no such option, or ``%timeout`` has no valid time.
     """
     options, position = Options(), 0
     while (match := _OPTION.match(source, position)) is not None:
@@ -72,7 +72,7 @@ def split_options(source: str) -> tuple[Options, str]:
             options = replace(options, timeout_seconds=parse_seconds(value[1], "%timeout"))
         else:
             known = ", ".join(sorted([*(f"%{mode}" for mode in MODES), "%json", "%timeout"]))
-            raise OptionError(f"no option %{name[:40]}; there are {known}")
+            raise OptionError(f"unknown option %{name[:40]}; there are {known}")
         behind = _BEHIND.match(source, position)
         position = position if behind is None else behind.end()
     return options, source[position:]
@@ -82,11 +82,11 @@ def parse_seconds(text: str, where: str) -> float:
     """Read a time limit.
 
     Args:
-        text: As somebody wrote it.
-        where: What they wrote it for, for the error.
+        text: The text that the user wrote.
+        where: The option or variable, for the error.
 
     Raises:
-        OptionError: If it is no number of seconds, or none that can be waited.
+        OptionError: If it is not a number of seconds, or out of range.
     """
     number = text.removesuffix("s")
     if _NUMBER.fullmatch(number):

@@ -13,18 +13,18 @@ _PARSE_TRIES: Final = 5
 NAME: Final = r"[^\W\d]\w*"
 ITEM: Final = r"\[(?:-?\d+|'[^'\\\n]*'|\"[^\"\\\n]*\")\]"
 PATH: Final = rf"{NAME}(?:\.{NAME}|{ITEM})*"
-"""What can be asked about: names, attributes, items by number or plain key."""
+"""The paths of ``name?``: names, attributes, items by number or plain key."""
 
 
 def parse(source: str, filename: str = "<input>", flags: int = 0) -> ast.Module:
-    """Make a syntax tree. Safe to call from any thread.
+    """Parse a source. Safe to call from any thread.
 
-    Up to 3.12, CPython counts the depth of the tree that it makes in one place for all threads;
-    when two make trees at once, one fails with a SystemError (gh-106905). Our own threads wait for
-    each other, and when one of the service's gets in between, it is tried again.
+    Up to 3.12, CPython counts the tree's depth in one variable for all threads; when two threads
+    parse at once, one fails with a SystemError (gh-106905). So our threads take a lock, and a
+    collision with a thread of the service is retried.
 
     Raises:
-        SyntaxError: And what else ``compile`` raises.
+        SyntaxError: Or another exception of ``compile``.
     """
     for left in reversed(range(_PARSE_TRIES)):
         with _parsing:

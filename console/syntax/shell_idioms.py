@@ -1,10 +1,10 @@
-"""Tells a shell's command line from Python, to answer ``ssh host 'ls -la'`` with a plain line.
+"""Recognises a shell's command line, to refuse ``ssh host 'ls -la'`` with a plain line.
 
-Valid Python is never taken for a shell's, with one exception that takes nothing away: ``ls -la``
-and ``cat /etc/hosts`` are expressions, and all that they can do where there is no ``ls`` or ``cat``
-is to raise NameError before anything else has happened.
+Valid Python is never taken for a shell's, with one harmless exception: ``ls -la`` and
+``cat /etc/hosts`` are expressions, but without a name ``ls`` or ``cat`` they can only raise
+NameError before they do anything else.
 
-No I/O, and nothing is run: names are looked up by whoever asks.
+No I/O, and nothing is run: the caller looks names up.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from console.text import escape_line
 __all__ = ["shell_idiom"]
 
 _SOURCE_CHARACTERS: Final = 10_000
-"""What is longer is not looked at: nobody types it, and parsing it would take its time."""
+"""A longer source is not examined: it was not typed, and parsing it would take long."""
 
 _WORDS = frozenset(
     """
@@ -36,8 +36,8 @@ _WORDS = frozenset(
     uptime vi vim vmstat w wc wget which who whoami xargs yum zcat zsh
     """.split()  # noqa: SIM905 - one a line, or all in quotes, cannot be read
 )
-"""What people, scripts and fleet tools begin a command line with. Words that begin Python too (if,
-for, while, import, exec) are missing: what is wrong there is better explained by Python."""
+"""The first words of users', scripts' and fleet tools' command lines. Words that also begin a
+Python statement (if, for, while, import, exec) are missing: Python's error is better there."""
 
 _BARE_WORDS = frozenset(
     """
@@ -45,8 +45,8 @@ _BARE_WORDS = frozenset(
     whoami
     """.split()  # noqa: SIM905 - as above
 )
-"""Those that are asked for alone. The others may as well be names that somebody forgot to import,
-and NameError says that best."""
+"""Words that are also refused without arguments. Any other may be a name that the user forgot to
+import, and NameError says that best."""
 
 _SHEBANG = re.compile(r"#![^\n]*?\b((?:ba|da|z|k|c|tc|fi)?sh)\b")
 _WRAPPING = re.compile(r"[({!\s]+")
@@ -58,11 +58,11 @@ _ALONE = re.compile(r"\s*($|[;|>\n])")
 
 
 def shell_idiom(source: str, is_defined: Callable[[str], bool]) -> str:
-    """Return the beginning of a source that is a shell's; empty if it is Python, or might be.
+    """Return the beginning of a shell's command line; empty if the source may be Python.
 
     Args:
         source: A command or a script.
-        is_defined: Whether Python code would find a name. Asked for a few words at the most.
+        is_defined: Whether a name is defined. Called for one name at most.
     """
     if len(source) > _SOURCE_CHARACTERS or not source.strip():
         return ""
@@ -75,7 +75,7 @@ def shell_idiom(source: str, is_defined: Callable[[str], bool]) -> str:
     except SyntaxError:
         return _shown(source)
     except (ValueError, OverflowError, MemoryError, RecursionError):
-        return ""  # what is wrong with it, running it says best
+        return ""  # running it shows the error
     name = _first_name(tree)
     looks_so = name in _WORDS and (
         _ARGUMENT.match(source, len(name))
@@ -85,7 +85,7 @@ def shell_idiom(source: str, is_defined: Callable[[str], bool]) -> str:
 
 
 def _first_word(source: str) -> str:
-    """Return the program that a shell would run first; empty if no such word comes first."""
+    """Return the program that a shell would run first; empty if the first word is not one."""
     text = source.lstrip()
     bare = _WRAPPING.sub("", text, count=1) if text[:1] in "({!" else text
     rest = _ASSIGNMENTS.sub("", bare, count=1)
@@ -98,7 +98,7 @@ def _first_word(source: str) -> str:
 
 
 def _first_name(tree: ast.Module) -> str:
-    """Return the name that is looked up before anything else is done; empty if none is."""
+    """Return the name that Python looks up before anything else; empty if it is not a name."""
     node = tree.body[0] if tree.body else None
     if not isinstance(node, ast.Expr):
         return ""

@@ -1,4 +1,4 @@
-"""Draws what a terminal shows as an SVG: its cells, their colours, the cursor."""
+"""Draws a terminal's screen as an SVG: its cells, their colours, the cursor."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ COLOURS = {
 
 @dataclass(frozen=True)
 class Look:
-    """How neighbouring cells look that are drawn as one."""
+    """The look of neighbouring cells that are drawn together."""
 
     text: str
     ground: str
@@ -62,14 +62,14 @@ def colour(name: str, default: str) -> str:
 
 
 def lines_of(screen: pyte.Screen) -> list[list[Char]]:
-    """Return the cells of the rows that show something, and the cursor's."""
+    """Return the cells of the rows that are not empty, and of the cursor's row."""
     used = [y for y, line in enumerate(screen.display) if line.strip()]
     count = max([*used, screen.cursor.y]) + 1
     return [[screen.buffer[y][x] for x in range(screen.columns)] for y in range(count)]
 
 
 def svg(screen: pyte.Screen, title: str) -> str:
-    """Draw a screen, cut below the last row that shows something. It has its text as well."""
+    """Draw a screen, cut below its last row that is not empty, with its text as the label."""
     lines = lines_of(screen)
     text = "\n".join("".join(cell.data for cell in line).rstrip() for line in lines)
     width = screen.columns * WIDTH + 2 * MARGIN
@@ -101,7 +101,7 @@ def svg(screen: pyte.Screen, title: str) -> str:
 
 
 def row(y: int, line: list[Char]) -> Iterator[str]:
-    """Draw a row: the grounds that differ, then the text."""
+    """Draw a row: the backgrounds that differ, then the text."""
     top = MARGIN + y * HEIGHT
     texts = []
     for x, count, how, text in runs(line):
@@ -119,7 +119,7 @@ def row(y: int, line: list[Char]) -> Iterator[str]:
                     ' text-decoration="underline"' if how.underscore else "",
                 )
             )
-            # The length holds the columns together whatever font there is.
+            # The length aligns the columns in every font.
             texts.append(
                 f'<text x="{left}" y="{top + 14}" textLength="{count * WIDTH:.1f}"'
                 f' fill="{how.text}"{style} xml:space="preserve">{escape(text, quote=False)}</text>'
@@ -128,10 +128,10 @@ def row(y: int, line: list[Char]) -> Iterator[str]:
 
 
 def runs(line: list[Char]) -> Iterator[tuple[int, int, Look, str]]:
-    """Yield first column, columns, look and text of cells that are drawn as one.
+    """Yield first column, columns, look and text of cells that are drawn together.
 
-    Several blanks part what is plain, and a character of two columns (the second is empty) stands
-    alone: fonts differ in how wide it is.
+    Plain text is split at several blanks, and a character of two columns (the second is empty) is
+    drawn alone: its width differs between fonts.
     """
     cells = [
         (x, cell.data, look(cell), x + 1 < len(line) and not line[x + 1].data)

@@ -2,8 +2,8 @@
 
     python shop.py HOST KEYS TELNET_PORT SSH_PORT
 
-HOST is what the machine is called in the pictures. It ends when stdin ends; a line there makes
-it hold its loop.
+HOST is the machine's name in the pictures. The service ends when stdin ends; a line on stdin makes
+it block its loop.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ STATES = ("packed", "sent", "sent", "paid", "returned")
 
 
 class PaymentError(Exception):
-    """The bank has said no."""
+    """The bank has refused a payment."""
 
 
 @dataclass
 class Order:
-    """What somebody has bought."""
+    """An order of a customer."""
 
     id: int
     item: str

@@ -3,8 +3,8 @@
     make screenshots                 # all of them, into docs/screenshots
     .venv/bin/python docs/screenshots/take.py ssh nc
 
-What the terminal shows when a scene ends is drawn cell by cell (draw.py). Nothing is edited: dates,
-process numbers and addresses are those of the moment.
+The terminal's screen at the end of a scene is drawn cell by cell (draw.py). Nothing is edited:
+dates, process numbers and addresses are real.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SHELL = f"{MACHINE}:~$"
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture: what is played, and what has to be seen in the end."""
+    """A picture: the scene that is played, and the texts that must be on its screen."""
 
     name: str
     title: str
@@ -85,7 +85,7 @@ case $1 in shop) shift; exec {line} {alias} "$@";; *) exec {line} "$@";; esac
         return Client(line, self.directory, rows=scene.rows, columns=scene.columns)
 
     def hold_loop(self) -> None:
-        """Let the service hold its loop for some seconds."""
+        """Make the service block its loop for some seconds."""
         self.popen.stdin.write(b"hold\n")
         self.popen.stdin.flush()
         self.wait_for_stdout("sorting")
@@ -94,7 +94,7 @@ case $1 in shop) shift; exec {line} {alias} "$@";; *) exec {line} "$@";; esac
         """Play a scene and return its picture.
 
         Raises:
-            AssertionError: If something that has to be seen does not come.
+            AssertionError: If an expected text is not on the screen.
         """
         with self.shell(scene) as client:
             client.expect_prompt(SHELL)
@@ -105,13 +105,13 @@ case $1 in shop) shift; exec {line} {alias} "$@";; *) exec {line} "$@";; esac
 
 
 def command(client: Client, line: str) -> None:
-    """Give the shell a command, and wait for its end."""
+    """Run a command in the shell, and wait for its end."""
     start(client, line)
     client.expect_prompt(SHELL)
 
 
 def start(client: Client, line: str) -> None:
-    """Give the shell a command that goes on."""
+    """Start a command in the shell that keeps running."""
     client.expect_prompt(SHELL)
     client.type(line)
     client.wait_until(lambda: client.cursor_line == f"{SHELL} {line}", f"the echo of {line}")
@@ -119,7 +119,7 @@ def start(client: Client, line: str) -> None:
 
 
 def begin_block(client: Client, *lines: str) -> None:
-    """Type the lines of a block, each when the prompt for it is there."""
+    """Type the lines of a block, each at its prompt."""
     client.expect_prompt()
     for line in lines:
         client.type(line)
@@ -251,7 +251,7 @@ SCENES = (
         with_f1,
         ("...         yield await", "Hand an order to the carrier.", "async method"),
     ),
-    # The last: its loop is held for some seconds.
+    # The last one: it blocks the service's loop for some seconds.
     Scene(
         "stuck",
         "The greeting warns of a blocked loop, and stack() shows where it is",

@@ -124,7 +124,7 @@ def test_the_howtos_session(running, shell):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_howtos_end(number, running):
-    """On Ctrl-C and on SIGTERM the howto's words come in order, and the script goes on."""
+    """On Ctrl-C and on SIGTERM the howto's words are printed in order, and the script goes on."""
     before = running.stdout
     assert running.end(number) == 0
     assert running.stdout == before + WORDS + "back in the script\n"
@@ -364,7 +364,7 @@ def test_the_default_password_is_for_this_machine(caplog):
 
 
 def test_what_is_no_factory_is_refused():
-    """What cannot make connections, or is no shell, is refused before it is listed."""
+    """A factory that makes no connections, or is not a shell, is refused before it is listed."""
     application = Application("demo")
     with pytest.raises(ConfigurationError):
         application.listen_tcp(1, object())
@@ -374,7 +374,7 @@ def test_what_is_no_factory_is_refused():
 
 
 def test_the_warning_of_the_default_password(tmp_path):
-    """With the default password the log warns, and each session is told after the login."""
+    """With the default password the log has a warning, and each session after the login too."""
     script = SCRIPT.replace('ShellFactory("boss", "sekrit", ', "ShellFactory(namespace=")
     with Running(tmp_path / "demo", script) as running:
         running.wait_for_stderr("enter as admin with the default password; set ShellFactory.passw")

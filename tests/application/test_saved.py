@@ -186,7 +186,7 @@ class Store(CredentialStore):
         return ()
 
 
-def test_a_shell_without_its_store_lets_nobody_in(application, path):
+def test_a_shell_without_its_store_authenticates_no_user(application, path):
     """Where a credential store cannot be saved, no default user takes its place."""
     application.listen_tcp(1, ShellFactory(credentials=Store()))
     (line,) = application.save(path)
@@ -569,7 +569,7 @@ def journal_after(restored):
 
 
 def test_patches_are_applied_again(application, shell, path):
-    """Patches come back with who, when and the time left, and can be undone after the restart."""
+    """Patches are restored with user, time and time limit, and can be undone after the restart."""
     service = shell.namespace["service"] = Service()
     journal = with_journal(application, shell)
     journal.patch(service, "rate", 2.5, who="boss over ssh", minutes=10)
@@ -630,7 +630,7 @@ def test_patches_that_cannot_be_saved(application, shell, path):
     finally:
         Service.limit = 5
     assert lines == [
-        "patch 2, Service.limit (it has been changed since)",
+        "patch 2, Service.limit (it was changed since)",
         "patch 1, <Service>.rate (_thread.lock)",
     ]
     restored = Application.load(path)
@@ -639,14 +639,14 @@ def test_patches_that_cannot_be_saved(application, shell, path):
 
 
 def test_a_changed_value_is_not_patched_over(application, shell, path):
-    """What somebody has set over a patch stays, and undoing is refused as before the restart."""
+    """A value set over a patch stays, and undoing is refused as before the restart."""
     service = shell.namespace["service"] = Service()
     with_journal(application, shell).patch(service, "rate", 2.5)
     service.rate = 7.5
     restored, names = again(application, path)
     journal, _ = journal_after(restored)
     assert names["service"].rate == 7.5
-    with pytest.raises(Exception, match="somebody has changed it since"):
+    with pytest.raises(Exception, match="it was changed since"):
         journal.revert()
     assert names["service"].rate == 7.5
 
@@ -726,7 +726,7 @@ def test_a_file_that_others_can_write_is_refused(mode, trap, path):
 
 
 def test_a_directory_that_others_can_write_is_refused(trap, path, tmp_path, application):
-    """Nothing runs of a file that anybody can replace, also behind a link from elsewhere."""
+    """A file that others can replace is not run, also behind a link from elsewhere."""
     open_directory = tmp_path / "open"
     open_directory.mkdir()
     inside = open_directory / "demo.tap"
@@ -746,7 +746,7 @@ def test_a_directory_that_a_group_can_write_is_refused(trap, path):
 
 
 def test_a_sticky_directory_is_fine(application, path, tmp_path):
-    """In a directory like /tmp, where nobody can replace our file, it is restored."""
+    """In a directory like /tmp, where others cannot replace our file, it is restored."""
     open_directory = tmp_path / "open"
     open_directory.mkdir()
     open_directory.chmod(0o1777)
@@ -756,7 +756,7 @@ def test_a_sticky_directory_is_fine(application, path, tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_a_file_of_somebody_else_is_refused(trap, path):
+def test_a_file_of_another_user_is_refused(trap, path):
     """Nothing runs of a file that belongs to another user."""
     os.chown(path, 12345, -1)
     assert "is owned by user 12345" in refused(path)
@@ -816,7 +816,7 @@ def test_a_file_that_cannot_be_written(application, tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a link away")
-def test_a_link_of_somebody_else_is_not_followed(application, path, tmp_path):
+def test_a_link_of_another_user_is_not_followed(application, path, tmp_path):
     """A link that another user has put where we save does not lead us to another file."""
     victim = tmp_path / "victim"
     victim.write_text("precious")

@@ -1,7 +1,4 @@
-"""Attacks by numbers and by manners, over both transports.
-
-Floods, resets, peers that do not read or are half gone.
-"""
+"""Floods, resets, half-closed connections and clients that do not read, over both transports."""
 
 import contextlib
 import json
@@ -20,19 +17,19 @@ from support import rawssh
 from support.rawssh import string
 from support.servers import DEADLINE_SECONDS
 
-STRANGERS_OF_A_SOURCE = 16
-STRANGERS = 64
+UNAUTHENTICATED_OF_A_SOURCE = 16
+UNAUTHENTICATED = 64
 
 
 def ports(site):
     return {"telnet": site.target.telnet_port, "ssh": site.target.ssh_port}
 
 
-# ---- connections that say nothing
+# ---- silent connections
 
 
 def settled(clients, most):
-    """Wait until no more than these are open, which must come; return how many are."""
+    """Wait until at most this many are open; return how many are."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while (count := sum(map(is_open, clients))) > most and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -41,16 +38,16 @@ def settled(clients, most):
 
 @attack("flood: 300 silent connections from one address", log_lines=620)
 def silent_from_one_address(site):
-    """One address gets sixteen, and whoever was at the prompt before from elsewhere stays there."""
+    """One address gets sixteen; an unauthenticated connection of another address stays open."""
     early = site.telnet(fresh_address())
     early.sendall(b"boss\n")
     read_until(early, b"password: ")
     for name, port in ports(site).items():
         clients = [site.connect(port) for _ in range(300)]
         site.login()
-        assert (left := settled(clients, STRANGERS_OF_A_SOURCE)) <= STRANGERS_OF_A_SOURCE, (
-            f"{left} {name} connections of one address are open"
-        )
+        assert (
+            left := settled(clients, UNAUTHENTICATED_OF_A_SOURCE)
+        ) <= UNAUTHENTICATED_OF_A_SOURCE, f"{left} {name} connections of one address are open"
         for client in clients:
             client.close()
     early.sendall(b"sekrit\n")
@@ -60,7 +57,7 @@ def silent_from_one_address(site):
 
 @attack("flood: 300 silent connections from five addresses", log_lines=320)
 def silent_from_five_addresses(site):
-    """Both transports together hold sixty-four strangers, and somebody new comes in."""
+    """Both transports together hold 64 unauthenticated connections, and a new user logs in."""
     sources = [fresh_address() for _ in range(5)]
     clients = []
     for number in range(300):
@@ -68,8 +65,10 @@ def silent_from_five_addresses(site):
         clients.append(site.connect(port, sources[number % 5]))
     site.login()
     with rawssh.RawSsh(site.target.ssh_port, source=fresh_address()) as client:
-        assert client.knock().guess("boss", "sekrit")
-    assert (left := settled(clients, STRANGERS)) <= STRANGERS, f"{left} connections are open"
+        assert client.handshake().guess("boss", "sekrit")
+    assert (left := settled(clients, UNAUTHENTICATED)) <= UNAUTHENTICATED, (
+        f"{left} connections are open"
+    )
     return 300
 
 
@@ -89,9 +88,9 @@ def opened_and_closed(site):
 
 @attack("flood: 200 guesses at once from eight addresses", log_lines=2000, growth_mib=48)
 def guesses_from_eight_addresses(site):
-    """Hundred times telnet and hundred times SSH, for seconds: somebody with a password comes in.
+    """While 100 telnet and 100 SSH clients guess for seconds, a user with a password logs in.
 
-    In a process of its own, so that it is the service that is slow where something is.
+    The clients run in a process of their own, so that a delay is the service's.
     """
     sources = [fresh_address() for _ in range(8)]
     command = [sys.executable, str(Path(__file__).with_name("guessers.py"))]
@@ -106,7 +105,7 @@ def guesses_from_eight_addresses(site):
             answered = json.loads(process.stdout.readline())
         finally:
             process.kill()
-            site.target.wait_idle()  # what still waits for its check is none of the next attack's
+            site.target.wait_idle()  # pending checks would delay the next attack
     assert answered["let in"] == 0
     site.notes.append(f"{answered['guesses']} guesses were answered")
     return answered["guesses"]
@@ -116,7 +115,7 @@ def guesses_from_eight_addresses(site):
 
 
 def telnet_stages(site):
-    """Yield sockets that have come ever further in a telnet session."""
+    """Yield sockets at each stage of a telnet session."""
     yield site.connect(site.target.telnet_port)
     yield site.telnet()
     for typed, shown in (
@@ -137,7 +136,7 @@ def telnet_stages(site):
 
 
 def ssh_stages(site):
-    """Yield sockets that have come ever further in an SSH session."""
+    """Yield sockets at each stage of an SSH session."""
     yield site.connect(site.target.ssh_port)
     client = site.ssh()
     client.read_version()
@@ -151,13 +150,13 @@ def ssh_stages(site):
     client.send(rawssh.KEX_INIT, string(b"\x09" + bytes(31)))
     yield client.socket
     yield site.ssh().exchange_versions().exchange_keys().socket
-    yield site.ssh().knock().socket
+    yield site.ssh().handshake().socket
     for wrong in ("wrong", ""):
-        client = site.ssh(fresh_address()).knock()
+        client = site.ssh(fresh_address()).handshake()
         user = site.target.fresh_user()
         client.send_password(user, wrong or user)
         yield client.socket
-    client = site.ssh().knock()
+    client = site.ssh().handshake()
     assert client.guess("boss", "sekrit")
     yield client.socket
     for statement, shown in (
@@ -166,7 +165,7 @@ def ssh_stages(site):
         ("for i in range(10**4): print('x' * 1000)", b"xxxx"),
         ("input('more? ')", b"more? "),
     ):
-        client = site.ssh(fresh_address()).knock()
+        client = site.ssh(fresh_address()).handshake()
         assert client.guess("boss", "sekrit")
         channel = client.open_session()
         assert client.ask_channel(channel, "exec", string(statement))
@@ -191,7 +190,7 @@ def leave_at_each_stage(stages, leave):
 
 
 def half_close(client):
-    """Say that no more comes, and read what still does."""
+    """Shut down the sending side, and read the rest."""
     end_input(client)
     client.settimeout(0.1)
     with contextlib.suppress(OSError):
@@ -213,7 +212,7 @@ MUCH = "for i in range(1600): print('x' * 65535)"
 
 
 def small_window(site, port):
-    """Connect with a receive buffer that is full at once."""
+    """Connect with a small receive buffer, which is full at once."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.bind((site.source, 0))
@@ -222,7 +221,7 @@ def small_window(site, port):
 
 
 def wait_for_lull(site, seconds=0.7):
-    """Let the service write into the void for a moment; meanwhile somebody else works."""
+    """Let the service write without reading it for a moment; another user works meanwhile."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         site.login()
@@ -249,7 +248,7 @@ def unread_telnet(site):
     return 1
 
 
-@attack("telnet: full-screen redraws that nobody reads", log_lines=4, growth_mib=24)
+@attack("telnet: full-screen redraws that are not read", log_lines=4, growth_mib=24)
 def unread_redraws(site):
     client = fullscreen_session(site)
     sizes = b"".join(window(80 + number % 100, 24 + number % 60) for number in range(3000))
@@ -261,8 +260,8 @@ def unread_redraws(site):
 
 @attack("ssh: a client that reads nothing of 100 MB", log_lines=4, growth_mib=32)
 def unread_ssh(site):
-    """The window that it opened is 2 GB: what holds it back is that it does not read."""
-    client = site.ssh().knock()
+    """The client opened a window of 2 GB: only the full socket stops the output."""
+    client = site.ssh().handshake()
     assert client.guess("boss", "sekrit")
     channel = client.open_session(window=2**31 - 1)
     assert client.ask_channel(channel, "exec", string(MUCH))
@@ -273,7 +272,7 @@ def unread_ssh(site):
 
 @attack("ssh: a client that opens no window for 100 MB", log_lines=4, growth_mib=24)
 def no_window(site):
-    client = site.ssh().knock()
+    client = site.ssh().handshake()
     assert client.guess("boss", "sekrit")
     channel = client.open_session(window=0)
     assert client.ask_channel(channel, "exec", string(MUCH))
@@ -284,8 +283,8 @@ def no_window(site):
 
 @attack("ssh: packets of one byte for 1 MB", log_lines=4, growth_mib=48)
 def tiny_packets(site):
-    """The client says how large a packet may be, and each costs as much as a large one."""
-    client = site.ssh().knock()
+    """The client chooses the packet size, and each packet costs as much as a large one."""
+    client = site.ssh().handshake()
     assert client.guess("boss", "sekrit")
     channel = client.open_session(packet=1)
     assert client.ask_channel(channel, "exec", string("print('x' * 1000000)"))
@@ -295,7 +294,7 @@ def tiny_packets(site):
 
 
 def pour_blindly(client, data):
-    """Send as long as the peer takes it, and read nothing."""
+    """Send until the peer takes no more, and read nothing."""
     client.settimeout(0.5)
     with contextlib.suppress(OSError):
         client.sendall(data)

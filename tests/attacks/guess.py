@@ -1,4 +1,4 @@
-"""Attacks on passwords: guessing faster than is allowed, and learning from what an answer costs."""
+"""Attacks on passwords: guessing faster than the limit, and timing answers."""
 
 import contextlib
 import re
@@ -12,17 +12,17 @@ from support.rawssh import Gone, RawSsh, boolean, string, uint32
 from support.servers import DEADLINE_SECONDS
 
 DELAY_SECONDS = 0.3
-"""What a wrong guess costs whoever comes from its address; twice that for the next, up to 10 s."""
+"""The delay of a wrong guess, for all clients of its address; it doubles each time, up to 10 s."""
 
 LEAST_SECONDS = 0.25
-"""The least of it that is seen from outside: the clock starts a moment later here."""
+"""The least of it that the client sees: its clock starts a little later."""
 
 TELLING_SECONDS = 0.01
-"""A difference of medians that tells a name: a check without a dummy hash makes 20 ms. What is left
-is below 3 ms on a quiet machine; on a busy one, noise is there once and not each time."""
+"""A difference of medians that reveals a name: a check without a dummy hash makes 20 ms. The rest
+is below 3 ms on a quiet machine; the noise of a busy one does not repeat."""
 
 TELLING_SHARE = 0.8
-"""Of the pairs of a name that is known and one that is not, those in which the same one takes
+"""The share of pairs of a known and an unknown name in which the same one takes
 longer. It is a half if only noise is there, and all of them if a hash is computed for one alone."""
 
 ROUNDS = 3
@@ -45,7 +45,7 @@ def telnet_guess(site, user, source):
 
 def ssh_guess(site, user, source):
     with RawSsh(site.target.ssh_port, source=source) as client:
-        client.knock()
+        client.handshake()
         before = time.monotonic()
         assert not client.guess(user, "wrong")
         return time.monotonic() - before
@@ -58,11 +58,11 @@ def tell_names_apart(guess):
     def strike(site):
         known, unknown = [], []
         for _ in range(ROUNDS):
-            # Each another one: who has been guessed at often is answered later.
+            # A different user each time: failures at one user delay the answers.
             numbers = range(NAMES_EACH)
             pairs = ((site.target.fresh_user(), f"nobody{number}") for number in numbers)
             names = [name for pair in pairs for name in pair]
-            with ThreadPoolExecutor(5) as pool:  # each from an address of its own: none is delayed
+            with ThreadPoolExecutor(5) as pool:  # each from its own address: none is delayed
                 times = list(pool.map(lambda name: guess(site, name, fresh_address()), names))
             known += times[::2]
             unknown += times[1::2]
@@ -85,15 +85,15 @@ for _transport, _guess in GUESSES.items():
     )
 
 
-# ---- guesses that are taken back, to skip what they cost
+# ---- guesses that are withdrawn, to skip the delay
 
 
 @attack("ssh, guesses: taken back by the next", log_lines=2)
 def taken_back(site):
-    """A guess that another takes the place of, before its answer, has cost its time."""
+    """A guess that another one replaces before its answer still costs its delay."""
 
     def take_back(client, user):
-        with contextlib.suppress(Gone):  # that is no way round it either
+        with contextlib.suppress(Gone):  # this does not skip the delay either
             assert client.guess(user, user)
 
     return take_back_by_ssh(site, take_back)
@@ -102,7 +102,7 @@ def taken_back(site):
 @attack("ssh, guesses: taken back by a reset", log_lines=2)
 def taken_back_by_ssh_reset(site):
     def take_back(client, user):
-        second = site.ssh().knock()
+        second = site.ssh().handshake()
         client.close(reset=True)
         assert second.guess(user, user)
 
@@ -117,7 +117,7 @@ def take_back_by_ssh(site, take_back):
     for tries, pause in enumerate((0.05, 0.5, 2, 10), 1):
         user = site.target.fresh_user()
         position = site.target.log_size()
-        client = site.ssh().knock()
+        client = site.ssh().handshake()
         before = time.monotonic()
         client.send_password(user, "wrong")
         time.sleep(pause)
@@ -144,9 +144,9 @@ def taken_back_by_telnet_reset(site):
 
 @attack("guesses: by telnet, then by SSH", log_lines=2)
 def by_the_other_way(site):
-    """What a guess by one transport costs is to be paid at the other."""
+    """The delay of a guess over one transport also applies to the other."""
     user = site.target.fresh_user()
-    client, second = site.telnet(), site.ssh().knock()
+    client, second = site.telnet(), site.ssh().handshake()
     before = time.monotonic()
     client.sendall(f"{user}\nwrong\n".encode())
     read_until(client, b"password: ")
@@ -162,8 +162,8 @@ def check_cost(before):
 
 @attack("guesses: eight connections from one address", log_lines=8)
 def eight_at_once(site):
-    """Of one address one guess is looked at at a time, and each is slower than the last."""
-    clients = [site.ssh().knock() for _ in range(8)]
+    """One guess of an address is checked at a time, and each is slower than the last."""
+    clients = [site.ssh().handshake() for _ in range(8)]
     before = time.monotonic()
     for client in clients:
         client.send_password("somebody", "wrong")
@@ -182,7 +182,7 @@ def eight_at_once(site):
     return len(clients)
 
 
-# ---- each failure is an entry of its own
+# ---- each failure is one log entry
 
 _FAILED = re.compile(
     r"login failed: user=(?P<user>\S+) transport=(?P<transport>ssh|telnet)"
@@ -203,7 +203,7 @@ def failures(site, position, count):
 
 @attack("guesses: each is logged once", log_lines=5)
 def each_is_logged(site):
-    """Each from an address of its own, so that none is kept waiting by the others."""
+    """Each guess comes from its own address, so that none waits for the others."""
     sources = [fresh_address() for _ in range(4)]
     users = [site.target.fresh_user() for _ in range(3)]
     position = site.target.log_size()
@@ -211,9 +211,9 @@ def each_is_logged(site):
         client = site.telnet(source)
         client.sendall(user.encode() + b"\nwrong\n")
         read_until(client, b"login incorrect")
-    client = site.ssh(sources[2]).knock()
+    client = site.ssh(sources[2]).handshake()
     assert not client.guess(users[1], "wrong")
-    client = site.ssh(sources[3]).knock()
+    client = site.ssh(sources[3]).handshake()
     client.request(users[2], "keyboard-interactive", string(""), string(""))
     client.expect(rawssh.INFO_REQUEST)
     client.send(rawssh.INFO_RESPONSE, uint32(1), string("wrong"))
@@ -226,10 +226,10 @@ def each_is_logged(site):
     return 4
 
 
-@attack("ssh, guesses: a key that is nobody's is logged", log_lines=2)
+@attack("ssh, guesses: an unknown key is logged", log_lines=2)
 def a_key_is_logged(site):
     position = site.target.log_size()
-    client = site.ssh().knock()
+    client = site.ssh().handshake()
     blob = rawssh.ed25519_blob(rawssh.make_ed25519())
     client.request("boss", "publickey", boolean(False), string("ssh-ed25519"), string(blob))
     client.expect(rawssh.USERAUTH_FAILURE)

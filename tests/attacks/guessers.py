@@ -1,8 +1,8 @@
-"""Many who guess passwords at once: ``guessers.py SPEC``, a JSON object.
+"""Many clients that guess passwords: ``guessers.py SPEC``, a JSON object.
 
-``telnet`` and ``ssh`` are ports, ``sources`` addresses to come from, ``guessers`` how many there
-are, half of them of each kind, ``seconds`` how long they go on. Says ``begun`` when the first
-answer has come, and at the end what came of it, as JSON.
+``telnet`` and ``ssh`` are ports, ``sources`` the source addresses, ``guessers`` the number of
+clients, half of each transport, ``seconds`` the duration. Prints ``begun`` at the first answer, and
+the counts as JSON at the end.
 """
 
 import json
@@ -32,7 +32,7 @@ def count(name):
 
 
 def leave_by_reset(sock):
-    """Let it end by a reset: after an orderly end of its input a login would be waited for."""
+    """Let close() reset the connection: after an orderly end the server would finish the login."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
@@ -51,7 +51,7 @@ def guess_by_telnet(source):
 def guess_by_ssh(source):
     with RawSsh(spec["ssh"], source=source) as client:
         leave_by_reset(client.socket)
-        client.knock()
+        client.handshake()
         while time.monotonic() < deadline:
             count("let in" if client.guess("boss", "wrong") else "guesses")
 
@@ -73,7 +73,7 @@ for number in range(spec["guessers"]):
     threading.Thread(target=go_on, args=arguments, daemon=True).start()
 begun.wait(10)
 print("begun", flush=True)
-# Those that wait for an answer are left waiting: that is what such people do.
+# Clients that wait for an answer are abandoned, as an attacker does.
 time.sleep(max(0, deadline - time.monotonic()))
 with lock:
     print(json.dumps(counts), flush=True)

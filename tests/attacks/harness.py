@@ -1,9 +1,9 @@
-"""Attacks on a service with a console in it: how they are made, registered and measured.
+"""Attacks on a service with a console: their registry and their measurement.
 
-An attack is a function that gets a `Site`, does its worst, and returns how often it tried; what
-must not come of it, it asserts. `attacks_telnet.py`, `attacks_ssh.py` and `attacks_flood.py` hold
-them. `measure` runs one against a `Target` and returns what it did to the service. The tests hold
-these numbers to bounds, ``attack_report.py`` prints them.
+An attack is a function that gets a `Site`, attacks it, asserts the result, and returns the number
+of its tries. The other modules of this directory define them. `measure` runs one against a `Target`
+and returns its effect on the service. The tests check these numbers against bounds; ``report.py``
+prints them.
 """
 
 import contextlib
@@ -25,21 +25,22 @@ HEARTBEAT_SECONDS = 0.001
 MIB = 1024 * 1024
 
 GAP_SECONDS = 0.15
-"""The longest time for which the service's loop may not run, with a 1 ms timer in it. Well above
-what a busy machine does by itself; a wedged decoder holds it for seconds."""
+"""The longest gap of a 1 ms timer on the service's loop. A busy machine causes shorter gaps by
+itself; a decoder that hangs causes seconds."""
 
 LOGIN_SECONDS = 5.0
-"""The longest that a login of somebody else may take. 0.1 s is usual; a queue of guesses that
-everybody shares made it minutes."""
+"""The longest that another user's login may take. 0.1 s is usual; a queue of guesses shared by all
+sources made it minutes."""
 
 LOG_CHARACTERS, LOG_CHARACTERS_OF_LINE = 192 * 1024, 1024
-"""The most that an attack may write to the log, information and mirrored exceptions included: so
-much, and so much more for each line that it may cause."""
+"""The most characters that an attack may write to the log, INFO lines and mirrored exceptions
+included, and the same again for each line that it may cause."""
 
 ATTEMPTS = 5
-"""Times an attack is made if the loop's gap is too long: noise goes away, a stall comes again."""
+"""How often an attack is repeated if the loop's gap is too long: noise does not repeat, a stall
+does."""
 
-# What no log may hold, but for the newline at the end of an entry.
+# Characters that the log must not contain, except the newline at the end of an entry.
 RAW = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]"
 )
@@ -51,17 +52,17 @@ _TROUBLE = re.compile("Traceback|internal error|connection failed|was destroyed|
 _numbers = itertools.count()
 
 USERS = 40
-"""Users whose password is their name: failures are counted by user as well, so that whoever is
-guessed at by one attack is left in peace by the next."""
+"""Users whose password is their name. Failures are counted by user as well, so each attack guesses
+at another user."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attack:
-    """An attack, and what it may cost.
+    """An attack and its bounds.
 
     Attributes:
-        log_lines: Warnings and errors that it may cause, in all.
-        growth_mib: Memory that it may take at its worst, and leave behind.
+        log_lines: The most warnings and errors that it may cause.
+        growth_mib: The most memory that it may take, at its peak and afterwards.
     """
 
     name: str
@@ -85,7 +86,7 @@ def attack(name, *, log_lines=2, growth_mib=16):
 
 
 class Target(Host):
-    """A service under attack: everything is logged, and its loop's pulse is felt."""
+    """A service under attack: everything is logged, and its loop's gaps are measured."""
 
     def __init__(self, directory, **more):
         self._users = itertools.cycle(f"user{number}" for number in range(USERS))
@@ -93,7 +94,7 @@ class Target(Host):
         super().__init__(
             directory, heartbeat=HEARTBEAT_SECONDS, log_level="INFO", roles=roles, **more
         )
-        # What is loaded and started by the first sessions is not the attacks' doing.
+        # Modules and threads of the first sessions must not count for the attacks.
         for _ in range(2):
             self.login()
             editor = line_login(self.telnet_port, kind=Telnet)
@@ -101,7 +102,7 @@ class Target(Host):
             editor.until("12")
             editor.close()
             with RawSsh(self.ssh_port) as client:
-                assert client.knock().guess("boss", "sekrit")
+                assert client.handshake().guess("boss", "sekrit")
         self.idle_tasks = wait_until(self._idle_tasks, "no session")
 
     def _idle_tasks(self):
@@ -113,9 +114,9 @@ class Target(Host):
         wait_until(lambda: self.statistics()["tasks"] == self.idle_tasks, "no task is left")
 
     def login(self):
-        """Log in by telnet, as somebody else than the attacker; return the seconds it took."""
+        """Log in by telnet as another user than the attacker; return the seconds it took."""
         before = time.monotonic()
-        # From where nobody has come from: an address may make ten guesses a second, right or wrong.
+        # From a new address: one address may make ten guesses a second, right or wrong.
         with Lines(self.telnet_port, fresh_address()) as client:
             client.until("username: ")
             client.send("boss\n")
@@ -129,23 +130,23 @@ class Target(Host):
         return seconds
 
     def fresh_user(self):
-        """Return a user that nobody has guessed at lately; the password is the name."""
+        """Return a user without recent failures; the password is the name."""
         return next(self._users)
 
     def log_since(self, position):
-        """Return what has been logged since a position in the file, as it stands there."""
+        """Return the log since a position in the file."""
         with self.stderr_file.open("rb") as file:
             file.seek(position)
             return file.read().decode("utf-8", "backslashreplace")
 
     def log_size(self):
-        """Return where the log ends now."""
+        """Return the log's current end."""
         return self.stderr_file.stat().st_size
 
 
 @dataclass
 class Site:
-    """Where an attack happens, and from which address: each attack has its own."""
+    """The target of an attack and its source address, which is its own."""
 
     target: Target
     source: str = ""
@@ -180,23 +181,23 @@ class Site:
         return client
 
     def ssh(self, source=None, **options):
-        """Connect to SSH; nothing is said yet."""
+        """Connect to SSH; nothing is sent yet."""
         return self._open.enter_context(
             RawSsh(self.target.ssh_port, source=source or self.source, **options)
         )
 
     def login(self):
-        """Log in as somebody else, in the middle of the attack."""
+        """Log in as another user, in the middle of the attack."""
         self.logins.append(self.target.login())
 
     def close(self):
-        """Close what the attack has left open."""
+        """Close the sockets that the attack left open."""
         self._open.close()
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an attack has done to the service."""
+    """The effect of an attack on the service."""
 
     tries: int
     gap_seconds: float
@@ -208,23 +209,23 @@ class Outcome:
 
     @property
     def ours(self):
-        """The log without what the attacker's own statements raised: that is mirrored, marked."""
+        """The log without the mirrored exceptions of the attacker's own statements."""
         return [line for line in self.log.split("\n")[:-1] if not _MIRRORED.match(line)]
 
     @property
     def warnings(self):
-        """What an operator sees at first sight; a line that continues another counts as one."""
+        """The warnings and errors of the log; continuation lines do not count."""
         return [line for line in self.ours if not _INFO.match(line)]
 
     def problems(self, attack):
-        """Return what is wrong, as lines; none if the service took no harm."""
+        """Return the violated bounds, as lines; empty if there is none."""
         found = []
         if self.gap_seconds > GAP_SECONDS:
             found.append(f"the loop stood still for {self.gap_seconds * 1000:.0f} ms")
         if self.peak_bytes > attack.growth_mib * MIB:
             found.append(f"it took {self.peak_bytes / MIB:.1f} MiB")
         if self.login_seconds > LOGIN_SECONDS:
-            found.append(f"somebody else's login took {self.login_seconds:.1f} s")
+            found.append(f"another user's login took {self.login_seconds:.1f} s")
         if len(self.warnings) > attack.log_lines:
             found.append(f"{len(self.warnings)} lines in the log: {self.warnings[:5]}")
         if len(self.log) > LOG_CHARACTERS + LOG_CHARACTERS_OF_LINE * attack.log_lines:
@@ -236,7 +237,7 @@ class Outcome:
 
 
 def measure(attack, target):
-    """Make an attack; return what came of it. Again if the loop stood still: that may be noise."""
+    """Make an attack; return its outcome. A gap of the loop may be noise: then repeat it."""
     for attempt in range(1, ATTEMPTS + 1):
         outcome = _measure_once(attack, target)
         if outcome.gap_seconds <= GAP_SECONDS or attempt == ATTEMPTS:
@@ -270,10 +271,7 @@ def _measure_once(attack, target):
 
 
 def fresh_address():
-    """Return an address of this machine that nothing has come from.
-
-    What one attack has used up there, the next one does not miss.
-    """
+    """Return an unused address of this machine, whose limits no attack has used up."""
     number = next(_numbers)
     return f"127.0.{1 + number // 250}.{1 + number % 250}"
 
@@ -292,7 +290,7 @@ def without_earlier(log, first):
 
 
 def read_until(client, wanted, seconds=DEADLINE_SECONDS):
-    """Read until something comes; return all of it. Raises Gone at the connection's end."""
+    """Read until a text arrives; return all of it. Raises Gone at the connection's end."""
     received = b""
     deadline = time.monotonic() + seconds
     while wanted not in received:
@@ -309,7 +307,7 @@ def read_until(client, wanted, seconds=DEADLINE_SECONDS):
 
 
 def read_rest(client, seconds=DEADLINE_SECONDS):
-    """Read to the connection's end, which must come; return all of it."""
+    """Read to the connection's end; return all of it."""
     received = b""
     client.settimeout(seconds)
     with contextlib.suppress(ConnectionError):
@@ -319,9 +317,9 @@ def read_rest(client, seconds=DEADLINE_SECONDS):
 
 
 def pour(client, data, *, patience=1.0):
-    """Send as the peer takes it, and read what it answers, until it stops taking or leaves.
+    """Send, and read the answers, until the peer takes no more or closes.
 
-    Returns the bytes sent, those received, and whether the peer has left.
+    Returns the bytes sent, those received, and whether the peer has closed.
     """
     rest = memoryview(data)
     received = b""
@@ -348,7 +346,7 @@ def pour(client, data, *, patience=1.0):
 
 
 def is_open(client):
-    """Whether the server has not ended a connection; reads what it has said."""
+    """Whether the server has not closed a connection; reads its data."""
     client.setblocking(False)
     try:
         while client.recv(65536):
@@ -363,12 +361,12 @@ def is_open(client):
 
 
 def end_input(client):
-    """Say that nothing more will come; the server may have left before."""
+    """Shut down the sending side; the server may have closed before."""
     with contextlib.suppress(OSError):
         client.shutdown(socket.SHUT_WR)
 
 
 def reset(client):
-    """Close a socket by a reset instead of an orderly end."""
+    """Close a socket by a reset in place of an orderly end."""
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()

@@ -1,20 +1,20 @@
-"""Attacks on SSH logins: requests that prove nothing, and answers nobody asked for (RFC 4252)."""
+"""Attacks on SSH logins: requests without proof, and unsolicited answers (RFC 4252)."""
 
 import base64
 import contextlib
 import time
 
 from attacks.harness import attack, fresh_address
-from attacks.ssh import NOISE, STRANGER_BYTES
+from attacks.ssh import NOISE, UNAUTHENTICATED_BYTES
 from support import rawssh
 from support.rawssh import Gone, boolean, string, uint32
 
 
 def refused(*requests):
-    """Make requests one after the other; none may let anybody in."""
+    """Make requests one after the other; none may authenticate."""
 
     def strike(site):
-        client = site.ssh().knock()
+        client = site.ssh().handshake()
         with contextlib.suppress(Gone):
             user = site.target.fresh_user()
             for method, *fields in requests:
@@ -60,14 +60,14 @@ for _name, _requests in LOGINS.items():
 
 @attack("ssh, login: none, without end", log_lines=8)
 def none_without_end(site):
-    client = site.ssh().knock()
+    client = site.ssh().handshake()
     tries = 0
     with contextlib.suppress(Gone):
         for _ in range(2000):
             client.request("boss", "none")
             client.expect(rawssh.USERAUTH_FAILURE)
             tries += 1
-    assert client.sent_bytes < STRANGER_BYTES, f"{tries} requests were answered"
+    assert client.sent_bytes < UNAUTHENTICATED_BYTES, f"{tries} requests were answered"
     return tries
 
 
@@ -79,16 +79,16 @@ def user_names(site):
         *("\U000e0041", "boss\u2067", "bo\u0455s", "BOSS", " boss", "boss "),
     )
     for name in names:
-        client = site.ssh(fresh_address()).knock()
+        client = site.ssh(fresh_address()).handshake()
         with contextlib.suppress(Gone):
-            # Some are boss to who compares carelessly: the password is boss's own.
+            # A careless comparison takes some of these names for boss: the password is boss's.
             assert not client.guess(name, "sekrit"), name
     return len(names)
 
 
 @attack("ssh, login: answers to no question", log_lines=4)
 def answers_without_question(site):
-    client = site.ssh().knock()
+    client = site.ssh().handshake()
     with contextlib.suppress(Gone):
         client.send(rawssh.INFO_RESPONSE, uint32(1), string("sekrit"))
         client.expect(rawssh.USERAUTH_FAILURE)
@@ -97,17 +97,17 @@ def answers_without_question(site):
 
 @attack("ssh, login: many answers to one question", log_lines=6)
 def answers_to_one_question(site):
-    """Of many answers to one question no more are looked at than there are tries."""
+    """Of many answers to one question no more are checked than there are tries."""
     user = site.target.fresh_user()
     for count in (0, 2, 1000, 0xFFFFFFFF):
-        client = site.ssh(fresh_address()).knock()
+        client = site.ssh(fresh_address()).handshake()
         with contextlib.suppress(Gone):
             client.request(user, "keyboard-interactive", string(""), string(""))
             client.expect(rawssh.INFO_REQUEST)
             answers = b"".join(string(user) for _ in range(min(count, 1000)))
             client.send(rawssh.INFO_RESPONSE, uint32(count), answers)
             client.expect(rawssh.USERAUTH_FAILURE)
-    client = site.ssh().knock()
+    client = site.ssh().handshake()
     with contextlib.suppress(Gone):
         client.request(user, "keyboard-interactive", string(""), string(""))
         client.expect(rawssh.INFO_REQUEST)
@@ -120,15 +120,15 @@ def answers_to_one_question(site):
 
 @attack("ssh, login: a key and another's signature", log_lines=6)
 def wrong_signatures(site):
-    """A key that lets somebody in does so with its own signature over this connection only."""
+    """An accepted key authenticates only with its own signature over this connection."""
     theirs = authorized_blob(site)
-    client = site.ssh().knock()
+    client = site.ssh().handshake()
     with contextlib.suppress(Gone):
         client.sign_request("boss", rawssh.make_ed25519(), blob=theirs)
         client.expect(rawssh.USERAUTH_FAILURE)
         client.request("boss", "publickey", boolean(False), string("ssh-ed25519"), string(theirs))
         client.expect(rawssh.PK_OK)
-        # The key was looked up for boss: that proves nothing, least of all for another method.
+        # The query for boss's key was answered: that proves nothing, for no method.
         client.request("boss", "none")
         client.expect(rawssh.USERAUTH_FAILURE)
         client.request("deputy", "none")
@@ -138,7 +138,7 @@ def wrong_signatures(site):
 
 @attack("ssh, login: a hundred keys", log_lines=10)
 def many_keys(site):
-    client = site.ssh().knock()
+    client = site.ssh().handshake()
     tries = 0
     with contextlib.suppress(Gone):
         for _ in range(100):
@@ -153,12 +153,12 @@ def many_keys(site):
 
 @attack("ssh, login: guesses under other names", log_lines=6)
 def guesses_under_other_names(site):
-    """Another name is no new connection: the tries are the connection's."""
-    client = site.ssh().knock()
+    """The tries of a connection are counted for all user names."""
+    client = site.ssh().handshake()
     tries = 0
     with contextlib.suppress(Gone):
         for number in range(20):
-            assert not client.guess(f"stranger{number}", "wrong")
+            assert not client.guess(f"unknown{number}", "wrong")
             tries += 1
     assert tries <= 3, f"{tries} tries on one connection"
     return tries
@@ -166,9 +166,9 @@ def guesses_under_other_names(site):
 
 @attack("ssh, login: guesses by every method", log_lines=6)
 def guesses_by_every_method(site):
-    """Three tries are three, whatever the method."""
+    """A connection has three tries, of any method."""
     user = site.target.fresh_user()
-    client = site.ssh().knock()
+    client = site.ssh().handshake()
     answered = 0
     with contextlib.suppress(Gone):
         for number in range(6):
@@ -186,9 +186,9 @@ def guesses_by_every_method(site):
 
 @attack("ssh, login: fifty guesses at once", log_lines=6)
 def guesses_at_once(site):
-    """A guess that is begun before the last one is answered costs a try as well."""
+    """A guess that is sent before the last one is answered costs a try as well."""
     user = site.target.fresh_user()
-    client = site.ssh().knock()
+    client = site.ssh().handshake()
     with contextlib.suppress(Gone):
         for number in range(50):
             client.send_password(user, user if number >= 10 else f"wrong {number}")

@@ -1,6 +1,6 @@
 """Make the attacks of the tests, and print what each did to the service: a Markdown table.
 
-``python -m attacks.report [--only flood] [--brief]``. The status is 1 if one of them did harm.
+``python -m attacks.report [--only flood] [--brief]``. The status is 1 if a bound was violated.
 """
 
 import argparse
@@ -17,7 +17,7 @@ HEADS = ("attack", "tries", "longest gap", "memory", "left", "log", "next login"
 
 
 def row(attack, target):
-    """Make an attack; return the cells of its row, and whether the service took no harm."""
+    """Make an attack; return the cells of its row, and whether all bounds held."""
     try:
         outcome = measure(attack, target)
     except AssertionError as error:
@@ -41,7 +41,7 @@ def line(cells):
 
 
 def summary(name, rows):
-    """Return one row for several: the worst of each number."""
+    """Return one row for several attacks: the worst of each number."""
     numbers = [cells[1:7] for cells, _ in rows if cells[1]]
     worst = [max((cells[at] for cells in numbers), key=_number, default="") for at in range(6)]
     if numbers:
@@ -65,7 +65,7 @@ def main():
         f"Python {platform.python_version()}, {os.cpu_count()} cores. The service's own timer runs"
         f" each {HEARTBEAT_SECONDS * 1000:g} ms; a gap of more than {GAP_SECONDS * 1000:g} ms is"
         " harm. Memory is that of the service at the worst moment, and what was left of it."
-        " The next login is somebody else's, from another address, by telnet.\n"
+        " The next login is another user's, from another address, by telnet.\n"
     )
     print(line(HEADS))
     print(line(["---", *["---:"] * 6, "---"]))

@@ -1,4 +1,4 @@
-"""Attacks by SSH: version lines, key exchanges and messages that no client sends (RFC 4253)."""
+"""Attacks over SSH: version lines, key exchanges and messages that no client sends (RFC 4253)."""
 
 import contextlib
 import random
@@ -9,8 +9,8 @@ from support import rawssh
 from support.rawssh import Gone, boolean, kexinit, string, uint32
 
 VERSION = b"SSH-2.0-attacker\r\n"
-STRANGER_BYTES = 70 * 1024
-"""What a connection may send before it has logged in: 64 KiB, and some that are on the way."""
+UNAUTHENTICATED_BYTES = 70 * 1024
+"""Bytes that a connection may send before its login: 64 KiB, and those in transit."""
 
 NOISE = random.Random(4254).randbytes(64 * 1024)
 
@@ -18,7 +18,7 @@ NOISE = random.Random(4254).randbytes(64 * 1024)
 
 
 def plain(lengths):
-    """Make packets of which only the length stands there."""
+    """Make packets that have only a length."""
     return b"".join(uint32(length) + bytes(12) for length in lengths)
 
 
@@ -52,7 +52,7 @@ def said_at_once(data):
         client = site.connect(site.target.ssh_port)
         _, _, left = pour(client, data, patience=0.2)
         if not left:
-            # It waits for more: that is over with the grace for logins. We do not wait for it.
+            # The server waits for more until the login's time limit, which is not awaited here.
             end_input(client)
             read_rest(client)
         return 1
@@ -120,7 +120,7 @@ for _name, _packets in EXCHANGES.items():
 
 @attack("ssh, key exchange: strict order broken")
 def strict_order_broken(site):
-    """CVE-2023-48795: who has announced strict key exchange may slip nothing in before NEWKEYS."""
+    """CVE-2023-48795: with strict key exchange no other message is accepted before NEWKEYS."""
     slips = (b"\x02" + string("x"), b"\x04\x00" + string("x") + string(""), b"\x03" + uint32(0))
     for slip in slips:
         client = site.ssh().exchange_versions()
@@ -136,14 +136,14 @@ def strict_order_broken(site):
 
 @attack("ssh, key exchange: again and again")
 def exchanges_without_end(site):
-    """Each costs the server a millisecond; a stranger gets as many as fit in its bytes."""
+    """Each costs the server a millisecond; the byte limit before login bounds their number."""
     client = site.ssh().exchange_versions().exchange_keys()
     tries = 1
     with contextlib.suppress(Gone):
         while tries < 400:
             client.exchange_keys()
             tries += 1
-    assert client.sent_bytes < STRANGER_BYTES, f"{tries} exchanges of keys"
+    assert client.sent_bytes < UNAUTHENTICATED_BYTES, f"{tries} exchanges of keys"
     return tries
 
 
@@ -153,7 +153,7 @@ def ignored_without_end(site):
     flood = b"".join(client.seal(b"\x02" + string(b"x" * 1000)) for _ in range(2000))
     _, _, left = pour(client.socket, flood)
     if not left:
-        read_rest(client.socket, 5)  # it comes to its end: nobody may send that much
+        read_rest(client.socket, 5)  # the server ends it: that exceeds the byte limit
     return 2000
 
 
@@ -167,7 +167,7 @@ def changed_packet(site):
     return 1
 
 
-# ---- every message, before it may be said
+# ---- every message, before it is allowed
 
 _BODIES = {
     rawssh.DISCONNECT: uint32(11) + string("bye") + string(""),
@@ -183,12 +183,12 @@ _BODIES = {
 
 
 def every_message(site, come_so_far):
-    """Say each message once; on a new connection where the last one has been ended."""
+    """Send each message once; on a new connection if the server closed the last one."""
     client, tries = come_so_far(site.ssh()), 0
     for kind in range(1, 256):
         try:
             client.send(kind, _BODIES.get(kind, uint32(0) + string("x") + boolean(True)))
-            # An answer to this, or the end: then we know that the message has been dealt with.
+            # An answer to this, or the end, shows that the message has been handled.
             client.send(rawssh.SERVICE_REQUEST, string("no-such-service"))
         except Gone:
             pass
@@ -205,12 +205,12 @@ def every_message_first(site):
 
 @attack("ssh, every message: before the login")
 def every_message_before_login(site):
-    return every_message(site, lambda client: client.knock())
+    return every_message(site, lambda client: client.handshake())
 
 
 @attack("ssh, every message: requests for services and forwarding")
 def requests_before_login(site):
-    """Nothing that a user may not have either is to be had without a login."""
+    """Services that a user may not have are refused without a login too."""
     port = unused_port()
     target = (string("127.0.0.1"), uint32(site.target.telnet_port), string("x"), uint32(1))
     asked = (
@@ -222,7 +222,7 @@ def requests_before_login(site):
         (rawssh.CHANNEL_OPEN, "direct-tcpip", *map(uint32, (0, 2**31, 32768)), *target),
     )
     for kind, name, *fields in asked:
-        client = site.ssh().knock()
+        client = site.ssh().handshake()
         with contextlib.suppress(Gone):
             client.send(kind, string(name), *fields)
         client.wait_gone()
@@ -236,9 +236,9 @@ def requests_before_login(site):
 
 @attack("ssh, a user's session: forwarding and subsystems", log_lines=8)
 def requests_after_login(site):
-    """A user gets a shell and commands, and nothing else that SSH has."""
+    """A user gets a shell and commands, and no other service of SSH."""
     port = unused_port()
-    client = site.ssh().knock()
+    client = site.ssh().handshake()
     assert client.guess("deputy", "sekrit2")
     tries = 0
     for name, *fields in (
@@ -268,7 +268,7 @@ def requests_after_login(site):
         ("env", string("LD_PRELOAD"), string("/tmp/x")),
     ):
         granted = client.ask_channel(channel, request, *fields)
-        assert not granted or request == "env"  # kept, and used for nothing
+        assert not granted or request == "env"  # kept, and not used
         tries += 1
     return tries
 

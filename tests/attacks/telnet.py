@@ -1,4 +1,4 @@
-"""Attacks by telnet: negotiation that is malformed, without end, or too much (RFC 854, 855)."""
+"""Attacks over telnet: malformed, endless and excessive negotiation (RFC 854, 855)."""
 
 import zlib
 
@@ -72,23 +72,23 @@ PACKETS = {
     "empty lines": b"\r\n" * 500,
 }
 
-# Each Ctrl-C is answered by a new prompt, and before login by the end.
+# Each Ctrl-C is answered by a new prompt, before login by the connection's end.
 INTERRUPTS = {
     "interrupt, break and abort": bytes([IAC, IP, IAC, BRK, IAC, ABORT]),
     "end of file": bytes([IAC, EOF]),
 }
 
 BEFORE_BYTES = 80 * 1024
-"""More than a stranger may send, which is 64 KiB."""
+"""More than an unauthenticated connection may send, which is 64 KiB."""
 
 AFTER_BYTES = 32 * 1024
 
 AMPLIFICATION = 8
-"""Bytes answered for each byte sent. The most is for AYT: nine for two."""
+"""The most bytes answered for each byte sent: AYT has nine for two."""
 
 
 def repeated(packet, size):
-    """Repeat a packet until there are so many bytes, at least once."""
+    """Repeat a packet until it has this many bytes, at least once."""
     return packet * max(1, size // len(packet))
 
 
@@ -104,7 +104,7 @@ def before_login(packet):
         check_amplification(sent, received)
         assert b">>>" not in received
         if not left and sent > 65536:
-            read_rest(client)  # it comes to its end: nobody may send that much
+            read_rest(client)  # the server ends it: that exceeds the byte limit
         return len(flood) // len(packet)
 
     return strike
@@ -117,7 +117,7 @@ def after_login(name, packet, size=AFTER_BYTES):
         sent, received, left = pour(client, flood)
         check_amplification(sent, received)
         if not left:
-            # Out of whatever the flood has begun, and a sign that all of it has been dealt with.
+            # Ends what the flood has begun, and shows that all of it has been handled.
             end = bytes([IAC, SE]) if "without end" in name else b""
             client.sendall(end + b"\x03\r\nprint('al' + 'ive')\r\n")
             try:
@@ -136,7 +136,7 @@ for _name, _packet in PACKETS.items():
 
 
 def fullscreen_session(site):
-    """Log in as a terminal with a window, and be given the editor."""
+    """Log in as a terminal with a window, which gets the editor."""
     client = site.telnet()
     client.sendall(
         ACCEPTANCE + window(80, 24) + subnegotiation(TTYPE, b"\x00xterm-256color") + b"boss\r\0"

@@ -1,4 +1,4 @@
-"""Whatever a stranger sends, the service and the next login do not feel it."""
+"""No input of an unauthenticated client harms the service or the next login."""
 
 import time
 
@@ -14,28 +14,28 @@ assert attacks  # importing it registers them
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory):
-    """A service for all attacks of this module, one after the other."""
+    """One service for all attacks of this module."""
     with Target(tmp_path_factory.mktemp("target")) as target:
         yield target
 
 
 @pytest.fixture(scope="module")
 def hasty_target(tmp_path_factory):
-    """A service that gives two seconds for a login."""
+    """A service with two seconds for a login."""
     with Target(tmp_path_factory.mktemp("hasty"), login_grace=2.0) as target:
         yield target
 
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
 def test_an_attack_does_no_harm(target, attack, record_property):
-    """The loop goes on, memory is bounded, the log is short and clean, the next login works."""
+    """The loop runs, memory is bounded, the log is short and clean, the next login works."""
     outcome = measure(attack, target)
     record_property("gap_ms", round(outcome.gap_seconds * 1000))
     assert not outcome.problems(attack)
 
 
 def test_a_stall_is_felt(target):
-    """A statement that holds the service's loop for a third of a second is harm."""
+    """A statement that holds the service's loop for a third of a second violates a bound."""
 
     def strike(site):
         client = site.telnet_session()
@@ -50,11 +50,11 @@ def test_a_stall_is_felt(target):
 def test_who_reads_late_gets_everything(target):
     """An SSH client with a window of 2 GB that reads after a while gets all of its output."""
     with RawSsh(target.ssh_port, source=fresh_address()) as client:
-        assert client.knock().guess("boss", "sekrit")
+        assert client.handshake().guess("boss", "sekrit")
         channel = client.open_session(window=2**31 - 1)
         statement = "for i in range(300): print('x' * 65535)"
         assert client.ask_channel(channel, "exec", string(statement))
-        target.login()  # meanwhile there is more output than anybody holds
+        target.login()  # meanwhile there is more output than all buffers hold
         received = 0
         while received < 300 * 65536:
             received += len(client.expect(CHANNEL_DATA)) - 9
@@ -63,7 +63,7 @@ def test_who_reads_late_gets_everything(target):
 
 @pytest.mark.parametrize("transport", ["telnet", "ssh"])
 def test_a_byte_now_and_then_is_no_login(transport, hasty_target):
-    """Who sends a byte now and then is gone when the grace for logins is over."""
+    """A client that sends a byte now and then is closed at the login's time limit."""
 
     def strike(site):
         port = getattr(site.target, f"{transport}_port")

@@ -1,4 +1,4 @@
-"""Attacks by what is said: web browsers, and escape sequences in whatever may be shown again."""
+"""Attacks by text: web browsers, and escape sequences in text that may be shown again."""
 
 import contextlib
 import ssl
@@ -10,13 +10,13 @@ from attacks.telnet import ACCEPTANCE, NEW_ENVIRON, TTYPE, subnegotiation
 from support.rawssh import Gone, string
 from support.servers import DEADLINE_SECONDS
 
-# ---- what is no client at all
+# ---- clients of other protocols
 
 FORM = b"boss\r\nsekrit\r\nprint('al' + 'ive')\r\n"
 
 
 def client_hello():
-    """Make what a TLS client says first."""
+    """Make a TLS ClientHello."""
     context = ssl.create_default_context()
     out = ssl.MemoryBIO()
     tls = context.wrap_bio(ssl.MemoryBIO(), out, server_hostname="localhost")
@@ -45,7 +45,7 @@ def browse(transport, request):
         while not told and time.monotonic() < deadline:
             log = site.target.log_since(before).splitlines()
             told = [line for line in log if " WARNING " in line and "HTTP" in line]
-        assert told, "nobody is told"
+        assert told, "the log has no entry"
         assert f"transport={transport}" in told[0]
         return 1
 
@@ -74,15 +74,15 @@ for _transport in ("telnet", "ssh"):
     attack(f"{_transport}, a browser: TLS", log_lines=10)(greet_by_tls(_transport))
 
 
-# ---- escape sequences, wherever text of a peer may come out again
+# ---- escape sequences, wherever a peer's text may be shown
 
 EVIL = "\x1b]0;owned\x07\x9b2J\u202e"
-"""Names a window, wipes a screen, turns the reading direction around."""
+"""Sets a window's title, clears the screen, reverses the reading direction."""
 
 
 @attack("telnet: escapes in names, passwords and statements", log_lines=12)
 def telnet_escapes(site):
-    """What one peer sends reaches no other peer's screen, and the log only escaped."""
+    """A peer's text reaches no other peer's screen, and the log only escaped."""
     onlooker = site.telnet_session()
     told = subnegotiation(TTYPE, b"\x00" + EVIL.encode())
     told += subnegotiation(NEW_ENVIRON, b"\x00\x00LANG\x01" + EVIL.encode() + b"\x00COLORTERM\x01")
@@ -107,12 +107,12 @@ def telnet_escapes(site):
 
 @attack("ssh: escapes in names, commands and terminals", log_lines=16)
 def ssh_escapes(site):
-    """The same by SSH, where a version, an environment, signals and a command may hold them."""
+    """The same over SSH, where a version, environment, signals and a command may have them."""
     onlooker = site.telnet_session()
-    client = site.ssh(version=f"SSH-2.0-{EVIL}".encode("ascii", "ignore")).knock()
+    client = site.ssh(version=f"SSH-2.0-{EVIL}".encode("ascii", "ignore")).handshake()
     with contextlib.suppress(Gone):
         client.guess(EVIL, EVIL)
-    client = site.ssh(version=b"SSH-2.0-\x1b]0;owned\x07").knock()
+    client = site.ssh(version=b"SSH-2.0-\x1b]0;owned\x07").handshake()
     assert client.guess("boss", "sekrit")
     for request, *fields in (
         ("exec", string(f"raise ValueError({EVIL!r})")),
@@ -133,7 +133,7 @@ def ssh_escapes(site):
             client.ask_channel(channel, "signal", string(b"\x1b]0;"), reply=False)
             client.ask_channel(channel, request, *fields)
         except Gone:
-            client = site.ssh().knock()
+            client = site.ssh().handshake()
             assert client.guess("boss", "sekrit")
     client.close()
     onlooker.sendall(b"print('al' + 'ive')\n")

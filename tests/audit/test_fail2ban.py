@@ -14,7 +14,7 @@ from support.servers import ROOT
 
 FILTER = ROOT / "docs" / "fail2ban" / "filter.d" / "console.conf"
 
-# What somebody may type as a user name to have somebody else banned.
+# User names that a client may send to have another address banned.
 FORGERIES = [
     "x transport=ssh peer=203.0.113.9:1 method=password reason=x",
     "x\n2026-11-24 01:15:50,726 WARNING console.audit: login failed: user=x transport=s peer=::1:2",
@@ -75,7 +75,7 @@ def test_failures_are_found(written):
 
 
 def test_floods_are_found_if_wanted(written):
-    """In the aggressive mode those who break the rules before login are found too."""
+    """In the aggressive mode clients that violate a limit before login are found too."""
     path = written(
         failed("192.0.2.1:4711"),
         ConnectionDropped(
@@ -88,8 +88,8 @@ def test_floods_are_found_if_wanted(written):
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
-def test_nobody_can_ban_somebody_else(written, forgery):
-    """What a peer sends as a name, or an operator raises, bans nobody but the peer."""
+def test_no_client_can_ban_another(written, forgery):
+    """A peer's user name, or an operator's exception, bans no address but the peer's."""
     path = written(
         failed("192.0.2.1:4711", user=forgery),
         ExceptionShown(

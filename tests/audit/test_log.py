@@ -1,4 +1,4 @@
-"""The log of what happened, which nobody who connects can forge."""
+"""The audit log, which no client can forge."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_what_the_entries_say():
 
 
 def test_statements_are_not_logged():
-    """What somebody types is not written to the log."""
+    """Typed text is not written to the log."""
     event = StatementStarted(
         transport="ssh", peer="x", session=1, user="boss", statement=1, source="password = 'sekrit'"
     )
@@ -168,7 +168,7 @@ def test_statements_are_not_logged():
     assert logged(mirror_exception, event) == []
 
 
-def test_a_broken_subscriber_harms_nobody(caplog):
+def test_a_broken_subscriber_harms_no_other(caplog):
     """A subscriber that raises is logged, and the next one still gets the event."""
     got = []
 
@@ -189,7 +189,7 @@ def test_a_broken_subscriber_harms_nobody(caplog):
 
 @contextlib.contextmanager
 def unconfigured_logging():
-    """A process whose logging nobody has configured; yields what stands on its stderr.
+    """A process without logging configuration; yields its stderr.
 
     No fixture: pytest configures logging, and replaces stderr, between a fixture and its test.
     """
@@ -207,7 +207,7 @@ def unconfigured_logging():
 
 
 def test_fallback_writes_warnings():
-    """Where nobody has set up logging, warnings stand on stderr with time, level and logger."""
+    """Without logging configuration, warnings go to stderr with time, level and logger."""
     with unconfigured_logging() as stderr:
         logging.getLogger("console.audit").warning("turned away")
         assert re.fullmatch(
@@ -216,7 +216,7 @@ def test_fallback_writes_warnings():
 
 
 def test_fallback_leaves_information_out():
-    """What is no warning is not written to a stderr that nobody has asked for it."""
+    """Below WARNING nothing is written to stderr without logging configuration."""
     with unconfigured_logging() as stderr:
         logging.getLogger("console.audit").info("came in")
         assert stderr.getvalue() == ""
@@ -248,7 +248,7 @@ def test_fallback_stays_for_other_loggers():
 
 
 def test_fallback_follows_stderr():
-    """A stderr that is replaced later is the one that is written to; a missing one is no error."""
+    """A stderr that is replaced later is used; a missing one is not an error."""
     with unconfigured_logging() as stderr:
         later = io.StringIO()
         sys.stderr = later

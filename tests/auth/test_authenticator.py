@@ -1,4 +1,4 @@
-"""The authenticator: who gets in, what is told of it, and what a flood can do."""
+"""The authenticator: its decisions, its events, and its behaviour in a flood."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ QUICK = LoginSettings(failure_seconds=0.001, failure_most_seconds=0.001)
 
 
 def at(number):
-    """Come from an address of one's own, so that nobody waits for anybody's turn."""
+    """Return a peer with an address of its own, so that no login waits for another's turn."""
     return {"transport": "ssh", "peer": Peer(f"198.51.100.{number}", 4711)}
 
 
@@ -127,14 +127,14 @@ def test_the_right_password_lets_in_and_is_told(store):
     ],
 )
 def test_anything_else_is_turned_away_and_told(store, user, password, reason):
-    """Nobody comes back, and the event has the name as it was sent."""
+    """No principal is returned, and the event has the name as it was sent."""
     principal, events = run(store, lambda a: a.password(user, password, **WHERE))
     assert principal is None
     assert events == [LoginFailed(user=user, method="password", reason=reason, **TOLD)]
 
 
 def test_an_endless_name_is_cut_in_the_event(store):
-    """A megabyte of name is not kept by whoever logs it."""
+    """A name of a megabyte is cut in the event."""
     _, events = run(store, lambda a: a.password("a" * 1_000_000, "x", **WHERE))
     assert len(events[0].user) == 256
 
@@ -161,7 +161,7 @@ def test_a_key_is_found_for_its_user_only(store):
     (found, *rest), events = run(store, scenario)
     assert callable(found)
     assert rest == ["no key of this user"] * 6
-    assert events == []  # a client may ask for many keys; nobody has come or gone yet
+    assert events == []  # a client may query many keys: no login has succeeded or failed yet
 
 
 def test_a_key_login_is_told_with_its_fingerprint(store):
@@ -197,7 +197,7 @@ class Broken(CredentialStore):
     [RuntimeError("no database"), CredentialError("users", "is gone"), SystemExit(3)],
     ids=repr,
 )
-def test_a_store_that_raises_lets_nobody_in(error, caplog):
+def test_a_store_that_raises_authenticates_no_user(error, caplog):
     """It is logged, with a traceback if it is not ours, and the loop goes on."""
 
     async def scenario(authenticator):
@@ -216,7 +216,7 @@ def test_a_store_that_raises_lets_nobody_in(error, caplog):
     assert "sekrit" not in caplog.text
 
 
-def test_a_store_of_wrong_types_lets_nobody_in():
+def test_a_store_of_wrong_types_authenticates_no_user():
     """Bytes for a hash, a string for keys: refused like any other failure."""
 
     class Wrong(CredentialStore):
@@ -236,8 +236,8 @@ def test_a_store_of_wrong_types_lets_nobody_in():
 
 
 @pytest.mark.parametrize("extra", ["role", "has_second_factor", "use_code"])
-def test_a_store_whose_extras_fail_lets_nobody_in(extra, caplog):
-    """A role that is none, or a second factor that cannot be asked for, is no way in."""
+def test_a_store_whose_extras_fail_authenticates_no_user(extra, caplog):
+    """An invalid role, or a second factor that raises, authenticates no user."""
 
     class Half(CredentialStore):
         def password_hash(self, name):
@@ -268,7 +268,7 @@ def test_a_store_whose_extras_fail_lets_nobody_in(extra, caplog):
 
 
 def test_a_code_is_asked_for_after_the_password_only():
-    """A wrong password uses up no code; a right one without the code is no way in."""
+    """A wrong password uses up no code; a right one without the code does not authenticate."""
     used = []
 
     class Coded(CredentialStore):
@@ -323,7 +323,7 @@ def test_one_source_guesses_one_at_a_time():
 
 
 def test_hanging_up_skips_no_delay():
-    """Who leaves in the middle of a guess has failed, and the next from there waits for it."""
+    """A client that leaves during a guess has failed, and its source's next guess waits for it."""
     gate = Gate()
     settings = LoginSettings(failure_seconds=0.3, failure_most_seconds=0.3)
 
@@ -388,7 +388,7 @@ def test_the_loop_goes_on_while_a_store_blocks():
 
 
 def test_a_flood_is_refused_at_once_and_keys_go_first(caplog):
-    """Beyond the limit a guess is turned away unchecked; a key look-up passes those that wait."""
+    """Beyond the limit a guess is refused unchecked; a key look-up passes the waiters."""
     gate = Gate()
 
     async def scenario(authenticator):
@@ -415,7 +415,7 @@ def test_a_flood_is_refused_at_once_and_keys_go_first(caplog):
     assert "64 logins wait for their check" in record.getMessage()
 
 
-def test_who_has_left_keeps_nobody_out():
+def test_who_has_left_blocks_no_login():
     """Guesses that were given up leave their places in the queue to others, though it stands."""
     gate = Gate()
 
@@ -442,7 +442,7 @@ def test_who_has_left_keeps_nobody_out():
 
 
 def test_under_siege_who_has_not_failed_goes_first():
-    """A right password from a new address passes the guesses of those who have failed before."""
+    """A right password from a new address passes the guesses of sources with failures."""
 
     async def scenario(authenticator):
         def guess(password, number):
@@ -463,7 +463,7 @@ def test_under_siege_who_has_not_failed_goes_first():
 
 
 def test_many_refused_keys_are_answered_ten_a_second():
-    """Whoever goes on showing keys that open nothing waits for each answer."""
+    """A client that keeps offering refused keys waits for each answer."""
 
     async def scenario(authenticator):
         loop = asyncio.get_running_loop()
@@ -498,8 +498,8 @@ def test_a_refused_key_is_answered_on_a_grid(user, store):
     assert seconds >= 0.999 * KEY_ANSWER_SECONDS  # the loop's clock is allowed its grain
 
 
-def test_a_changed_password_renews_nobody(store):
-    """Who came in by the old one gets no further session; who came in by the new one does."""
+def test_a_changed_password_renews_no_session(store):
+    """A login by the old password gets no further session; one by the new password does."""
 
     async def scenario(authenticator):
         old = await authenticator.password("boss", "sekrit", **WHERE)
@@ -538,8 +538,8 @@ def test_a_cancelled_check_is_passed_over():
     ]
 
 
-def test_closing_turns_away_whoever_waits():
-    """close() returns while the store blocks; those who wait are told, those who come too."""
+def test_closing_turns_away_waiting_logins():
+    """close() returns while the store blocks; waiting and later logins are refused."""
     gate = Gate()
 
     async def scenario(authenticator):

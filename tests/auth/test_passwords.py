@@ -30,7 +30,7 @@ SHA512_CRYPT = (
 
 
 def test_a_hash_verifies_its_password_only():
-    """The password gets in, another does not, and the hash has our parameters and a fresh salt."""
+    """The password verifies, another does not, and the hash has our parameters and a fresh salt."""
     phc = hash_password("sekrit")
     assert phc.startswith(f"$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$")
     assert "sekrit" not in phc
@@ -76,13 +76,13 @@ def test_spellings_of_one_password_are_the_same(stored, typed):
         "$argon2id$v=19$m=8,t=1,p=1$YQ$YQ",
     ],
 )
-def test_what_is_no_argon2_hash_lets_nobody_in(stored):
+def test_what_is_no_argon2_hash_authenticates_no_user(stored):
     """Neither the stored text itself nor anything like it is a password."""
     for password in ("", "x", "sekrit", stored or "None"):
         assert verify(stored, password) is False
 
 
-def test_a_hash_of_another_type_from_a_store_lets_nobody_in():
+def test_a_hash_of_another_type_from_a_store_authenticates_no_user():
     """A store that keeps to no type does not make the check raise."""
     assert verify(b"$argon2id$", "sekrit") is False
     assert verify(12, "sekrit") is False
@@ -153,7 +153,7 @@ def test_an_unknown_user_costs_as_much_as_a_wrong_password():
 
 
 def test_importing_the_module_does_not_import_argon2():
-    """A console that nobody logs in to by password does not load the library."""
+    """A console without a login by password does not load the library."""
     code = (
         "import sys, console.auth.stores.directory;"
         "print('argon2' in sys.modules, 'asyncssh' in sys.modules)"

@@ -72,7 +72,7 @@ def store(tmp_path):
 
 
 def secret_of(store, name="boss"):
-    """Read a user's secret as whoever owns the file can."""
+    """Read a user's secret as the file's owner can."""
     return (store.directory / "second_factors" / name).read_text().split()[1]
 
 
@@ -182,7 +182,7 @@ def test_an_enrolment_shows_nothing():
 
 
 def test_a_code_is_asked_of_its_user_only(store):
-    """Another user has no second factor, and no code of anybody is right for them."""
+    """Another user has no second factor, and no user's code is right for them."""
     assert store.second_factor()
     assert not store.has_second_factor("ann")
     code = fresh_code(store)
@@ -289,7 +289,7 @@ def test_a_broken_file_fails_closed(store, caplog, how):
 
 
 def test_a_broken_file_is_told_at_the_start(store, caplog):
-    """Nobody has to fail to log in for the log to say it, and it says it once."""
+    """The problem is logged before any login fails, and once."""
     (store.directory / "second_factors" / "boss").write_text("")
     store.prepare()
     store.use_code("boss", "123456")
@@ -298,7 +298,7 @@ def test_a_broken_file_is_told_at_the_start(store, caplog):
 
 
 def test_a_directory_that_others_can_change_fails_closed(store, caplog):
-    """Where others could have removed a file, a password alone lets nobody in."""
+    """Where others could have removed a file, a password alone authenticates no user."""
     directory = store.directory / "second_factors"
     code = fresh_code(store)
     directory.chmod(0o770)
@@ -318,7 +318,7 @@ def test_a_directory_that_others_can_change_fails_closed(store, caplog):
 
 
 def test_a_file_in_the_directorys_place_fails_closed(store):
-    """What is no directory says nothing about anybody, so all need a code that there is not."""
+    """What is not a directory is no evidence, so each user needs a code, and none is right."""
     directory = store.directory / "second_factors"
     (directory / "boss").unlink()
     directory.rmdir()
@@ -331,7 +331,7 @@ def test_a_file_in_the_directorys_place_fails_closed(store):
 
 
 def test_a_directory_elsewhere_is_as_safe_as_the_way_there(store, tmp_path):
-    """Reached by a link, it must not be for others to move away; and a broken link is no answer."""
+    """If it is a link, others must not be able to move it; a dangling link is an error."""
     directory, elsewhere = store.directory / "second_factors", tmp_path / "shared" / "factors"
     elsewhere.parent.mkdir(mode=0o700)
     directory.rename(elsewhere)
@@ -356,8 +356,8 @@ def test_a_code_that_cannot_be_kept_as_used_is_not_taken(store, caplog):
     assert "cannot be written" in caplog.text
 
 
-def test_a_left_over_temporary_file_is_nobodys(store):
-    """What a writer left that was killed is no second factor."""
+def test_a_left_over_temporary_file_is_ignored(store):
+    """The temporary file of a killed writer is not a second factor."""
     store.remove_second_factor("boss")
     (store.directory / "second_factors" / ".boss.0123.tmp").write_text("")
     assert not store.second_factor()

@@ -304,7 +304,7 @@ def test_we_let_in_whom_sshd_lets_in(sshd, case):
     ],
 )
 def test_we_trust_the_files_that_sshd_trusts(sshd, path, mode, expected):
-    """A file or directory up to our home that all may write lets nobody in."""
+    """A world-writable file or directory up to our home authenticates no user."""
     changed = sshd.directory / path.replace("USER", USER)
     before = changed.stat().st_mode & 0o7777
     case = Case("{id}", expected)
@@ -339,7 +339,7 @@ def test_we_follow_the_links_that_sshd_follows(sshd, mode, target, expected):
 
 
 def test_what_lies_below_a_sticky_directory_is_trusted_by_us_alone(sshd):
-    """We are laxer here: nobody can move what is ours in a directory such as /tmp."""
+    """We are laxer here: others cannot move our files in a directory such as /tmp."""
     case = Case("{id}", OUT)
     shown = sshd.prepare(case)
     sshd.directory.chmod(0o1777)

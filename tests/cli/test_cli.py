@@ -103,7 +103,7 @@ def test_a_user_comes_changes_and_goes(console, keys):
 
 
 def test_roles_are_given_and_listed(console, keys):
-    """With the user, later on, and by hand; who is refused altogether has none."""
+    """With the user, later, and by hand; a user who is refused has no role."""
     assert console("user", "add", "boss", "--stdin", "--role", "admin", stdin="sekrit\n")[0] == 0
     assert console("user", "add", "ann", "--no-password", "--role", "viewer")[0] == 0
     assert console("key", "add", "ann", "-", stdin=ed25519_line(1, "laptop"))[0] == 0
@@ -159,7 +159,7 @@ def test_keys_come_and_go(console, keys, tmp_path):
 
 
 def test_a_file_of_keys_is_taken_whole_or_not_at_all(console, tmp_path):
-    """One bad line, told with its place, and no key of the file lets anybody in."""
+    """One bad line is reported with its place, and no key of the file is accepted."""
     console("user", "add", "boss", "--no-password")
     path = tmp_path / "keys.pub"
     path.write_text(f"{ed25519_line(1, 'good')}\ntunnel {ed25519_line(2, 'bad')}\n")
@@ -505,7 +505,7 @@ def test_init_without_a_user_says_who_may_enter(command, here):
 
 
 def test_init_takes_the_password_from_stdin(command):
-    """The first line is the password of the user, who is admin if nothing is said."""
+    """The first line is the user's password; the user is an admin by default."""
     code, out, err = command("init", "--ssh-port", "0", "--stdin", stdin="sekrit\n")
     assert (code, err) == (0, "")
     assert "sekrit" not in out
@@ -524,7 +524,7 @@ def test_init_asks_for_the_password(here):
 
 
 def test_ctrl_c_at_the_question_leaves_nothing(here):
-    """Who gives up at the prompt finds nothing written, and the status of an interrupt."""
+    """Ctrl-C at the prompt writes nothing, and gives the status of an interrupt."""
     code, shown = ask(here, [(b"new password for boss:", b"\x03")], "init", "-u", "boss")
     assert code == 130
     assert b"console: interrupted" in shown
@@ -563,7 +563,7 @@ def test_init_changes_nothing_if_it_fails(command, here, arguments, told):
 
 
 def test_init_where_nothing_can_be_written(command, here):
-    """A file in the way of the keys directory is told in one line."""
+    """A file in the keys directory's place is an error of one line."""
     (here / "keys").write_text("")
     code, _, err = command("init")
     assert code == 2
@@ -605,7 +605,7 @@ def test_check_without_a_file(command):
 
 
 def test_check_names_each_fault(command, here, monkeypatch):
-    """Faults of the file and of the environment are told with line, key and remedy."""
+    """Errors of the file and of the environment have line, key and remedy."""
     (here / "bad.toml").write_text("[telnet]\nprot = 1\nport = 0\n[evaluation]\nmode = 'x'\n")
     monkeypatch.setenv("CONSOLE_SSH_PORT", "ssh")
     monkeypatch.setenv("CONSOLE_TELNET_PROT", "1")
@@ -659,7 +659,7 @@ def test_check_refuses_the_default_password_for_other_machines(command, here):
     )
 
 
-def test_check_warns_if_nobody_can_log_in(command, here):
+def test_check_warns_if_no_user_can_log_in(command, here):
     """No users and no default user: the command that adds one is named."""
     (here / "demo.toml").write_text('keys = "keys"\n[ssh]\nport = 0\n')
     found(command, "no users, so no login succeeds; add one with: console user add NAME --config")
@@ -681,17 +681,17 @@ def test_check_finds_what_is_wrong_with_keys(command, here):
         command,
         "warning: keys: holds keys and passwords, and can be read by other users (mode 0755)",
         "keys/users:2: has no argon2 hash",
-        "keys/authorized_keys/boss:2: the line does not begin with a kind of key",
+        "keys/authorized_keys/boss:2: the line does not begin with an accepted kind of key",
         "keys/authorized_keys/gone: is not used, because there is no user 'gone'",
-        "keys/authorities:1: the line does not begin with a kind of key",
-        "keys/revoked_keys: cannot be understood: line 2: this is no serial number",
+        "keys/authorities:1: the line does not begin with an accepted kind of key",
+        "keys/revoked_keys: cannot be understood: line 2: not a serial number",
         "keys/host_key: can be read by other users (mode 0644); chmod 600",
         status=2,
     )
 
 
 def test_check_finds_what_is_wrong_with_roles_and_second_factors(command, here):
-    """A word that is no role, files of nobody, and files for which there is no right code."""
+    """An unknown role, files without a user, and files for which no code is right."""
     command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
     with (here / "keys" / "users").open("a") as users:
         users.write("ann:*:root\n")
@@ -733,10 +733,10 @@ def test_check_finds_that_the_extra_is_missing(command, here):
 
 
 def test_check_finds_a_users_file_that_is_not_trusted(command, here):
-    """One that others can write lets nobody in."""
+    """A users file that others can write authenticates no user."""
     command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
     (here / "keys" / "users").chmod(0o666)
-    found(command, "nobody gets in by it, because it can be changed by other users", status=2)
+    found(command, "is not used, because it can be changed by other users", status=2)
 
 
 def test_check_looks_at_the_directories_above(command, here):
@@ -746,13 +746,13 @@ def test_check_looks_at_the_directories_above(command, here):
     remedy = f"chmod go-w {here}"
     found(
         command,
-        f"keys/users: nobody gets in by it, because it is in {here}, which can be changed by",
+        f"keys/users: is not used, because it is in {here}, which can be changed by",
         status=2,
     )
     assert remedy in command("check", "demo.toml")[1]
     here.chmod(0o700)
     (here / "keys").chmod(0o777)
-    found(command, "error: keys/users: nobody gets in by it, because it is in ", status=2)
+    found(command, "error: keys/users: is not used, because it is in ", status=2)
     (here / "keys").chmod(0o700)
     (here / "demo.toml").chmod(0o666)
     found(command, "warning: demo.toml: says what code runs in the service, and can be changed")

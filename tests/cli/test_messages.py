@@ -150,5 +150,5 @@ def test_a_users_file_that_is_not_trusted_is_told_once(command, here):
     command("user add boss --stdin --keys keys", "sekrit\n")
     (here / "keys" / "users").chmod(0o666)
     lines = run_fails(here, 'keys = "keys"\n[telnet]\nport = 0\n')
-    said = "nobody gets in by it, because it can be changed by other users (mode 0666)"
+    said = "is not used, because it can be changed by other users (mode 0666)"
     assert lines == [f"console: {here}/keys/users: {said}; chmod 600 {here}/keys/users"]

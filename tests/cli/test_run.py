@@ -177,7 +177,7 @@ def test_a_session_by_netcat(telnet_toml, run):
 
 
 def test_users_and_ssh(command, run):
-    """A user of the keys directory gets in by SSH as by telnet; another password does not."""
+    """A user of the keys directory logs in over SSH and telnet; a wrong password does not."""
     need("ssh")
     done = command("init", "-p", 0, "--ssh-port", 0, "-u", "boss", "--stdin", input="sekrit\n")
     assert done.returncode == 0
@@ -199,7 +199,7 @@ def test_users_and_ssh(command, run):
 
 
 def test_the_default_user(command, run):
-    """With no user written admin gets in with the password admin, and is warned of it."""
+    """Without a user admin logs in with the password admin, and is warned."""
     assert command("init", "-p", 0).returncode == 0
     process = run("console.toml")
     with line_login(port_of(process), "admin", "admin") as client:

@@ -42,7 +42,7 @@ def number_of_session(client):
     return int(re.search(r"\(error (\d+)\.\d+\)", shown)[1])
 
 
-# ---- who may enter, and what is seen first
+# ---- the login and the greeting
 
 
 def test_banner(client):
@@ -56,7 +56,7 @@ def test_banner(client):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_wrong_passwords(way, host, connect):
-    """Three wrong passwords end the connection, and the service tells of it without them."""
+    """Three wrong passwords end the connection, and the service logs it without them."""
     client = connect(way, host)
     for _ in range(3):
         client.give_name()
@@ -69,7 +69,7 @@ def test_wrong_passwords(way, host, connect):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_right_password_after_a_wrong_one(way, host, connect):
-    """A wrong password is asked for again, and the right one then lets in."""
+    """After a wrong password the question is repeated, and the right one is accepted."""
     client = connect(way, host)
     client.give_name()
     client.give_password("wrong")
@@ -79,7 +79,7 @@ def test_right_password_after_a_wrong_one(way, host, connect):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_unknown_user(way, host, connect):
-    """A user who does not exist is asked like everybody else, and not let in."""
+    """An unknown user is asked for a password as any other, and refused."""
     client = connect(way, host, user="nobody")
     client.give_name()
     client.give_password("sekrit")
@@ -116,7 +116,7 @@ def test_password_on_ssh_is_invisible(way, host, login):
 
 
 def test_password_on_nc_shows_and_is_warned_of(host, login):
-    """On nc a password cannot be hidden, and the user is told before typing it."""
+    """On nc a password cannot be hidden, and the user is warned before typing it."""
     client = login("nc", host)
     warning = client.text.index("(this client is no telnet client: the password will show")
     assert warning < client.text.index("password: sekrit")
@@ -128,7 +128,7 @@ def test_login_by_key(host, connect):
     assert client.run("foo") == ["12"]
 
 
-def test_key_of_somebody_else(host):
+def test_key_of_another_user(host):
     """A key that was granted to one user lets no other user in."""
     done = run_once("ssh", host, "foo", key=host.key_file, user="deputy")
     assert done.returncode == 255
@@ -427,7 +427,7 @@ def test_history(way, other, host, login):
     assert second.screen()[second.screen_state.cursor.y - 1] == statement
 
 
-def test_history_of_somebody_else(host, connect, login):
+def test_history_of_another_user(host, connect, login):
     """The up arrow never shows what another user has typed."""
     login("ssh", host).run("'private to boss'")
     deputy = connect("telnet", host, user="deputy").login("sekrit2")
@@ -461,7 +461,7 @@ def test_tab_never_runs_a_property(screen_client):
 
 
 def test_bracketed_paste_is_on_from_the_first_prompt(screen_client):
-    """The terminal is told to bracket pastes before anything is typed."""
+    """Bracketed paste is switched on before anything is typed."""
     screen_client.wait_until(lambda: b"\x1b[?2004h" in screen_client.received, "the request")
 
 

@@ -1,4 +1,4 @@
-"""`ssh host 'statement'`, scripts on stdin, and who gets which frontend: real clients, real ssh."""
+"""`ssh host 'statement'`, scripts on stdin, and the choice of a frontend: with real clients."""
 
 from __future__ import annotations
 
@@ -331,7 +331,7 @@ def test_json(host):
 
 
 def test_json_of_what_is_no_data(host):
-    """A value that JSON has no word for is told as its repr."""
+    """A value that JSON cannot express is its repr."""
     found = document(ssh(host, "%json {1, 2}"))
     assert (found["value"], found["value_is_repr"]) == ("{1, 2}", True)
 
@@ -368,7 +368,7 @@ def test_json_of_every_end(host, statement, kind, status):
 
 
 def test_json_at_a_prompt(host, login):
-    """Somebody who types can have JSON too."""
+    """JSON is available at a prompt too."""
     shown = "".join(login("nc", host).run("%json foo"))
     assert json.loads(shown)["value"] == 12
 
@@ -386,7 +386,7 @@ def test_much_output_in_json(host):
 @pytest.mark.parametrize(
     ("statement", "line", "status"),
     [
-        ("%what 1", b"console: no option %what; there are %json, %loop, %thread, %timeout", 2),
+        ("%what 1", b"console: unknown option %what; there are %json, %loop, %thread, %timeout", 2),
         ("%timeout x 1", b"console: %timeout: 'x' must be a number of seconds over 0", 2),
         (b"print('\xff')", b"console: the command is not UTF-8: byte 0xff in line 1", 2),
         (b"x = 1\n'\xed\xa0\x80'", b"console: the command is not UTF-8: byte 0xed in line 2", 2),
@@ -422,7 +422,7 @@ def test_a_script_that_is_not_utf8(host):
 
 
 def test_a_connection_survives_a_command_that_is_not_utf8(host):
-    """Other sessions of a connection go on when one sends bytes that are no text."""
+    """Other sessions of a connection go on when one sends bytes that are not UTF-8."""
     need("ssh")
     # A path in a socket's address has a hundred characters at the most.
     shared = ("-o", f"ControlPath=/tmp/control-bytes-{os.getpid()}", "-o", "ControlMaster=auto")
@@ -551,7 +551,7 @@ def test_a_choice_that_there_is_not(host):
     line[1:1] = ["-o", "SetEnv=CONSOLE_FRONTEND=gui"]
     with Client(line, host.keys.parent) as client:
         client.expect_prompt()
-        assert "CONSOLE_FRONTEND: 'gui' is none of auto, fullscreen, line" in client.text
+        assert "CONSOLE_FRONTEND: 'gui' is not one of auto, fullscreen, line" in client.text
         client.line("foo")
         client.wait_for("\n12\n")
 

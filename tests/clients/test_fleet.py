@@ -40,7 +40,7 @@ OPTIONS = {
 
 
 class Fleet:
-    """Twenty consoles, an ssh configuration with a host for each, and somebody who uses it."""
+    """Twenty consoles, and an ssh configuration with a host for each."""
 
     def __init__(self, directory):
         self.directory = directory

@@ -20,7 +20,7 @@ from support.servers import DEADLINE_SECONDS, wait_until
 
 
 @pytest.mark.parametrize("transport", ["telnet", "ssh"])
-def test_a_flood_of_strangers_leaves_room(transport, make):
+def test_an_unauthenticated_flood_leaves_room(transport, make):
     """Of too many connections before login the oldest is ended, and the next one is served."""
     with make(**{transport: 0}) as console, contextlib.ExitStack() as stack:
         flood = [
@@ -36,8 +36,8 @@ def test_a_flood_of_strangers_leaves_room(transport, make):
                 pass
 
 
-def test_a_pasted_block_stops_nobody(host, raw, login):
-    """While 200 KB of code are pasted line by line, somebody else logs in and works."""
+def test_a_pasted_block_stops_no_other(host, raw, login):
+    """While 200 KB of code are pasted line by line, another user logs in and works."""
     block = raw(host)
     line = "    print(len([1, 2, 3]), 'some text', (4, 5))\n"
     block.send("def pasted():\n" + line * (200_000 // len(line)) + "\n")
@@ -47,7 +47,7 @@ def test_a_pasted_block_stops_nobody(host, raw, login):
     assert block.run("pasted.__code__.co_name") == "'pasted'\n"
 
 
-def test_a_pasted_literal_stops_nobody(host, raw, login):
+def test_a_pasted_literal_stops_no_other(host, raw, login):
     """A list of many lines is read in time, and runs when its bracket closes."""
     block = raw(host)
     block.send("values = [\n" + "(1, 'one'),\n" * 15_000 + "]\n\n")
@@ -204,7 +204,7 @@ def test_a_long_expression(host, raw):
 
 
 def test_a_cancelled_start_leaves_nothing(make):
-    """Who gives up waiting for start() has no console afterwards."""
+    """A cancelled start() leaves no console."""
 
     async def main():
         console = make(telnet=0, ssh=0)
@@ -280,7 +280,7 @@ def test_two_consoles_share_one_process(make, caplog):
 
 
 def test_descriptors_are_few(make):
-    """A console that nobody uses takes few of the service's descriptors."""
+    """An unused console takes few of the service's descriptors."""
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 100
     with make(telnet=0, ssh=0) as console:
         wait_until(lambda: console.listeners, "the listeners")

@@ -126,7 +126,7 @@ def normal(lines):
 
 
 def free_ports():
-    """Return ports that are free now, below those that the system gives to whoever asks."""
+    """Return ports that are free now, below the system's ephemeral ports."""
     chosen = set()
     candidates = iter(random.sample(range(20000, 32000), 1000))
     while len(chosen) < len(PORTS):
@@ -146,7 +146,7 @@ class Terminal(Client):
         super().__init__(in_here, here.parent, rows=ROWS, columns=COLUMNS)
 
     def fresh(self):
-        """Return the lines that nobody has read yet, without a prompt that waits."""
+        """Return the lines that were not read yet, without a waiting prompt."""
         lines = self.screen()[self._begin : self.screen_state.cursor.y + 1]
         return lines[:-1] if lines and lines[-1] == ">>>" and not self.ended else lines
 
@@ -209,7 +209,7 @@ def compare(appeared, shown):
 
 
 class Reader:
-    """Somebody who does what a page says, in a directory."""
+    """A reader who follows a page, in a directory."""
 
     def __init__(self, directory, stack):
         self._here = directory / "here"
@@ -237,7 +237,7 @@ class Reader:
     def expect_ends(self):
         """Wait until every program has ended, in order."""
         for terminal in [*self._terminals.values(), self._service]:
-            # telnet's status says only who closed the connection.
+            # telnet's status says only which side closed the connection.
             assert terminal.expect_end(SECONDS) == 0 or terminal.kind == "telnet"
 
     def _here_and_now(self, lines):

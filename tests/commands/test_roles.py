@@ -191,7 +191,7 @@ def test_nothing_else_is_a_command(text):
 
 
 def test_words_are_found_where_blanks_stand():
-    """A word that is cut in two, or a number that sticks to its word, is no command."""
+    """A word with a space in it, or a number without one before it, is not a command."""
     for text in ("ta sks", "tasks5", "stack(1 2)", "stack 1 2", "", "   ", "()", "(5)", "5"):
         assert parse(text) is None, text
 
@@ -261,7 +261,7 @@ def test_a_fault_of_ours_is_logged_and_ends_no_session(caplog):
 
 @pytest.mark.parametrize("role", list(Role))
 def test_a_viewer_has_no_names(role, tmp_path):
-    """The session of a viewer has no namespace; those who evaluate share the service's own."""
+    """A viewer's session has no namespace; operators and admins share the service's own."""
     names, found = {"canary": 1}, []
 
     class Terminal:
@@ -391,11 +391,11 @@ def test_a_viewer_at_an_editor(untouched, service):
     with Session("ssh", service, user="vera") as client:
         client.login("vera")
         lines = [a for a in ATTACKS if len(a) < 60 and a.isprintable() and a.isascii()]
-        # An open parenthesis and a colon are no reason to ask for another line.
+        # An open parenthesis or a colon does not ask for another line.
         for attack in (*lines, "stack(", "if canary:", "'''"):
             if attack != "patches":
                 assert client.run(attack) == [REFUSED]
-        # What is no command is not completed, be it a keyword, a builtin or a live name.
+        # Keywords, builtins and live names are not completed: they are not commands.
         for typed in ("cana", "impor", "prin", "canary.", "tasks()."):
             client.type(typed + "\t\t!")
             client.wait_until(lambda t=typed: client.cursor_line == f">>> {t}!", f"{typed}!")
@@ -403,7 +403,7 @@ def test_a_viewer_at_an_editor(untouched, service):
             client.expect_prompt()
         # Nor does F1 explain it, which would look it up.
         client.type("print(\x1bOP")
-        client.wait_for("These words are understood: exit, help")
+        client.wait_for("These commands exist: exit, help")
         assert "builtin" not in client.text
         client.type("\x03")
         client.expect_prompt()
@@ -475,7 +475,7 @@ def test_each_word_and_its_call(word, service, enter):
 
 
 def test_what_a_viewer_sees(service, enter):
-    """A viewer sees tasks, threads and sessions; texts of others are escaped, and none is told."""
+    """A viewer sees tasks, threads and sessions; names are escaped, and no source is shown."""
     operator, viewer = enter("oscar"), enter("vera")
     operator.run("secret = {'a': 1}")
     operator.run("patch(secret, 'a', 'hunter2')")
@@ -518,7 +518,7 @@ def test_looking_while_the_service_is_stuck(service, enter):
 
 
 def test_an_operator_looks_with_python(enter):
-    """For those who evaluate the same answers are values, which code can go over."""
+    """For operators and admins the same answers are values, over which code can iterate."""
     operator = enter("oscar")
     assert operator.run("[t.state for t in tasks() if t.name == 'watch_lag']") == "['waiting']"
     assert operator.run("[s.user for s in who()][-1]") == "'oscar'"
@@ -553,7 +553,7 @@ def test_help_shows_what_the_role_may_do(enter):
 
 
 def test_only_an_admin_administers(enter):
-    """An operator is told that kick and reload are an admin's, and nothing is done."""
+    """An operator's kick and reload are refused as an admin's commands."""
     operator, admin = enter("oscar"), enter("ada")
     number = re.search(r"^(\d+) +ada", operator.run("who()"), re.MULTILINE)[1]
     for call in (f"kick({number})", "kick()", "reload()"):
@@ -566,7 +566,7 @@ def test_only_an_admin_administers(enter):
 
 
 def test_kick(service, enter):
-    """An admin ends a session: its user is told by whom and why, and so is the log."""
+    """An admin ends a session: its user and the log see by whom and why."""
     admin = enter("ada")
     for kind in ({}, {"kind": Telnet}):
         operator = enter("oscar", **kind)
@@ -613,7 +613,7 @@ def test_kick_a_client_that_does_not_read(enter):
     wait_until(lambda: not pattern.search(admin.run("who()")), "the end of the session")
 
 
-def test_without_a_role_nobody_gets_in(service):
+def test_without_a_role_no_user_logs_in(service):
     """A store that cannot tell a user's role lets that user not in at all."""
     with Lines(service.telnet_port) as client:
         client.until("username: ")

@@ -263,7 +263,7 @@ def test_a_fault_of_a_variable_names_it(write, name, value, fault):
 
 
 def test_an_unknown_key_does_not_show_its_value(write):
-    """Somebody may have put a password there."""
+    """The value may be a password."""
     (found,) = faults(write('password = "sekrit"\n'))
     assert "sekrit" not in found
 

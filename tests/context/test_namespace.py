@@ -79,7 +79,7 @@ def test_outside_of_sessions_builtins_are_real(names, name):
 
 
 def test_an_unknown_name_is_a_name_error(names):
-    """A name that nobody has is a NameError with Python's own text, in a session and outside."""
+    """An undefined name is a NameError with Python's own text, in a session and outside."""
     for run in (Session(1).run, eval):
         with pytest.raises(NameError, match="^name 'no_such_name' is not defined$"):
             run("no_such_name", names)
@@ -123,7 +123,7 @@ def test_uninstall_puts_back_what_was_there():
     assert names == {"__builtins__": mine}
 
 
-def test_uninstall_leaves_what_somebody_else_put_there():
+def test_uninstall_leaves_later_changes():
     """A ``__builtins__`` that was replaced while the console ran stays."""
     names = {}
     namespace = Namespace(names)

@@ -176,7 +176,7 @@ def test_future_flags_of_the_body_hold_for_the_expression():
 
 
 def test_future_flags_carry_over():
-    """A cell's future imports are told, and later cells can be compiled with them."""
+    """A cell's future imports are returned, and later cells can be compiled with them."""
     first = compiled("from __future__ import annotations")
     assert first.future_flags
     assert compiled("1").future_flags == 0
@@ -196,7 +196,7 @@ def test_our_own_future_imports_stay_here():
 
 @pytest.mark.parametrize("source", ["a b", "return 1", "x = = 1", "\x00", "(" * 300, "1 = x"])
 def test_what_cannot_be_compiled_raises(source):
-    """Source that is no Python is refused with a SyntaxError or a ValueError."""
+    """Source that is not Python is refused with a SyntaxError or a ValueError."""
     with pytest.raises((SyntaxError, ValueError)):
         compiled(source)
 
@@ -369,7 +369,7 @@ def test_the_bound_on_characters(cached):
 
 
 def test_clear_leaves_other_sources(cached):
-    """Clearing forgets our own sources and nobody else's."""
+    """Clearing forgets our own sources only."""
     linecache.cache["<other>"] = (1, None, ["x\n"], "<other>")
     cache = SourceCache()
     cache.add("<test-1>", "x")

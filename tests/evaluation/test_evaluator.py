@@ -546,7 +546,7 @@ def test_sys_exit_in_a_task_of_a_process_without_a_loop():
 
 @BOTH_MODES
 def test_a_keyboard_interrupt_of_ones_own(mode):
-    """A KeyboardInterrupt that a statement raises itself interrupts it, and reaches nobody else."""
+    """A KeyboardInterrupt that a statement raises itself interrupts that statement only."""
 
     async def test(session):
         outcome = await session.run("raise KeyboardInterrupt", mode)
@@ -561,7 +561,7 @@ def test_a_keyboard_interrupt_of_ones_own(mode):
 
 
 def test_the_hint_for_what_needs_a_loop():
-    """Who calls for a loop in a thread, out of sight, is told how to run it on the service's."""
+    """Deep code that needs a loop on a worker thread fails with a hint about the loop."""
 
     async def test(session):
         await session.run("import asyncio\ndef f(): return asyncio.get_running_loop()")
@@ -848,7 +848,7 @@ def test_waiting_is_not_holding():
     run(test, report_seconds=0.4, interrupt_seconds=0.4)
 
 
-def test_a_thread_holds_nobody():
+def test_a_thread_does_not_block():
     """A statement in a thread may run as long as it likes."""
 
     async def test(session):

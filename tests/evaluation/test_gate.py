@@ -10,7 +10,7 @@ from support.evaluators import Session, service, until
 MANY = 3 * AT_ONCE
 
 LONG_SECONDS = 60
-"""So long nobody is passed by in a test."""
+"""Seconds for which a test's gate admits no other."""
 
 
 def test_a_few_begin_and_the_next_follow_in_order():

@@ -59,7 +59,7 @@ def test_under_a_flood_of_interrupts(kind):
 
 
 def spin_until(event):
-    """Run bytecode until an event is set by somebody else."""
+    """Run bytecode until another thread sets an event."""
     while not event.is_set():
         pass
     return "not interrupted"
@@ -141,7 +141,7 @@ def test_the_call_is_interrupted(guarded):
 
 
 def test_another_call_is_not_interrupted(guarded):
-    """An interrupt for a statement that does not run now is refused, and hits nobody."""
+    """An interrupt for a statement that does not run now is refused, and hits no other."""
     token, begun, ended = Token(), threading.Event(), threading.Event()
     asked = []
 
@@ -234,7 +234,7 @@ def test_a_signal_wakes_a_blocked_call():
     assert isinstance(step.error, ConsoleInterrupt)
 
 
-def test_the_signal_of_somebody_else_is_passed_on():
+def test_the_signal_of_other_code_is_passed_on():
     """A handler that the host had for the signal is called when the signal is not ours."""
     received = []
     before = signal.signal(SIGNAL, lambda number, frame: received.append(number))
@@ -256,7 +256,7 @@ def test_the_signal_of_somebody_else_is_passed_on():
 
 
 def test_a_handler_that_was_set_since_stays():
-    """Giving the signal back leaves alone what somebody else has set since."""
+    """Giving the signal back leaves a handler alone that was set since."""
     before = signal.getsignal(SIGNAL)
     guard = SignalGuard()
     guard.install()
@@ -390,7 +390,7 @@ def test_no_lock_is_left_behind():
 
 
 def test_a_deadlock_on_the_main_thread_is_interrupted():
-    """On the main thread, whoever waits for a Condition that nobody gives back is interrupted."""
+    """On the main thread, waiting for a Condition that is never released is interrupted."""
     guard, token = SignalGuard(), Token()
     guard.install()
     condition = threading.Condition()

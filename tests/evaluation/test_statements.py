@@ -195,7 +195,7 @@ def test_a_stuck_service_can_be_entered(get_host, login):
     client.expect_prompt()
     assert "culprit" in client.text
     client.run("culprit_gate.set()")
-    assert client.run("%loop foo") == ["12"]  # whoever uses the service next finds its loop free
+    assert client.run("%loop foo") == ["12"]  # the next test finds the loop free
 
 
 @pytest.mark.parametrize("kind", ["asyncio", "uvloop"])
@@ -224,7 +224,7 @@ def test_output_of_100_mb_arrives_complete(host):
     assert len(done.stdout) == 100 * 2**20 + 1
 
 
-def test_a_client_that_does_not_read_harms_nobody(host, raw, login):
+def test_a_client_that_does_not_read_harms_no_other(host, raw, login):
     """Its output is bounded, its worker waits, and the loop and other sessions go on."""
     silent = raw(host)
     before = host.statistics()["rss"]
@@ -241,7 +241,7 @@ def test_a_client_that_does_not_read_harms_nobody(host, raw, login):
     )
 
 
-def test_a_loop_drops_what_nobody_reads(host, raw):
+def test_a_loop_drops_unread_output(host, raw):
     """A statement on the loop never waits for its client: what is too much is counted and said."""
     silent = raw(host)
     silent.run("import time")
@@ -252,7 +252,7 @@ def test_a_loop_drops_what_nobody_reads(host, raw):
 
 
 def test_late_output_of_tasks_appears_above_the_prompt(session):
-    """What a task prints while somebody types appears above an intact prompt."""
+    """A task's output during typing appears above an intact prompt."""
     session.run("async def later(): await asyncio.sleep(0.5); print('from the task')")
     session.expect_prompt()
     session.run("t = asyncio.create_task(later())")

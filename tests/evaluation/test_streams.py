@@ -1,4 +1,4 @@
-"""Whose output is it: the streams of the process, told apart by whose code is running."""
+"""The process's streams: output goes to the session whose code is running."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_write_and_writelines(sink):
 
 
 def test_write_takes_text_only(sink):
-    """Writing what is no text is a TypeError in a session, as it is on a real stream."""
+    """Writing anything but text is a TypeError in a session, as on a real stream."""
     with routed_streams():
         for wrong in (b"bytes", 5, None):
             with pytest.raises(TypeError, match="must be str"):
@@ -175,7 +175,7 @@ def test_a_closed_session():
 
 
 def test_a_session_has_no_descriptor(sink):
-    """In a session the streams have no descriptor and are no terminal; outside they are as ever."""
+    """In a session the streams have no descriptor and no terminal; outside nothing changes."""
     with routed_streams():
         for name in ("stdin", "stdout", "stderr"):
             stream = getattr(sys, name)
@@ -305,7 +305,7 @@ def test_threads_of_threads(sink):
 
 
 def test_threads_of_the_host(sink):
-    """A thread that the host starts prints to the host, whoever made it."""
+    """A thread that the host starts prints to the host, even if a session made it."""
     with routed_streams() as host:
         thread = in_session(lambda: threading.Thread(target=print, args=("host",)), sink=sink)
         thread.start()
@@ -483,7 +483,7 @@ def test_install_is_counted():
         assert threading.Thread.start.__name__ == "start_in_context"
 
 
-def test_what_somebody_replaced_since_stays(monkeypatch):
+def test_later_replacements_stay(monkeypatch):
     """A stream that the host replaced while a console ran is left alone at its end."""
     before = sys.stdout, sys.stderr
     theirs = io.StringIO()

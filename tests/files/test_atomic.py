@@ -52,7 +52,7 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
 
 
 def test_without_replace_the_first_file_stays(tmp_path):
-    """A file that exists is left alone, and the caller is told."""
+    """An existing file is left alone, and the caller gets FileExistsError."""
     path = tmp_path / "file"
     write_atomically(path, b"first", replace=False)
     with pytest.raises(FileExistsError):
@@ -147,7 +147,7 @@ def test_reading_refuses_what_is_no_file_or_too_long(tmp_path):
     ],
 )
 def test_exposure_tells_the_command_that_mends_it(tmp_path, bits, secret, remedy):
-    """Whoever else can read a secret or change a file is told of, with the remedy that works."""
+    """Access of others to a secret or a file is reported, with the remedy that works."""
     path = tmp_path / "with blank"
     path.touch()
     path.chmod(bits)
@@ -173,7 +173,7 @@ def test_exposure_tells_of_another_owner(tmp_path):
 
 
 def test_a_lock_is_held_by_one_and_given_up_after_a_while(tmp_path):
-    """Threads take turns; who waits longer than the limit is told who to look for."""
+    """Threads take turns; a wait beyond the limit is an error that says how to find the holder."""
     path = tmp_path / ".lock"
     counter = {"inside": 0, "most": 0, "turns": 0}
 

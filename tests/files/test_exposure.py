@@ -1,4 +1,4 @@
-"""Who could put another file in the place of one that decides who gets in."""
+"""Whether other users can replace a file that access depends on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pwd
 
 import pytest
 
-from console.files import exposure as state
+from console.files import exposure
 from console.files.exposure import exposure_above
 
 
@@ -25,12 +25,12 @@ def keys(tmp_path):
 
 
 def test_a_file_that_only_we_can_replace_is_not_exposed(keys):
-    """Reading may be for everybody; /tmp above it is sticky."""
+    """Others may read it; /tmp above it is sticky."""
     assert exposure_above(keys) is None
 
 
 @pytest.mark.parametrize("mode", [0o757, 0o775, 0o777, 0o1777, 0o1775])
-def test_nobody_else_may_write_in_the_directory_of_the_file(keys, mode):
+def test_no_other_may_write_in_the_directory_of_the_file(keys, mode):
     """Not even with the sticky bit: there others can make what we have not made yet."""
     keys.parent.chmod(mode)
     problem = exposure_above(keys)
@@ -40,7 +40,7 @@ def test_nobody_else_may_write_in_the_directory_of_the_file(keys, mode):
 
 @pytest.mark.parametrize("above", [1, 2])
 def test_no_directory_above_may_be_for_everybody_to_write(keys, above):
-    """Whoever can move a directory away can put another one there; a sticky one forbids that."""
+    """A user who can move a directory away can replace it; a sticky parent forbids that."""
     directory = keys.parents[above]
     directory.chmod(0o757)
     assert exposure_above(keys).remedy == f"chmod go-w {directory}"
@@ -62,7 +62,7 @@ def test_no_directory_above_may_be_for_everybody_to_write(keys, above):
 def test_a_group_may_write_above_if_it_is_ours_alone(
     keys, monkeypatch, group_name, members, primary, allowed
 ):
-    """A user's own group is the user; any other one is others, whoever is in it today."""
+    """A user's private group counts as the user; any other group counts as others."""
     directory = keys.parents[1]
     directory.chmod(0o775)
     number = directory.stat().st_gid
@@ -75,8 +75,8 @@ def test_a_group_may_write_above_if_it_is_ours_alone(
             raise KeyError(wanted)
         return grp.struct_group((group_name, "x", wanted, members))
 
-    monkeypatch.setattr(state.pwd, "getpwuid", lambda _uid: account)
-    monkeypatch.setattr(state.grp, "getgrgid", getgrgid)
+    monkeypatch.setattr(exposure.pwd, "getpwuid", lambda _uid: account)
+    monkeypatch.setattr(exposure.grp, "getgrgid", getgrgid)
     assert (exposure_above(keys) is None) is allowed
 
 
@@ -86,7 +86,7 @@ def test_what_is_above_our_home_is_not_ours_to_judge(keys, monkeypatch):
     home.parent.chmod(0o777)
     account = pwd.struct_passwd(("x", "x", os.geteuid(), os.getegid(), "", str(home), ""))
     assert exposure_above(keys) is not None
-    monkeypatch.setattr(state.pwd, "getpwuid", lambda _uid: account)
+    monkeypatch.setattr(exposure.pwd, "getpwuid", lambda _uid: account)
     assert exposure_above(keys) is None
     outside = home.parent / "elsewhere"
     outside.mkdir(mode=0o755)
@@ -102,7 +102,7 @@ def test_a_user_without_an_account_is_judged_like_any(keys, monkeypatch):
     def getpwuid(uid):
         raise KeyError(uid)
 
-    monkeypatch.setattr(state.pwd, "getpwuid", getpwuid)
+    monkeypatch.setattr(exposure.pwd, "getpwuid", getpwuid)
     assert exposure_above(keys) is None
     keys.parents[1].chmod(0o775)
     assert exposure_above(keys) is not None
@@ -110,7 +110,7 @@ def test_a_user_without_an_account_is_judged_like_any(keys, monkeypatch):
 
 @pytest.mark.parametrize("relative", [False, True])
 def test_a_link_is_judged_where_it_lies(keys, tmp_path, relative):
-    """Whoever can change the link needs nothing of what it leads to."""
+    """A user who can change the link can replace the file."""
     lies_in = tmp_path / "links"
     lies_in.mkdir(mode=0o755)
     target = os.path.relpath(keys.parent, lies_in) if relative else keys.parent
@@ -156,7 +156,7 @@ def test_each_directory_belongs_to_us_or_to_root(keys, above):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give links away")
-def test_a_link_of_somebody_else_is_refused(keys, tmp_path):
+def test_a_link_of_another_user_is_refused(keys, tmp_path):
     """In a sticky directory it can lie beside what is ours."""
     tmp_path.chmod(0o1777)
     (tmp_path / "link").symlink_to(keys.parent)

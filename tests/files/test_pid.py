@@ -33,7 +33,7 @@ def holder(path, tmp_path):
 
 
 def test_it_holds_the_number_and_goes(path):
-    """While it is held it says which process this is; afterwards there is no file."""
+    """While it is held it names this process; afterwards there is no file."""
     with PidFile(path):
         assert path.read_text() == f"{os.getpid()}\n"
         assert path.stat().st_mode & 0o022 == 0
@@ -59,7 +59,7 @@ def test_it_is_removed_from_another_directory(path, tmp_path, monkeypatch):
 
 
 def test_a_living_process_is_not_disturbed(path, holder):
-    """Of two the second is refused, is told the number, and changes nothing."""
+    """Of two processes the second is refused, with the first one's number, and changes nothing."""
     with pytest.raises(PidFileError, match=f"process {holder.popen.pid} is running") as caught:
         PidFile(path).__enter__()
     assert "\n" not in str(caught.value)
@@ -67,7 +67,7 @@ def test_a_living_process_is_not_disturbed(path, holder):
 
 
 def test_what_a_killed_process_left_is_taken_over(path, holder):
-    """After SIGKILL the file stands there, and is no obstacle."""
+    """After SIGKILL the file remains, and does not keep the next process from starting."""
     holder.popen.kill()
     holder.wait()
     assert path.exists()
@@ -82,7 +82,7 @@ def test_what_a_killed_process_left_is_taken_over(path, holder):
     ids=["nothing", "init", "ourselves", "nobody"],
 )
 def test_a_number_alone_is_not_trusted(path, content):
-    """A number that belongs to a process that lives does not keep anybody from starting."""
+    """The number of a live process that does not hold the file keeps no process from starting."""
     path.write_text(content)
     with PidFile(path):
         assert path.read_text() == f"{os.getpid()}\n"
@@ -98,7 +98,7 @@ def test_another_kind_of_file_is_kept(path, content):
 
 
 def test_a_place_that_cannot_be_written(tmp_path):
-    """A directory that does not exist, and one in the file's place, are told in one line."""
+    """A missing directory, and a directory in the file's place, are errors of one line."""
     for path in (tmp_path / "nowhere" / "console.pid", tmp_path):
         with pytest.raises(PidFileError, match="cannot be written: ") as caught:
             PidFile(path).__enter__()
@@ -106,7 +106,7 @@ def test_a_place_that_cannot_be_written(tmp_path):
 
 
 def test_a_symbolic_link_is_not_followed(path, tmp_path):
-    """What somebody else's link points at is not written."""
+    """The target of another user's link is not written."""
     target = tmp_path / "target"
     target.write_text("1\n")
     path.symlink_to(target)
@@ -115,7 +115,7 @@ def test_a_symbolic_link_is_not_followed(path, tmp_path):
     assert target.read_text() == "1\n"
 
 
-def test_a_file_that_somebody_else_made_is_not_removed(path):
+def test_a_file_that_another_process_made_is_not_removed(path):
     """If the file was replaced meanwhile, the new one stays."""
     with PidFile(path):
         path.unlink()

@@ -191,7 +191,7 @@ def test_continuation():
 
 
 def test_blank_lines():
-    """Blank lines are no statements: the prompt comes again."""
+    """Blank lines are not statements: the prompt is shown again."""
     statements, host = read_lines(NC, "\n  \n\t\n1\n")
     assert statements == ["1"]
     assert host.terminal.output == ">>> >>> >>> >>> >>> "
@@ -750,7 +750,7 @@ def test_background_output_at_the_literal_prompt():
 
 
 def test_background_output_keeps_the_typed_text():
-    """Text that comes while somebody types stands above the prompt, and the typed text stays."""
+    """Text that arrives during typing is above the prompt, and the typed text stays."""
 
     async def test():
         async with editing() as (frontend, terminal, task):

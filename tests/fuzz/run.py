@@ -1,9 +1,9 @@
-"""Fuzzing of all that reads what peers send: ``python -m fuzz.run --seconds 60 [--target telnet]``.
+"""Fuzzing of all parsers of peers' input: ``python -m fuzz.run --seconds 60 [--target telnet]``.
 
-Inputs are made from those in ``corpus/`` and from each target's tokens (`targets.py`): by
-atheris, guided by the lines that an input reaches, where it is installed (``pip install
-atheris``); else by a mutator of our own. An input that breaks a property is kept in the corpus,
-from where each run of the tests repeats it.
+Inputs are made from those in ``corpus/`` and from each target's tokens (``targets.py``): by
+atheris, guided by coverage, if it is installed (``pip install atheris``), otherwise by a mutator of
+our own. An input that violates a property is kept in the corpus, and each run of the tests repeats
+it.
 """
 
 import argparse
@@ -21,18 +21,18 @@ from pathlib import Path
 CORPUS = Path(__file__).with_name("corpus")
 
 SECONDS_OF_BASE, SECONDS_OF_BYTE = 0.2, 100e-6
-"""What checking an input may cost. A check reads its input twice or three times, telnetlib3 takes
-up to 7 us for a byte, and coverage makes it ten times slower."""
+"""The most that a check may take. It reads its input two or three times, telnetlib3 takes up to
+7 us for a byte, and coverage makes it ten times slower."""
 
 MEMORY_OF_BASE, MEMORY_OF_BYTE = 2 * 1024 * 1024, 200
-"""Bytes at the peak; a character in a list is some dozens, and the check itself keeps copies."""
+"""The peak of memory: a character in a list takes some dozen bytes, and a check keeps copies."""
 
 INPUT_BYTES = 4096
 PRESSED_BYTES = 64 * 1024
 HANGING_SECONDS = 60
 
 PRESS_EACH = 100
-"""Of so many inputs one is repeated until it is long: what is not linear shows then."""
+"""One input in so many is repeated until it is long: that shows a time that is not linear."""
 
 
 class Finding(Exception):
@@ -40,9 +40,9 @@ class Finding(Exception):
 
 
 def check(target, data, *, patience=1.0):
-    """Check an input, and what it costs. Raises Finding.
+    """Check an input and its time. Raises Finding.
 
-    What is too slow is measured three times: a collection of garbage is nobody's fault.
+    A slow input is measured three times: a garbage collection may have run.
     """
     allowed = patience * (SECONDS_OF_BASE + SECONDS_OF_BYTE * len(data))
     for _ in range(3):
@@ -59,7 +59,7 @@ def check(target, data, *, patience=1.0):
 
 
 def press(target, data, *, patience=1.0):
-    """Check an input that has been repeated until it is long, and the memory that it takes."""
+    """Check an input repeated until it is long, and the memory that it takes."""
     long = (data or b"\0") * (PRESSED_BYTES // max(1, len(data)))
     check(target, long, patience=patience)
     tracemalloc.start()
@@ -76,7 +76,7 @@ def press(target, data, *, patience=1.0):
 
 
 def corpus_of(target):
-    """Return the inputs that are kept for a target, in a fixed order."""
+    """Return a target's corpus, in a fixed order."""
     folder = CORPUS / target.name.replace(" ", "_")
     return [path.read_bytes() for path in sorted(folder.glob("*")) if path.is_file()]
 
@@ -90,7 +90,7 @@ class Mutator:
         self._seeds = corpus_of(target) or [b""]
 
     def make(self):
-        """Make an input of others, or of tokens alone."""
+        """Make an input from others, or from tokens alone."""
         rng = self._random
         data = bytearray(rng.choice(self._seeds) if rng.random() < 0.5 else b"")
         for _ in range(rng.choice((1, 2, 4, 8, 32))):
@@ -142,7 +142,7 @@ def _hangs(*_):
 
 
 def keep(target, data):
-    """Keep an input that has broken a property."""
+    """Keep an input that violates a property."""
     folder = CORPUS / target.name.replace(" ", "_")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"finding-{hashlib.sha256(data).hexdigest()[:12]}"
@@ -196,7 +196,7 @@ def fuzz_by_atheris(name, seconds, seed):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Fuzz what reads what strangers send.")
+    parser = argparse.ArgumentParser(description="Fuzz the parsers of unauthenticated input.")
     parser.add_argument("--seconds", type=float, default=60, help="in all (60)")
     parser.add_argument("--target", help="only this one")
     parser.add_argument("--seed", type=int, default=random.randrange(2**31), help="for a rerun")

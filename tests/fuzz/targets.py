@@ -1,8 +1,8 @@
-"""What is fuzzed: whatever reads what strangers send, or what the files of others hold.
+"""The targets: the parsers of unauthenticated input, and of files that others write.
 
-A target takes bytes and raises AssertionError if a property does not hold. Besides what each one
-checks by itself, `fuzz.py` holds them all to a time and a memory that are linear in the input. A
-new one is a function with `target` above it; inputs worth keeping lie in ``corpus/<its name>/``.
+A target takes bytes and raises AssertionError if a property does not hold. ``run.py`` also checks
+that each takes time and memory linear in the input. A new one is a function with the decorator
+`target`; its corpus is in ``corpus/<its name>/``.
 """
 
 import asyncio
@@ -20,13 +20,13 @@ from console.auth.keys.revocation import parse_revocations
 from console.errors import InvalidKey
 from console.line_discipline import EndOfFile, Line, LineDiscipline
 from console.text import escape_controls
-from console.transports.telnet.codec import ENVIRONMENT_CHARACTERS, Codec, Decoder
+from console.transports.telnet.codec import ENVIRONMENT_CHARACTERS, Codec, Decoder, Signal
 from console.transports.telnet.login_dialogue import Attempt, Ended, LoginDialogue
 
 
 @dataclass(frozen=True)
 class Target:
-    """A check, and what inputs are made of that get far in it."""
+    """A check, and the tokens for inputs that reach deep into it."""
 
     name: str
     check: Callable[[bytes], None]
@@ -60,8 +60,8 @@ def split(data):
 # ---- telnet
 
 TELNET_AMPLIFICATION = 8
-"""An option that is turned on and off is asked about each time, 37 bytes for six; AYT is answered
-by nine bytes for two."""
+"""An option that is turned on and off is queried each time, 37 bytes for six; AYT is answered with
+nine bytes for two."""
 
 TELNET_QUESTION = 64
 """The longest answer to a single command."""
@@ -78,7 +78,7 @@ _TELNET = (
 
 
 class Sink(asyncio.Transport):
-    """Takes what is sent."""
+    """Takes sent data."""
 
     def __init__(self):
         super().__init__()
@@ -95,7 +95,7 @@ class Sink(asyncio.Transport):
 
 
 def _telnet(pieces):
-    """Feed pieces; return all that comes of them."""
+    """Feed pieces; return everything decoded."""
     sink = Sink()
     codec, decoder = Codec(sink), Decoder()
     codec.negotiate()
@@ -109,7 +109,8 @@ def _telnet(pieces):
                     received[-1] += text
                 elif text:
                     received.append(text)
-            else:
+            # The codec merges the AYTs of one piece, as one answer is enough.
+            elif item is not Signal.ASKED or received[-1:] != [item]:
                 received.append(item)
         assert len(codec._sb_buffer) <= limits.SUBNEGOTIATION_BYTES
     said = (codec.size, codec.terminal_type, codec.environment, codec.will_echo, codec.answered)
@@ -118,9 +119,9 @@ def _telnet(pieces):
 
 @target("telnet", *_TELNET)
 def check_telnet(data):
-    """Borders change nothing, answers are few, and what is kept of a peer is small and clean."""
+    """Input is decoded alike at each split, answers are few, and a peer's facts small and clean."""
     received, answers, said = _telnet([data])
-    assert _telnet(split(data)) == (received, answers, said), "the borders change what comes of it"
+    assert _telnet(split(data)) == (received, answers, said), "the split changes the result"
     typed = sum(len(item) for item in received if isinstance(item, str))
     assert typed <= len(data), "more is typed than was sent"
     most = TELNET_AMPLIFICATION * len(data) + TELNET_QUESTION
@@ -137,8 +138,8 @@ def check_telnet(data):
 # ---- typed text
 
 ECHO_CHARACTERS = 18
-"""For each character typed: a tab is four blanks, and erasing it three times as much; some more
-for the word or line that a key erases, each character of which has been typed as well."""
+"""The most bytes of output for a typed character: a tab is four blanks, and erasing it takes three
+times as many; and some for the word or line that one key erases, whose characters were typed."""
 
 _TYPED = (
     *(bytes([code]) for code in (0, 3, 4, 8, 9, 10, 13, 21, 23, 27, 127)),
@@ -149,7 +150,7 @@ _TYPED = (
 
 @target("line discipline", *_TYPED)
 def check_line_discipline(data):
-    """Borders change nothing, lines are bounded, and what is shown holds nothing of the peer's."""
+    """Input is read alike at each split, lines are bounded, the echo has no control character."""
     options, data = data[:1], data[1:]
     echo, masked, eof = (bool(ord(options or b"\1") & bit) for bit in (1, 2, 4))
 
@@ -173,12 +174,12 @@ def check_line_discipline(data):
 
     text = data.decode("utf-8", "replace")
     events, shown = lines_of([text])
-    assert lines_of(split_text(text)) == (events, shown), "the borders change what comes of it"
+    assert lines_of(split_text(text)) == (events, shown), "the split changes the result"
     assert all(len(event.text) <= 100 for event in events if isinstance(event, Line))
     assert len(events) <= len(text) + 2
     assert len(shown) <= ECHO_CHARACTERS * len(text) + 2
     assert echo or not shown
-    # The terminal is told to go back, and to ring.
+    # The output may move the cursor back, and ring the bell.
     assert not re.search("[\x00-\x06\t\x0b\x0c\x0e-\x1f\x7f-\x9f]", shown)
 
 
@@ -197,7 +198,7 @@ def _quads(data):
 
 @target("login", *_TYPED, b"boss\r", b"sekrit\r", b"ok\r", b"GET / HTTP/1.1\r\n", b"\r" * 10)
 def check_login(data):
-    """Borders change nothing, three tries are three, and the dialogue comes to an end."""
+    """Input is read alike at each split, there are three tries, and the dialogue ends."""
     options, data = data[:1], data[1:]
     echo, telnet = (bool(ord(options or b"\1") & bit) for bit in (1, 2))
 
@@ -229,9 +230,9 @@ def check_login(data):
 
     steps, shown, session = steps_of([data])
     again, shown_again, session_again = steps_of(split(data))
-    assert (again, shown_again) == (steps, shown), "the borders change what comes of it"
-    # An empty line right behind the login may get lost at the border: its newline is taken for
-    # the second half of the Enter before.
+    assert (again, shown_again) == (steps, shown), "the split changes the result"
+    # An empty line right after the login may get lost at the split: its newline is taken for the
+    # second half of the Enter before.
     assert (session_again or "").lstrip("\n\0") == (session or "").lstrip("\n\0")
     attempts = [step for step in steps if isinstance(step, Attempt)]
     assert len(attempts) <= limits.LOGIN_TRIES
@@ -259,7 +260,7 @@ _KEYS = (
 
 @target("authorized keys", *_KEYS)
 def check_authorized_keys(data):
-    """A line is a key, nothing, or refused in one line; and a key is read back as the same."""
+    """A line is a key, nothing, or refused in one line; a written key is read back unchanged."""
     for line in data.decode("utf-8", "replace").split("\n")[:100]:
         try:
             key = parse_authorized_key(line, "here:1")
@@ -278,7 +279,7 @@ def check_authorized_keys(data):
 
 
 def check_refusal(parse, data):
-    """Parse bytes; what is told of those that are refused is one short line."""
+    """Parse bytes; the error of refused ones is one short line."""
     try:
         parse(data)
     except WireError as error:
@@ -297,7 +298,7 @@ _WIRE = (
 
 @target("certificates", *_WIRE)
 def check_certificates(data):
-    """Bytes are a certificate, or refused."""
+    """The bytes are a certificate, or are refused."""
     check_refusal(parse_certificate, data)
 
 
@@ -307,5 +308,5 @@ def check_certificates(data):
     *(b"serial: 1-5\n", b"id: boss\n", b"sha256: ", b"hash: SHA256:" + b"A" * 43, _KEY, b"\n"),
 )
 def check_revocations(data):
-    """Bytes are a list of what is revoked, as text or KRL, or refused."""
+    """The bytes are a revocation file, text or KRL, or are refused."""
     check_refusal(parse_revocations, data)

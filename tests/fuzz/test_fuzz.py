@@ -1,4 +1,4 @@
-"""The properties that `run.py` looks for exceptions to, for a few seconds of each run."""
+"""The properties that ``run.py`` tests, for a few seconds of each run."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -8,19 +8,19 @@ from fuzz.run import CORPUS, Finding, Mutator, check, corpus_of, press
 from fuzz.targets import TARGETS, Target
 
 INPUTS = 150
-"""Of our own mutator, for each target; the same ones each time."""
+"""Inputs of our own mutator for each target, the same ones each time."""
 
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_corpus(name):
-    """Each input that was kept holds, among them those that once did not."""
+    """The properties hold for each input of the corpus, which has those that once violated one."""
     for data in corpus_of(TARGETS[name]):
         check(TARGETS[name], data)
 
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_inputs_of_the_mutator(name):
-    """Changed inputs hold, and one of them repeated until it is 64 KB takes linear time."""
+    """They hold for mutated inputs, and one of them repeated to 64 KB takes linear time."""
     mutator = Mutator(TARGETS[name], seed=854)
     for _ in range(INPUTS):
         check(TARGETS[name], mutator.make())
@@ -29,7 +29,7 @@ def test_inputs_of_the_mutator(name):
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_inputs_of_tokens(name):
-    """Tokens and bytes in any order hold; hypothesis shortens what does not."""
+    """They hold for tokens and bytes in any order; hypothesis shortens a counterexample."""
     tokens = st.sampled_from(TARGETS[name].tokens) | st.binary(max_size=4)
 
     @settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
@@ -41,13 +41,13 @@ def test_inputs_of_tokens(name):
 
 
 def test_each_folder_of_the_corpus_has_its_target():
-    """No input lies where nobody looks for it."""
+    """Each directory of the corpus belongs to a target."""
     folders = {folder.name for folder in CORPUS.iterdir()}
     assert folders <= {name.replace(" ", "_") for name in TARGETS}
 
 
 def test_a_broken_property_is_found():
-    """What raises, is too slow or takes too much memory is a finding."""
+    """An input that raises, is too slow or takes too much memory is a finding."""
 
     def raises(data):
         assert b"\x00" not in data

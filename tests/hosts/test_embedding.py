@@ -408,7 +408,7 @@ def test_users_file_open_to_others(make, tmp_path):
 
 
 def test_keys_directory_of_a_group(make, tmp_path):
-    """A keys directory that a group can write, as git makes it under umask 002, is told of."""
+    """A group-writable keys directory, as git makes it under umask 002, is reported."""
     keys = tmp_path / "keys"
     keys.mkdir()
     keys.chmod(0o775)
@@ -491,7 +491,7 @@ def test_builtins_of_the_host_come_back(make):
     assert names == {"__builtins__": {"only": 1}}
 
 
-def test_streams_of_somebody_else_stay(make):
+def test_streams_of_other_code_stay(make):
     """A stream that the host replaces while a console runs stays after its stop."""
     mine, previous = io.StringIO(), sys.stdout
     try:
@@ -611,7 +611,7 @@ def test_host_loop_stays_free(tmp_path):
         assert host.ask(lag=True) < 0.5
 
 
-def test_stop_while_somebody_connects(make):
+def test_stop_during_a_connection(make):
     """A connection that arrives at the moment of the stop is closed with the others."""
     for _ in range(10):
         console = make(ssh=0)

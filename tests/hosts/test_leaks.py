@@ -25,7 +25,7 @@ ENDINGS = ("exit", "close", "reset", "await", "block")
 
 @pytest.fixture(scope="module")
 def busy_host(tmp_path_factory):
-    """A service of these tests alone, which makes nobody wait: hundreds come from one address."""
+    """A service of these tests alone, without throttling: one address connects very often."""
     login = {"failure_seconds": 0.01, "failure_most_seconds": 0.01, "connections_per_source": 64}
     with Host(tmp_path_factory.mktemp("leaks"), login=login) as host:
         yield host
@@ -157,7 +157,7 @@ def visit_by_ssh_exec(host, ending):
 
 
 def visit_without_login(host, ending):
-    """Knock, say half of a login, and leave."""
+    """Connect, send half of a login, and close."""
     client = Lines(host.telnet_port)
     try:
         client.until("username: ")
@@ -214,7 +214,7 @@ def settled(host, *, like):
 
 @pytest.fixture(scope="module")
 def idle(busy_host):
-    """The tasks and threads of a service that nobody has visited yet."""
+    """The tasks and threads of a service before the first connection."""
     return {name: held(busy_host)[name] for name in ("tasks", "threads")}
 
 

@@ -1,4 +1,4 @@
-"""What is loaded when: nothing heavy at the start, everything when somebody comes."""
+"""Lazy loading: nothing heavy at the start, the rest at the first connection."""
 
 import base64
 import contextlib
@@ -88,11 +88,11 @@ def test_a_start_loads_no_library(tmp_path):
     assert shown.stdout.split()[1] == second[0]
 
 
-# ---------------------------------------------------------------- those who come first
+# ---------------------------------------------------------------- the first connections
 
 
 def test_those_who_come_first_all_get_in(start):
-    """Whoever comes while the libraries are being loaded is served like everybody after them."""
+    """A client that connects while the libraries load is served like all later ones."""
     need("ssh")
     host = start(*LIBRARIES)
     with ThreadPoolExecutor(2) as pool, contextlib.ExitStack() as stack:
@@ -125,7 +125,7 @@ def test_those_who_do_not_wait_leave_nothing(start, reset):
 
 
 def test_a_stop_does_not_wait_for_an_import(start):
-    """A console whose libraries are being loaded stops in time, and ends who waits."""
+    """A console whose libraries are being loaded stops in time, and closes waiting clients."""
     host = start(*LIBRARIES)
     with Lines(host.telnet_port) as telnet, Lines(host.ssh_port) as ssh:
         assert host.ask(gate="reached")
@@ -136,7 +136,7 @@ def test_a_stop_does_not_wait_for_an_import(start):
 
 
 def test_a_library_that_cannot_be_loaded(start):
-    """It is logged, whoever came is turned away, and the console goes on; later it is tried again.
+    """It is logged, the client is refused, and the console goes on; later it is tried again.
 
     The other transport is not concerned.
     """
@@ -152,7 +152,7 @@ def test_a_library_that_cannot_be_loaded(start):
     assert ask_by_ssh(host) == ("12\n", "")
 
 
-def test_a_host_key_that_changes_before_anybody_comes(start):
+def test_a_host_key_that_changes_before_the_first_connection(start):
     """A reload before the first SSH connection counts for that one."""
     need("ssh-keyscan")
     host = start(*LIBRARIES)

@@ -140,7 +140,7 @@ async def inner():
 
 
 def test_tasks_tell_where_they_wait():
-    """A task has its name, its state and the whole chain of who awaits whom."""
+    """A task has its name, its state and the whole chain of awaits."""
     with service() as (loop, _):
         on_loop(loop, lambda: asyncio.create_task(outer(), name="job"))
         (row,) = list_tasks(loop)
@@ -174,7 +174,7 @@ def test_tasks_of_a_loop_that_is_stuck():
 
 
 def test_files_of_libraries_are_named_within_them():
-    """A place in Python's own library or an installed one is told without where that is."""
+    """A place in Python's own library or an installed one has no directory."""
 
     async def wait():
         await asyncio.Event().wait()
@@ -188,7 +188,7 @@ def test_files_of_libraries_are_named_within_them():
 
 
 def test_a_stack_has_one_line_for_what_is_only_the_loop():
-    """How a loop came to call the service is one line; where it waits by itself is told."""
+    """A loop's frames around the service's are one line; where it waits by itself is shown."""
 
     async def look():
         return describe_thread(threading.get_ident())
@@ -205,7 +205,7 @@ def test_a_stack_has_one_line_for_what_is_only_the_loop():
 
 
 def test_a_cancelled_task_says_so():
-    """A task that has been asked to end, and has not yet, is told from others."""
+    """A task that is being cancelled is marked."""
 
     async def stubborn():
         with contextlib.suppress(asyncio.CancelledError):
@@ -351,7 +351,7 @@ def test_eager_tasks():
 
 
 def test_no_loop():
-    """A service without a loop has no tasks, and is told so."""
+    """A service without a loop has no tasks, and the list says so."""
     assert repr(list_tasks(None)) == "the service has no event loop yet"
 
 
@@ -359,7 +359,7 @@ def test_no_loop():
 
 
 def test_threads_of_hostile_classes_run_nothing():
-    """A thread is told by what threading itself keeps of it."""
+    """A thread's facts are those of threading's own attributes."""
     begun, release = threading.Event(), threading.Event()
 
     class Hostile(threading.Thread):
@@ -405,7 +405,7 @@ def test_threads_that_python_does_not_know():
 
 
 def test_a_stack_asks_no_loader():
-    """A stack is told without looking for source, which would ask an object in the globals."""
+    """A stack is shown without source, which would call an object in the globals."""
     frames = []
     names = {"__name__": "hostile", "__loader__": Trap(), "__spec__": Trap(), "note": None}
     names["note"] = lambda: frames.append(describe_places(thread_places(threading.get_ident())))
@@ -414,7 +414,7 @@ def test_a_stack_asks_no_loader():
 
 
 def test_a_thread_that_has_ended():
-    """A thread that is not there is no error."""
+    """A missing thread is not an error."""
     assert describe_thread_places(1) == (
         "thread 'unknown':\n  nowhere: there is no such thread, or it has ended"
     )
@@ -454,7 +454,7 @@ def test_patches_are_named_without_running_anything():
 
 
 def test_sessions_hide_what_others_type():
-    """Those who may look only see the name of a statement; its source is for those who evaluate."""
+    """A viewer sees the name of a statement; its source is for operators and admins."""
     row = SessionFacts(
         number=3,
         user="boss",
@@ -496,5 +496,5 @@ def test_a_table_has_a_line_for_each_row(rows):
     ],
 )
 def test_duration(seconds, text):
-    """A duration is told in its two largest units."""
+    """A duration is written in its two largest units."""
     assert duration(seconds) == text

@@ -134,7 +134,7 @@ def ask(path, *, source=False):
     ],
 )
 def test_signatures(path, signature):
-    """A signature is told as it was written, less what is given by where it was found."""
+    """A signature is shown as written, without the parameter that is bound."""
     first = ask(path).split("\n")[0]
     # Annotations are text in this module, as `from __future__ import annotations` makes them.
     assert first == f"Signature: {signature}"
@@ -171,7 +171,7 @@ def test_annotations():
     ],
 )
 def test_kinds(path, kind):
-    """The kind of a value is told, of hostile ones too, and nothing of them runs."""
+    """The kind of a value is shown, of hostile ones too, and none of their code runs."""
     if kind is None:
         with pytest.raises(NameError):
             ask(path)
@@ -190,12 +190,12 @@ def test_kinds(path, kind):
     ],
 )
 def test_documentation(path, text):
-    """The documentation of functions, classes, properties, and of an instance's class is told."""
+    """The documentation of functions, classes, properties, and an instance's class is shown."""
     assert ask(path).endswith(f"Docstring:\n{text}")
 
 
 def test_plain_values():
-    """Of plain values the value or its length is told, briefly."""
+    """Plain values are shown, or their length."""
     assert "Value:     1" in ask("point.x")
     assert "Length:    1" in ask("point.tags")
     assert "Value:     '" + "x" * 60 + "'..." in ask("text")
@@ -226,7 +226,7 @@ def test_source():
     shown = ask("Point", source=True).split("Source:\n")[1]
     assert shown.startswith("@dataclasses.dataclass\nclass Point:")
     assert shown.endswith('"""Be free."""')
-    assert "Source:    not to be had" in ask("len", source=True)
+    assert "Source:    not available" in ask("len", source=True)
 
 
 def test_source_of_what_was_typed(monkeypatch):
@@ -266,7 +266,7 @@ def test_summaries():
     ],
 )
 def test_questions(source, call):
-    """A name with question marks, which is no Python, is a question."""
+    """A name with question marks, which is not Python, is a question."""
     assert answer_question(source) == call
     assert is_complete(source)
 
@@ -350,7 +350,7 @@ def test_question_that_begins_like_a_command_line(host):
 
 
 def test_question_about_what_was_typed(host, login):
-    """The source of a function that was typed in a session is told in another one."""
+    """The source of a function that was typed in one session is shown in another."""
     login("nc", host).enter_block("def typed_here(a, b=2):", "return a + b")
     shown = login("ssh", host).run("typed_here??")
     assert shown[0] == "Signature: typed_here(a, b=2)"

@@ -162,13 +162,13 @@ def test_a_patch_below_another_is_undone_under_it(journal):
     assert service._rate == 1
 
 
-def test_what_somebody_else_changed_is_not_undone(journal):
+def test_later_changes_are_not_undone(journal):
     """A patch whose target has another value now is refused, with what to do, and the rest goes."""
     service = Service()
     journal.patch(service, "_rate", 2)
     journal.patch(service, "slot", 3)
     service._rate = 99
-    with pytest.raises(PatchError, match=r"somebody has changed it since, to 99; .* was 1 before"):
+    with pytest.raises(PatchError, match=r"it was changed since, to 99; .* was 1 before"):
         journal.revert()
     assert service._rate == 99
     assert service.slot == 1
@@ -187,7 +187,7 @@ def test_a_value_that_is_refused_changes_nothing(journal):
         journal.revert(7)
 
 
-def test_a_time_limit_undoes_what_nobody_kept(journal, clock, reports):
+def test_a_time_limit_undoes_what_is_not_kept(journal, clock, reports):
     """A patch with minutes undoes itself, and says so; one that was kept stays."""
     service = Service()
     journal.patch(service, "_rate", 2, minutes=5)
@@ -201,14 +201,14 @@ def test_a_time_limit_undoes_what_nobody_kept(journal, clock, reports):
     assert "its time was over" in reports[0]
 
 
-def test_a_time_limit_spares_what_somebody_else_changed(journal, clock, reports):
-    """When the time is over and the value is somebody else's, it stays, and that is reported."""
+def test_a_time_limit_spares_later_changes(journal, clock, reports):
+    """If the value was changed before the time limit, it stays, and that is reported."""
     service = Service()
     made = journal.patch(service, "_rate", 2, minutes=1)
     service._rate = 50
     clock.ring()
     assert service._rate == 50
-    assert "somebody has changed it since" in reports[0]
+    assert "it was changed since" in reports[0]
     assert journal.patches() == [made]
     with pytest.raises(PatchError):
         journal.patch(service, "_rate", 2, minutes=0)

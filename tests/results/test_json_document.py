@@ -107,7 +107,7 @@ def deep():
     ids=lambda value: type(value).__name__,
 )
 def test_what_is_not_plain(value):
-    """What JSON cannot say without loss, or in bounds, is told as its repr."""
+    """A value that JSON cannot express without loss, or within the limit, is its repr."""
     assert facts_of_value(value, LIMIT) == Facts()
     document = json.loads(write_document(Outcome(OutcomeKind.VALUE, "<it>"), Facts()))
     assert (document["value"], document["value_is_repr"]) == ("<it>", True)
@@ -142,7 +142,7 @@ class Custom(Exception):
 
 
 def test_errors_have_names():
-    """An exception is told by type and message, whatever its own code does."""
+    """An exception has type and message, whatever its own code does."""
     assert facts_of_error(ValueError("no")) == Facts("", "ValueError", "no")
     found = facts_of_error(json.JSONDecodeError("bad", "x", 0))
     assert found.error_type == "json.decoder.JSONDecodeError"

@@ -71,7 +71,7 @@ Point = namedtuple("Point", "x y")  # noqa: PYI024 - its repr is what is tested
 
 class Plain(dict):
     def items(self):
-        raise AssertionError("nobody may ask it")
+        raise AssertionError("must not be called")
 
     __iter__ = keys = values = __len__ = __getitem__ = items
 
@@ -85,7 +85,7 @@ class Text(str):
     __slots__ = ()
 
     def __getitem__(self, item):
-        raise AssertionError("nobody may ask it")
+        raise AssertionError("must not be called")
 
     __len__ = __str__ = __iter__ = split = __getitem__
 
@@ -308,7 +308,7 @@ def test_a_repr_that_raises_raises():
             show(value)
 
 
-def test_a_repr_of_somebody_elses_stays():
+def test_a_repr_of_user_code_stays():
     """A dataclass with a repr of its own, or one that only looks generated, is left alone."""
     import reprlib
 
@@ -638,7 +638,7 @@ def test_without_rich_it_is_the_repr(monkeypatch):
 
     class Drawn:
         def __rich__(self):
-            raise AssertionError("nobody draws here")
+            raise AssertionError("must not be drawn")
 
         def __repr__(self):
             return "drawn"
@@ -767,7 +767,7 @@ def test_json_at_a_terminal_is_not_laid_out(host):
 
 
 def test_a_script_through_nc_gets_plain_reprs(host):
-    """Where the input has ended before a statement runs, nobody looks at a terminal."""
+    """If the input has ended before a statement runs, there is no user at a terminal."""
     import subprocess
 
     from support.clients import need

@@ -1,4 +1,4 @@
-"""What somebody sees first: the words, the last logins, the loop that does not answer."""
+"""The greeting: its text, the last login, the warning about a blocked loop."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def lines(**facts):
 
 
 def test_three_lines_where_all_is_well():
-    """Where one is, who one is, and how to get help."""
+    """The service, the user, and how to get help."""
     assert lines() == [
         "demo (console 0.1.0) on web3, process 4711, up 3 days 2 h",
         "you are boss (admin), last login yesterday 18:02 by ssh from 10.0.0.7",
@@ -87,14 +87,14 @@ def test_telnet_is_not_told_the_name_twice(transport):
 
 
 def test_what_is_not_known_is_not_made_up():
-    """A system that does not tell when a process began, and a user who comes for the first time."""
+    """A system without a process's start time, and a user's first login."""
     shown = lines(up_seconds=None, last=None)
     assert shown[0] == "demo (console 0.1.0) on web3, process 4711"
     assert shown[1] == "you are boss (admin), no earlier login is known"
 
 
 def test_everything_at_once():
-    """Each thing that is wrong, and who else is here, has a line of its own."""
+    """Each warning, and the other open sessions, have a line of their own."""
     last = LastLogin(NOW - 60, "telnet", "[::1]:50000", 3, NOW - 10, "unix:1000")
     shown = lines(
         last=last,
@@ -223,7 +223,7 @@ def test_the_last_login_is_known_to_the_next_process(directory):
 
 
 def test_failures_are_told_once(directory):
-    """What failed since the last login is told at the next one, and then no more."""
+    """Failures since the last login are shown at the next one, and then no more."""
     book = LoginBook(directory)
     book.opened(BOSS, 1)
     for peer in ("10.0.0.8:1", "10.0.0.9:1"):
@@ -237,7 +237,7 @@ def test_failures_are_told_once(directory):
 
 
 def test_failures_survive_the_process(directory):
-    """Those that were counted when the console stopped are told by the next one, with its own."""
+    """Failures counted when the console stopped are shown by the next one, with its own."""
     come_in(directory, 1)
     book = LoginBook(directory)
     for _ in range(3):
@@ -264,7 +264,7 @@ def test_another_process_has_seen_the_last_login(directory):
 
 
 def test_guessing_writes_nothing(directory):
-    """Neither names that nobody came in by nor a flood of guesses at one change a file."""
+    """Neither names without a login nor a flood of guesses at one change a file."""
     come_in(directory, 1)
     before = (directory / ".boss.login").stat()
     book = LoginBook(directory)
@@ -291,7 +291,7 @@ def test_a_directory_that_cannot_be_written_is_logged_once(tmp_path, caplog):
 
 
 def test_a_file_that_others_can_read_is_not_used(directory, caplog):
-    """From where somebody works is nobody's business; the next login makes it private again."""
+    """A user's addresses are private; the next login makes an exposed file private again."""
     come_in(directory, 1)
     path = directory / ".boss.login"
     path.chmod(0o644)
@@ -379,7 +379,7 @@ class Service:
 
 
 def test_a_blocked_loop_is_silent_from_the_first_question_on():
-    """Who comes later hears for how long the first has been waiting; one question is open."""
+    """A later session shows how long the first has been waiting; one probe is open."""
     with Service() as service:
 
         async def test():
@@ -452,7 +452,7 @@ def greeting_of(client):
 
 
 def test_logins_by_telnet_and_ssh(service, login, connect):
-    """Each transport tells of the login by the other, of what failed, and of who is here."""
+    """Each transport shows the login over the other, the failures, and the open sessions."""
     pid = service.popen.pid
     place = rf"on \S+, process {pid}, up \d+ (s|min.*)"
     telnet = login("telnet", service)
@@ -479,7 +479,7 @@ def test_logins_by_telnet_and_ssh(service, login, connect):
 
 
 def test_nothing_of_the_process_is_told_before_the_login(service):
-    """Somebody without a password learns the application's name and our version alone."""
+    """A client without a password learns only the application's name and our version."""
     client = Lines(service.telnet_port)
     client.until("username: ")
     before = client.seen
@@ -490,7 +490,7 @@ def test_nothing_of_the_process_is_told_before_the_login(service):
 
 
 def test_commands_are_not_greeted(service):
-    """What ssh runs shows its own output alone, and is no login that a person would be told of."""
+    """A command over ssh shows its own output only, and does not count as a login."""
     done = run_once("ssh", service, "1 + 1", key=service.key_file)
     assert (done.stdout, done.stderr) == (b"2\n", b"")
     client = line_login(service.telnet_port, "boss", "sekrit")
@@ -499,7 +499,7 @@ def test_commands_are_not_greeted(service):
 
 
 def test_a_viewer_is_greeted(service):
-    """A viewer is told who is here and how many patches there are, but not which."""
+    """A viewer sees the open sessions and the number of patches, but not the patches."""
     boss = line_login(service.telnet_port, "boss", "sekrit")
     boss.run("patch({'secret_name': 0}, 'secret_name', 'secret value')")
     vera = line_login(service.telnet_port, "vera", "vera")

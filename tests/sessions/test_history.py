@@ -216,7 +216,7 @@ def test_a_writer_that_has_the_old_file_goes_on_in_the_new(directory, monkeypatc
     assert entries(directory)[-2:] == ["19", "20"]
 
 
-def test_a_file_is_not_trimmed_while_somebody_appends(directory, monkeypatch):
+def test_a_file_is_not_trimmed_during_an_append(directory, monkeypatch):
     """What a writer is just adding is not lost; the next reader trims."""
     log = HistoryStore(directory).for_user("boss")
     for number in range(20):

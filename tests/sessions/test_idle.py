@@ -1,4 +1,4 @@
-"""Sessions in which nobody types, and clients that say nothing any more."""
+"""Idle sessions, and clients that have gone silent."""
 
 import contextlib
 import signal
@@ -37,7 +37,7 @@ def rest(client):
 
 
 def test_an_idle_session_is_ended(idle, raw):
-    """Where nobody types, a notice comes above the prompt, and then the end, below it."""
+    """An idle session shows a notice above the prompt, and then ends below it."""
     client = raw(idle(0.6))
     assert rest(client) == (f"\r\nnobody types: this session ends in 0 s\r\n>>> \r\n{ENDED}")
 
@@ -52,13 +52,13 @@ def test_a_question_is_idle_too(idle, raw):
 
 
 def test_a_statement_that_runs_is_not_idle(idle, raw):
-    """A session whose statement runs is left alone, however long ago somebody typed."""
+    """A session with a running statement is not ended, however long it had no input."""
     begun, gate = threading.Event(), threading.Event()
     console = idle(0.6, namespace={"begun": begun, "gate": gate})
     busy = raw(console)
     busy.send("begun.set(); gate.wait()\n")
     assert begun.wait(20)
-    assert ENDED in rest(raw(console))  # somebody else, who came later
+    assert ENDED in rest(raw(console))  # another session, opened later
     gate.set()
     assert busy.wait_for(b">>> ") == "True\r\n"
 

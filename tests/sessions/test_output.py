@@ -191,7 +191,7 @@ def test_the_bound_holds_for_one_large_text():
 
 
 def test_an_interrupted_writer_leaves_it_whole(strays):
-    """However often Ctrl-C ends whoever prints, what is printed next arrives, and is all."""
+    """However often Ctrl-C ends a printing statement, the next output arrives complete."""
 
     def flood(output):
         while True:
@@ -302,7 +302,7 @@ def test_drained_of_nothing():
 
 
 def test_close_releases_waiting_writers():
-    """A thread that waits for the client goes on when the session ends, and is told so."""
+    """A thread that waits for the client goes on when the session ends, with the result False."""
 
     async def test(client, output):
         output.pause()
@@ -317,7 +317,7 @@ def test_close_releases_waiting_writers():
 
 
 def test_close_releases_drained():
-    """Whoever waits for the output to drain goes on when the session ends."""
+    """Waiting for the output to drain ends with the session."""
 
     async def test(client, output):
         output.pause()
@@ -344,7 +344,7 @@ def test_drained_after_close():
 
 
 def test_write_after_close():
-    """After the end, text is not taken: it is the host's own; closing twice is no error."""
+    """After the end text is refused, and goes to the host's stream; close() is idempotent."""
 
     async def test(client, output):
         output.write("too late")
@@ -360,8 +360,8 @@ def test_write_after_close():
     run(test)
 
 
-def test_a_closed_output_holds_nobody():
-    """Who keeps a closed output keeps nothing of the session alive."""
+def test_a_closed_output_does_not_block():
+    """A reference to a closed output keeps nothing of the session alive."""
 
     async def test(client, output):
         mine = Client()

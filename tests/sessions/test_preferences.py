@@ -26,7 +26,7 @@ def kept(directory, user="boss"):
 
 
 def test_defaults(directory):
-    """A user who has chosen nothing has the defaults, and no file."""
+    """A user without choices has the defaults, and no file."""
     assert kept(directory) == Preferences("emacs", "terminal", "")
     assert not directory.exists()
 
@@ -106,9 +106,9 @@ def test_the_file_is_private(directory):
     [
         (b"editing = ", "mend or remove it"),
         (b"\xff\xfe", "mend or remove it"),
-        (b'theme = "\\u001b[2J"\n', "is not known, and ignored"),
-        (b"editing = 3\n", "is not known, and ignored"),
-        (b'colour = "blue"\n', "is not known, and ignored"),
+        (b'theme = "\\u001b[2J"\n', "is unknown, and ignored"),
+        (b"editing = 3\n", "is unknown, and ignored"),
+        (b'colour = "blue"\n', "is unknown, and ignored"),
         (b"x" * 20_000, "longer than|cannot be read"),
     ],
 )

@@ -253,7 +253,7 @@ def test_the_sweep_sees_what_it_looks_for(log, capfd):
 
 
 class AppStdin:
-    """Answers as somebody with an authenticator app: by what stands on the screen."""
+    """Answers as a user with an authenticator app, by the questions on the screen."""
 
     def __init__(self, shown):
         self.buffer = self
@@ -318,7 +318,7 @@ def test_commands_show_no_secret(keys, tmp_path, private_key, log, capsys, monke
 
 
 def failures(tmp_path, private_key):
-    """Yield what somebody may call with a secret in the wrong place, or a wrong secret."""
+    """Yield calls with a secret in the wrong place, or a wrong secret."""
     bad = f"{PASSWORD}\n"
     key = private_key.read_text()
     broken = tmp_path / "broken_key"

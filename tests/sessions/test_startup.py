@@ -59,8 +59,8 @@ def write(path, text, mode=0o600):
 # ---------------------------------------------------------------- the console's
 
 
-def test_the_consoles_file_chooses_for_nobody(start, tmp_path, connect_raw):
-    """What it prefers is no user's preference, which the log says."""
+def test_the_consoles_file_chooses_for_no_user(start, tmp_path, connect_raw):
+    """Preferences in the startup file apply to no user, which the log says."""
     host = start(startup=str(write(tmp_path / "startup.py", "theme('dark')\nmode('loop')\n")))
     host.wait_for_stderr(r"this holds for this session only: the console's startup file chose it\n")
     assert connect_raw(host).run("theme(), mode()").strip() == "('terminal', 'thread')"
@@ -88,14 +88,14 @@ def test_the_consoles_file_runs_once_in_the_namespace(start, tmp_path, connect_r
         ("raise SystemExit('gone')", r"gone"),
     ],
 )
-def test_a_file_that_fails_keeps_nobody_out(start, tmp_path, connect_raw, text, problem):
+def test_a_file_that_fails_blocks_no_login(start, tmp_path, connect_raw, text, problem):
     """The traceback is in the log, a line in the greeting says so, and the prompt is there."""
     host = start(startup=str(write(tmp_path / "startup.py", text)))
     host.wait_for_stderr(rf"startup file \S+ has failed:(\n  \| .*)*{problem}")
     assert connect_raw(host).run("1 + 1").strip() == "2"
 
 
-def test_a_file_that_does_not_end_keeps_nobody_out(start, tmp_path, connect_raw, login):
+def test_a_file_that_does_not_end_blocks_no_login(start, tmp_path, connect_raw, login):
     """Logins get their prompt at once, and the greeting says that the file is still running."""
     text = "import threading\nstop = threading.Event()\nstop.wait()\n"
     host = start(startup=str(write(tmp_path / "startup.py", text)))
@@ -208,7 +208,7 @@ def test_a_users_file_takes_no_number(fresh_host, connect_raw):
     fresh_host.wait_for_stderr(rf'error 1.0: (.|\n)*{re.escape(str(path))}", line 3')
 
 
-def test_a_users_file_with_a_secret_is_shown_to_nobody_else(fresh_host, connect_raw):
+def test_a_users_file_with_a_secret_is_shown_to_no_other_user(fresh_host, connect_raw):
     """Its traceback, which quotes it, is for its session alone."""
     write(fresh_host.keys / "startup" / "boss.py", "password = 'hunter2'; 1 / 0")
     raw = connect_raw(fresh_host)

@@ -1,6 +1,6 @@
-"""What each client has to show of each feature: the columns of a matrix, each a check.
+"""The features that each client is tested for: the columns of a matrix, each a check.
 
-What a client cannot do stands in `IMPOSSIBLE`, with the reason.
+`IMPOSSIBLE` has the features that a client cannot have, with the reason.
 """
 
 import re
@@ -33,14 +33,14 @@ def feature(name, group=None):
 
 
 class Seats:
-    """One session of each client, which features share as long as it is well."""
+    """One session of each client, which features share as long as it works."""
 
     def __init__(self, host):
         self.host = host
         self._sessions = {}
 
     def new(self, client, *arguments, **options):
-        """Log in anew; the session is the test's own, to end it."""
+        """Log in again; the test may end this session."""
         return Session(client, self.host, *arguments, **options).login()
 
     def get(self, client):
@@ -52,7 +52,7 @@ class Seats:
         return session
 
     def drop(self, client):
-        """Use the client's session no more: who knows what state it is in."""
+        """Discard the client's session, whose state is unknown."""
         session = self._sessions.pop(client, None)
         if session is not None:
             session.close()
@@ -74,12 +74,12 @@ def login(seats, client):
     assert "sekrit" not in session.text or client in LINE_CLIENTS
     if client in LINE_CLIENTS:
         assert "the password will show on the screen" in session.text
-        assert session.text.count("boss\n") == 1  # shown by its terminal, and not again by us
+        assert session.text.count("boss\n") == 1  # echoed by its terminal, not by the server
 
 
 @feature("value, print")
 def value(seats, client):
-    """The value of an expression is shown, and so is what is printed."""
+    """The value of an expression is shown, and so is printed output."""
     session = seats.get(client)
     assert session.run("foo") == ["12"]
     assert session.run("print('printed', end=' '); print(foo)") == ["printed 12"]
@@ -98,7 +98,7 @@ def exception(seats, client):
 
 @feature("block of lines")
 def block(seats, client):
-    """A compound statement is typed over several lines, behind `...`."""
+    """A compound statement is typed over several lines, at the `...` prompt."""
     session = seats.get(client)
     session.enter_block("def twice(x):", "y = x", "return x + y")
     assert session.run("twice(21)") == ["42"]
@@ -116,7 +116,7 @@ def question(seats, client):
 
 @feature("Unicode both ways")
 def unicode(seats, client):
-    """What is typed arrives, and what is printed is seen, outside of ASCII and of the BMP too."""
+    """Input and output work outside of ASCII and of the BMP too."""
     session = seats.get(client)
     assert session.run("print('é 漢字 🙂')") == ["é 漢字 🙂"]
     assert session.run("[hex(ord(c)) for c in 'é漢🙂']") == ["['0xe9', '0x6f22', '0x1f642']"]
@@ -124,7 +124,7 @@ def unicode(seats, client):
 
 @feature("200 KB of output")
 def output(seats, client):
-    """Output of 200 KB arrives, and nothing of it is missing or changed."""
+    """Output of 200 KB arrives complete and unchanged."""
     session = seats.get(client)
     begins = len(session.received)
     with session.unseen():
@@ -170,7 +170,7 @@ def interrupt_loop(seats, client):
 
 @feature("Ctrl-C right behind Enter", "Ctrl-C")
 def interrupt_at_once(seats, client):
-    """Ctrl-C ends a statement that has not quite begun yet."""
+    """Ctrl-C ends a statement that has just been submitted."""
     session = seats.get(client)
     session.run("import asyncio")
     session.type("await asyncio.sleep(60)")
@@ -216,7 +216,7 @@ def resize(seats, client):
 
 @feature("plain lines, no escapes")
 def plain(seats, client):
-    """Whoever is read line by line, as with TERM=dumb, is sent no escape sequence."""
+    """A client that is read line by line, as with TERM=dumb, gets no escape sequence."""
     dumb = {} if client in LINE_CLIENTS else {"env": {"TERM": "dumb"}}
     with seats.new(client, **dumb) as session:
         assert session.run("foo") == ["12"]
@@ -229,7 +229,7 @@ def plain(seats, client):
 
 @feature("exit()")
 def leave(seats, client):
-    """`exit()` ends the session and the client, with nothing on the screen of it."""
+    """`exit()` ends the session and the client, and prints nothing."""
     with seats.new(client) as session:
         session.line("exit()")
         session.expect_end()
@@ -239,7 +239,7 @@ def leave(seats, client):
 @feature("Ctrl-D")
 def end_of_input(seats, client):
     """Ctrl-D at an empty prompt ends the session and the client."""
-    # nc tells of the end of its input if it is told to.
+    # nc reports the end of its input with an option only.
     with seats.new(client, *(["-N"] if client == "nc" else [])) as session:
         session.type("\x04")
         session.expect_end()
@@ -248,7 +248,7 @@ def end_of_input(seats, client):
 
 @feature("last words")
 def last_words(seats, client):
-    """Whoever is kicked is told by whom and why, on a line of its own, with no prompt below."""
+    """A kicked user sees by whom and why, on a line of its own, with no prompt below."""
     with seats.new(client) as session, seats.new("nc") as admin:
         number = re.search(r"session (\d+) ", "".join(session.run("whoami()")))[1]
         session.type("half")

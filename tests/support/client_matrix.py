@@ -13,7 +13,7 @@ from support.clients import ALL_CLIENTS
 
 
 class Results:
-    """A plugin of pytest that keeps what came of each cell."""
+    """A plugin of pytest that keeps the result of each cell."""
 
     def __init__(self):
         self.of_cell = {}
@@ -29,7 +29,7 @@ class Results:
 
 
 def matrix(of_cell):
-    """Return the table's lines, and below it the reasons for what cannot be done."""
+    """Return the table's lines, and below it the reasons for impossible cells."""
     reasons = list(dict.fromkeys(IMPOSSIBLE.values()))
     yield "| | " + " | ".join(ALL_CLIENTS) + " |"
     yield "|---" * (len(ALL_CLIENTS) + 1) + "|"

@@ -1,4 +1,4 @@
-"""Real clients, driven through a pty, with the screen that a person would see."""
+"""Real clients, driven through a pty with an emulated screen."""
 
 import contextlib
 import os
@@ -52,7 +52,7 @@ def need(program):
 
 
 def command(way, host, *arguments, user="boss", key=None):
-    """Return the command line that opens a session, or runs what ``arguments`` say."""
+    """Return the command line that opens a session, or runs ``arguments``."""
     address, who = "127.0.0.1", f"{user}@127.0.0.1"
     ssh_port = str(host.ssh_port)
     match way:
@@ -91,7 +91,7 @@ def command(way, host, *arguments, user="boss", key=None):
 
 
 def run_once(way, host, *arguments, input=b"", key=None, user="boss", timeout=DEADLINE_SECONDS):
-    """Run a client that asks nothing; return its CompletedProcess."""
+    """Run a client without questions; return its CompletedProcess."""
     need(way)
     line = command(way, host, *arguments, key=key, user=user)
     env = clean_environment(host.keys.parent)
@@ -103,7 +103,7 @@ def run_once(way, host, *arguments, input=b"", key=None, user="boss", timeout=DE
 
 
 class Client:
-    """A client program at a terminal of its own; ``setup`` is done to the terminal before."""
+    """A client program with a terminal of its own; the shell runs ``setup`` first."""
 
     def __init__(self, line, directory, *, rows=ROWS, columns=COLUMNS, env=None, setup=None):
         need(line[0])
@@ -130,7 +130,7 @@ class Client:
         self._child.ptyproc.delayafterclose = 0.01
         self._child.ptyproc.delayafterterminate = 0.01
 
-    # ---- what is seen
+    # ---- the screen
 
     def screen(self):
         """Return the lines on the screen, without blanks at their ends."""
@@ -150,12 +150,12 @@ class Client:
 
     @contextlib.contextmanager
     def unseen(self):
-        """Receive without drawing, which takes long where much comes. The screen is lost."""
+        """Receive without drawing, which is slow for much output. The screen is lost."""
         self._watched = False
         yield
 
     def wait_until(self, condition, what, seconds=DEADLINE_SECONDS):
-        """Wait until a condition holds for what has been received."""
+        """Wait until a condition holds for the received output."""
         deadline = time.monotonic() + seconds
         while not condition():
             remaining = deadline - time.monotonic()
@@ -166,11 +166,11 @@ class Client:
             self._read(min(remaining, 1.0))
 
     def wait_for(self, text, seconds=DEADLINE_SECONDS):
-        """Wait until a text stands on the screen."""
+        """Wait until a text is on the screen."""
         self.wait_until(lambda: text in self.text, f"{text!r} on the screen", seconds)
 
     def expect_prompt(self, prompt=PROMPT, seconds=DEADLINE_SECONDS):
-        """Wait until the cursor stands behind an empty prompt."""
+        """Wait until the cursor is at an empty prompt."""
         self.wait_until(
             lambda: self.cursor_line == prompt and self.screen_state.cursor.x == len(prompt) + 1,
             f"an empty {prompt!r}",
@@ -188,7 +188,7 @@ class Client:
         return self._child.exitstatus
 
     def _read(self, seconds):
-        """Take what has arrived, waiting for the first byte; some of it, if it never ends."""
+        """Read the available output, waiting for the first byte; a part, if it never ends."""
         for _ in range(READS):
             if self.ended:
                 return
@@ -204,7 +204,7 @@ class Client:
                 self._stream.feed(data)
             seconds = 0
 
-    # ---- what is typed
+    # ---- the keyboard
 
     def type(self, text):
         """Type keys, without Enter."""
@@ -215,7 +215,7 @@ class Client:
         self.type(text + "\r")
 
     def paste(self, text):
-        """Paste as a terminal does where bracketed paste is switched on."""
+        """Paste as a terminal does with bracketed paste."""
         self.type("\x1b[200~" + text.replace("\n", "\r") + "\x1b[201~")
 
     def resize(self, rows, columns):
@@ -255,7 +255,7 @@ class Client:
 
 
 class Session(Client):
-    """A client that logs in to a `Host` by one of the ways in."""
+    """A client that logs in to a `Host`, over one of its transports."""
 
     def __init__(self, way, host, *arguments, user="boss", key=None, **options):
         self.way = way
@@ -274,11 +274,11 @@ class Session(Client):
 
     @property
     def fullscreen(self):
-        """Whether a full-screen editor reads what is typed here."""
+        """Whether the server's full-screen editor reads the input."""
         return self.way not in LINE_CLIENTS and not self.dumb
 
     def give_name(self, user=None):
-        """Answer the question for the user name, where there is one."""
+        """Answer the question for the user name, if there is one."""
         if self.way in TELNET_CLIENTS:
             self.wait_until(lambda: self.cursor_line.endswith("username:"), "username:")
             self.line(self.user if user is None else user)
@@ -312,7 +312,7 @@ class Session(Client):
         self.expect_prompt()
 
     def enter(self, line):
-        """Type a line, and Enter once it is seen: what stands there then is what comes of it."""
+        """Type a line, and Enter once it is shown: the next output is then its result."""
         self.type(line)
         self.wait_until(lambda: self.cursor_line.endswith(line), f"the echo of {line!r}")
         self.type("\r")
@@ -320,7 +320,7 @@ class Session(Client):
     def expect_end(self, seconds=DEADLINE_SECONDS):
         """Wait until the client has ended by itself; return its exit status, None if killed."""
         if self.way == "nc":
-            # It notices that the other end has closed when it next sends something.
+            # nc notices the end of the connection when it next sends.
             self.wait_until(self._ended_at_enter, "nc ends", seconds)
         return super().expect_end(seconds)
 
@@ -332,5 +332,5 @@ class Session(Client):
         return self.ended
 
     def expect_continuation(self):
-        """Wait until the cursor stands behind an empty continuation prompt."""
+        """Wait until the cursor is at an empty continuation prompt."""
         self.wait_until(lambda: self.cursor_line == "...", "an empty '...'")

@@ -1,4 +1,4 @@
-"""Evaluators without a terminal: statements run, their output is kept."""
+"""Evaluators without a terminal, which keep the output of statements."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Source:
 
 
 class Session:
-    """A session's evaluator with what a console puts around it."""
+    """A session's evaluator, set up as by a console."""
 
     def __init__(
         self,
@@ -132,7 +132,7 @@ class Session:
 
 
 async def until(condition):
-    """Wait for something that another thread does."""
+    """Wait for a condition that another thread fulfils."""
     while not condition():  # noqa: ASYNC110 - what it does cannot set an event of ours
         await asyncio.sleep(0.002)
 

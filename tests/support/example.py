@@ -10,7 +10,7 @@ QUOTE = "An apple a day keeps the doctor away.\r\n"
 
 
 class Example(Process):
-    """A copy of an example, so that its keys directory is one of the test."""
+    """A copy of an example, so that its keys directory is the test's own."""
 
     password = "sekrit"
 
@@ -38,7 +38,7 @@ class Example(Process):
         return int(self.wait_for_stdout(pattern)[1])
 
     def log_in(self, client, way):
-        """Log in as boss on a client that has just been started."""
+        """Log in as boss with a new client."""
         if way in {"telnet", "nc"}:
             client.wait_for("username:")
             client.line("boss")
@@ -48,6 +48,6 @@ class Example(Process):
 
 
 def ask_quote(port):
-    """Return what the service says to somebody who connects."""
+    """Connect to the service; return what it sends."""
     with socket.create_connection(("127.0.0.1", port), timeout=60) as sock:
         return b"".join(iter(lambda: sock.recv(4096), b"")).decode()

@@ -1,4 +1,4 @@
-"""What a session lends to its frontend, with a terminal that is looked at as a person would."""
+"""A `FrontendHost` for tests, with a terminal that has an emulated screen."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PIPE = TerminalKind("", interactive=False, server_echo=False)
 
 
 class FakeTerminal:
-    """A terminal that keeps what is written, and a screen that shows it."""
+    """A terminal that keeps its output and shows it on a screen."""
 
     def __init__(self, kind, command=None):
         self.kind = kind
@@ -37,7 +37,7 @@ class FakeTerminal:
 
     @property
     def output(self):
-        """All that was written, as text."""
+        """All output, as text."""
         return b"".join(data for data, _ in self.written).decode()
 
     @property
@@ -46,7 +46,7 @@ class FakeTerminal:
         return "\n".join(line.rstrip() for line in self.screen.display).rstrip().split("\n")
 
     async def shows(self, condition):
-        """Wait until what is on the screen fulfils a condition."""
+        """Wait until the screen's lines fulfil a condition."""
         while not condition(self.lines):
             self._changed.clear()
             await self._changed.wait()
@@ -67,7 +67,7 @@ class FakeHistory:
 
 
 class FakeHost:
-    """What a session lends to its frontend."""
+    """The session's side of a frontend."""
 
     def __init__(self, kind, *, command=None, history=(), namespace=None, commands=()):
         self.terminal = FakeTerminal(kind, command)
@@ -81,7 +81,7 @@ class FakeHost:
 
 
 def run(test):
-    """Run a test on a loop, which has no tasks left at the end."""
+    """Run a test on a loop, and check that no task is left."""
 
     async def main():
         async with asyncio.timeout(60):
@@ -103,14 +103,14 @@ async def turns(count=5):
 
 
 async def until(condition):
-    """Wait until this holds, on the loop on which it comes to hold."""
+    """Wait until a condition holds, on the loop that fulfils it."""
     while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
         await asyncio.sleep(0.001)
 
 
 @contextlib.asynccontextmanager
 async def editing(**options):
-    """A full-screen frontend with a prompt up; yields the frontend, its terminal and the read."""
+    """A full-screen frontend at its prompt; yields the frontend, its terminal and the read."""
     host = FakeHost(CAPABLE, **options)
     frontend = FullscreenFrontend(host)
     task = asyncio.ensure_future(frontend.read())
@@ -124,6 +124,6 @@ async def editing(**options):
 
 
 async def editor_of(frontend):
-    """Wait until the editor runs: a first key stands on the screen before it does."""
+    """Wait until the editor runs: the first key is on the screen before."""
     await until(lambda: frontend._editor is not None and frontend._editor.is_reading)
     return frontend._editor

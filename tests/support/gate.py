@@ -1,4 +1,4 @@
-"""Holds imports up, to look at what happens meanwhile."""
+"""Blocks imports, to test what happens meanwhile."""
 
 import importlib.abc
 import importlib.machinery
@@ -6,9 +6,9 @@ import threading
 
 
 class Gate(importlib.abc.MetaPathFinder):
-    """Stands before all finders, and lets none of these modules run until it is opened.
+    """A first finder that blocks the import of some modules until it is opened.
 
-    ``broken`` makes the imports fail that come to it from then on.
+    After ``broken`` is set, their imports fail.
     """
 
     def __init__(self, names):

@@ -2,12 +2,12 @@
 
 ``SPEC`` is a JSON object: ``kind`` (asyncio, uvloop, threaded), ``keys``, ``history``, ``names``
 and ``reply``, the number of an inherited descriptor; ``roles``, by user, for users of these roles
-(password: their name), ``sessions`` for `SessionSettings`, ``watched`` for a service that notices
-whatever is done to its names. One JSON line with the ports goes there when
-the console listens. Commands come on stdin, a JSON line each, and are answered there. The process
-ends when its stdin does, or after its lifetime.
+(password: their name), ``sessions`` for `SessionSettings`, ``watched`` for a service that records
+all operations on its names. When the console listens, one JSON line with the ports is written to
+``reply``. Commands are JSON lines on stdin, and are answered there. The process ends with stdin, or
+after its lifetime.
 
-It may have more, for services under attack: ``heartbeat``, the seconds between two looks at the
+More keys, for services under attack: ``heartbeat``, the seconds between two measurements of the
 loop's lag; ``users`` and their passwords; ``log_level``, for a service that logs to stderr itself;
 ``login_grace``, in seconds, and ``login`` for the other `LoginSettings`. ``gate`` names modules
 whose import waits until a command opens the gate. ``commands`` is a directory with more modules of
@@ -43,7 +43,7 @@ touched, compiled = [], []
 
 
 def make_canary():
-    """Make an object that notes everything that is done to it."""
+    """Make an object that records all operations on it."""
 
     def note(name):
         def method(self, *arguments, **keywords):
@@ -62,14 +62,14 @@ def make_canary():
 
 
 def listen_for_code(event, arguments):
-    """Keep what is given to the compiler, as an audit hook."""
+    """Record compiled sources, as an audit hook."""
     if event == "compile" and isinstance(arguments[0], str | bytes):
         source = arguments[0]
         compiled.append(source if isinstance(source, str) else source.decode("utf-8", "replace"))
 
 
 def seen(marker):
-    """Return what was done to the canary, and the sources with the marker that were compiled."""
+    """Return the operations on the canary, and the compiled sources with the marker."""
     return {
         "touched": list(touched),
         "compiled": [source for source in compiled if marker in source],
@@ -96,7 +96,7 @@ class Guarded:
 
 
 class RoleCredentials(FileCredentials):
-    """A store that tells roles."""
+    """A store with roles."""
 
     def role(self, name):
         return Role(spec["roles"].get(name, "operator"))
@@ -173,7 +173,7 @@ def begin_measurement():
 
 
 def obey(command):
-    """Do what a test asks for, as the service's own code would."""
+    """Run a test's command, as the service's own code would."""
     match command:
         case {"print": text}:
             print(text)
@@ -242,9 +242,9 @@ def seconds_without_core():
 
 
 async def watch_lag():
-    """Keep the longest time for which the host's loop did not run us.
+    """Record the longest gap between two runs of this timer on the host's loop.
 
-    What a busy machine takes by itself is no lag of ours.
+    Time in which other processes had the core does not count.
     """
     before, waited = time.monotonic(), seconds_without_core()
     while True:

@@ -113,7 +113,7 @@ class Report:
 
 
 def flood(current, ended):
-    """Interrupt whatever runs, as fast as one thread can ask."""
+    """Interrupt the running statement as often as one thread can."""
     while not ended.is_set():
         execution = current[0]
         if execution is not None:
@@ -167,7 +167,7 @@ def account(report, number, source, asked, outcome: Outcome):
 
 
 def run_console(host_loop, report, count, mixed, seed, finished):
-    """The console's thread: its own loop, as in the real thing."""
+    """The console's thread, with a loop of its own, as in a real console."""
 
     async def main():
         evaluator = SessionEvaluator(

@@ -17,7 +17,7 @@ import tty
 
 @contextlib.contextmanager
 def raw_terminal():
-    """Leave it to the other end to show what is typed."""
+    """Switch the local terminal's echo off: the server echoes."""
     before = termios.tcgetattr(0)
     tty.setraw(0)
     try:

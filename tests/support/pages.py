@@ -1,4 +1,4 @@
-"""Pages of the documentation, taken apart."""
+"""Parses pages of the documentation."""
 
 
 def blocks_of(text):

@@ -1,4 +1,4 @@
-"""Clients as few lines of socket code, where hundreds of them are needed."""
+"""Small clients on plain sockets, for tests that need hundreds of them."""
 
 import contextlib
 import select
@@ -12,14 +12,14 @@ ECHO, SGA, TTYPE, NAWS = 1, 3, 24, 31
 
 
 def reachable(port):
-    """Whether something accepts connections on a port of this machine."""
+    """Whether a port of this machine accepts connections."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
         return True
     return False
 
 
 def refused(port):
-    """Wait until nothing accepts connections on a port any more."""
+    """Wait until a port of this machine accepts no connections."""
     return wait_until(lambda: not reachable(port), f"nothing listens on {port}")
 
 
@@ -38,7 +38,7 @@ class Lines:
         self._sock.sendall(text.encode())
 
     def until(self, text):
-        """Read until a text arrives; return what stood before it since the last call."""
+        """Read until a text arrives; return the output before it since the last call."""
         while (at := self.seen.find(text, self._used)) < 0:
             self._receive(f"{text!r}")
         before = self.seen[self._used : at]
@@ -46,11 +46,11 @@ class Lines:
         return before
 
     def until_prompt(self):
-        """Read until the next prompt; return what stood before it, without the newline."""
+        """Read until the next prompt; return the output before it, without the newline."""
         return self.until(">>> ").replace("\r\n", "\n").strip("\n")
 
     def run(self, statement):
-        """Run a statement at the prompt; return what it shows."""
+        """Run a statement at the prompt; return its output."""
         self.send(statement + "\n")
         return self.until_prompt()
 
@@ -62,7 +62,7 @@ class Lines:
         return self.seen
 
     def close(self, *, reset=False):
-        """Close; with a reset instead of an orderly end if asked."""
+        """Close; with ``reset`` by a reset in place of an orderly end."""
         if reset:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._sock.close()

@@ -1,4 +1,4 @@
-"""A telnet session without a client program: a socket that reads only when it is told to."""
+"""A telnet session without a client program: its socket reads only on request."""
 
 import socket
 
@@ -25,7 +25,7 @@ class Raw:
         self.socket.sendall(text.encode())
 
     def wait_for(self, wanted):
-        """Read until something has come; return what stood before it."""
+        """Read until a text has arrived; return the output before it."""
         while wanted not in self.received:
             data = self.socket.recv(65536)
             assert data, f"the connection ended before {wanted!r}: {self.received[-500:]!r}"
@@ -34,7 +34,7 @@ class Raw:
         return before.decode(errors="replace")
 
     def run(self, statement):
-        """Run a statement, and return what it shows."""
+        """Run a statement, and return its output."""
         self.send(statement + "\n")
         return self.wait_for(b">>> ").replace("\r\n", "\n")
 

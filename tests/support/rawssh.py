@@ -1,8 +1,7 @@
-"""An SSH client that says what it is told to: any bytes, any packet, at any time.
+"""An SSH client that sends any bytes and packets, at any time.
 
-As much of RFC 4253 as it takes to get behind the key exchange: curve25519-sha256 and
-aes128-gcm@openssh.com, over a socket that only does something when it is asked to. The host key is
-not verified: this is what attackers use.
+It implements RFC 4253 up to the key exchange: curve25519-sha256 and aes128-gcm@openssh.com, over a
+socket that is used only on request. The host key is not verified: this is an attacker's client.
 """
 
 import contextlib
@@ -69,7 +68,7 @@ def kexinit(**lists):
 
 
 def frame(payload, block=8, unencrypted=4):
-    """Put a payload in a packet: its length, padding, and random bytes behind (RFC 4253, 6)."""
+    """Put a payload in a packet: length, payload and random padding (RFC 4253, 6)."""
     padding = block - (unencrypted + 1 + len(payload)) % block
     padding += block if padding < 4 else 0
     return uint32(1 + len(payload) + padding) + bytes([padding]) + payload + os.urandom(padding)
@@ -94,7 +93,7 @@ class _Gcm:
 
 
 class RawSsh:
-    """A connection. Nothing is sent that was not asked for."""
+    """A connection. It sends nothing by itself."""
 
     def __init__(self, port, *, source="127.0.0.1", version=b"SSH-2.0-attacker"):
         self.socket = socket.create_connection(
@@ -119,7 +118,7 @@ class RawSsh:
         self.sent_bytes += len(data)
 
     def end_input(self):
-        """Say that nothing more will come."""
+        """Shut down the sending side."""
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
 
@@ -152,7 +151,7 @@ class RawSsh:
         self.send_bytes(self.seal(payload))
 
     def seal(self, payload):
-        """Make the packet of a payload; it has to be the next one sent."""
+        """Make the packet of a payload; it must be the next one sent."""
         if self._sealer is None:
             return frame(payload)
         return self._sealer.seal(frame(payload, 16, 0))
@@ -187,7 +186,7 @@ class RawSsh:
         except Gone as gone:
             return str(gone)
 
-    # ---- what a client does
+    # ---- the client's protocol
 
     def exchange_versions(self):
         self.send_bytes(self.version + b"\r\n")
@@ -225,13 +224,13 @@ class RawSsh:
         return self
 
     def ask_for_login(self):
-        """Come to where a login may begin."""
+        """Request the user authentication service (RFC 4253, 10)."""
         self.send(SERVICE_REQUEST, string("ssh-userauth"))
         self.expect(SERVICE_ACCEPT)
         return self
 
-    def knock(self):
-        """Do all that comes before a login."""
+    def handshake(self):
+        """Do everything up to the start of user authentication (RFC 4252)."""
         return self.exchange_versions().exchange_keys().ask_for_login()
 
     def request(self, user, method, *fields):
@@ -248,7 +247,7 @@ class RawSsh:
         return self.expect(USERAUTH_FAILURE, USERAUTH_SUCCESS)[0] == USERAUTH_SUCCESS
 
     def sign_request(self, user, key, *, blob=None):
-        """Log in by an Ed25519 key, or say so; ``blob`` stands in the key's place."""
+        """Request a login by an Ed25519 key, or by ``blob`` with that key's signature."""
         blob = blob or ed25519_blob(key)
         fields = (boolean(True), string("ssh-ed25519"), string(blob))
         parts = (string(user), string("ssh-connection"), string("publickey"), *fields)
@@ -270,7 +269,7 @@ class RawSsh:
         return self.expect(CHANNEL_SUCCESS, CHANNEL_FAILURE)[0] == CHANNEL_SUCCESS
 
     def close(self, *, reset=False):
-        """Close; with a reset instead of an orderly end if asked."""
+        """Close; with ``reset`` by a reset in place of an orderly end."""
         if reset:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()

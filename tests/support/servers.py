@@ -21,7 +21,7 @@ DEADLINE_SECONDS = 45
 
 
 def clean_environment(directory):
-    """Make an environment in which a process finds nothing of ours, and no display or agent."""
+    """Make an environment without the developer's files, display and agent."""
     # PYTHONPATH: the processes run the same sources as the tests.
     names = ("PATH", "PYTHONPATH", "VIRTUAL_ENV")
     kept = {name: os.environ[name] for name in names if name in os.environ}
@@ -101,7 +101,7 @@ class Process:
         return self.popen.wait(seconds)
 
     def close(self):
-        """End it, whatever it is doing."""
+        """Kill the process."""
         with contextlib.suppress(OSError):
             self.popen.stdin.close()
         if self.alive:
@@ -118,7 +118,7 @@ class Process:
 class Host(Process):
     """A service with a console, as in ``host_process.py``; users boss/sekrit, deputy/sekrit2.
 
-    ``more`` goes to it as it is.
+    ``more`` is passed to it unchanged.
     """
 
     user = "boss"
@@ -164,17 +164,17 @@ class Host(Process):
         FileCredentials(self.keys).grant_key("boss", Path(f"{self.key_file}.pub").read_text())
 
     def ask(self, **command):
-        """Let the service do something (see ``host_process.py``), and return what came of it."""
+        """Send the service a command (see ``host_process.py``), and return the answer."""
         self.popen.stdin.write(json.dumps(command).encode() + b"\n")
         self.popen.stdin.flush()
         return self._reply()
 
     def statistics(self):
-        """Return what the service holds at this moment."""
+        """Return the service's current resources."""
         return self.ask(statistics=True)
 
     def stop(self):
-        """Let it stop in order; return the exit status."""
+        """Stop the service orderly; return the exit status."""
         self.popen.stdin.close()
         return self.wait()
 

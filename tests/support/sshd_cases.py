@@ -1,6 +1,6 @@
-"""What stands in the files of a login by key, what is shown, and what OpenSSH's sshd makes of it.
+"""Cases of logins by key: the files, the offered key, and the result with OpenSSH's sshd.
 
-`test_sshd_comparison.py` asks sshd and us about each case.
+`test_sshd_comparison.py` runs each case with sshd and with our server.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FORCED = "echo forced"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of a login."""
+    """The result of a login."""
 
     allowed: bool
     forced: bool = False
@@ -34,10 +34,10 @@ BARE_COMMAND = Verdict(allowed=True, forced=True)
 
 @dataclass(frozen=True)
 class Case:
-    """What stands in the files, what is shown, and what comes of it.
+    """The files of a login, the offered key, and the result.
 
     ``{key}`` in a file is a public key's line, and FORCED a command. ``cert`` are the arguments
-    with which ssh-keygen signs the shown key: authority first.
+    with which ssh-keygen signs the offered key: authority first.
     """
 
     lines: str
@@ -57,7 +57,7 @@ class Case:
 
 
 def stricter(lines, theirs, why, **more):
-    """Make a case that sshd lets in, or a newer one does not, and we never."""
+    """Make a case that sshd, or only an older one, accepts, and our server refuses."""
     return Case(lines, theirs, ours=OUT, why=why, **more)
 
 
@@ -65,7 +65,7 @@ NAMES = "host names are not looked up: the line would not do what it says"
 NOT_ENFORCED = "an option that we do not enforce refuses its line"
 SLOPPY = "a line that may not mean what it says is refused rather than guessed at"
 WEAK = "a key known to be weak"
-NO_PRINCIPALS = "a certificate that names nobody opens nothing (sshd since 10.3 agrees)"
+NO_PRINCIPALS = "a certificate without principals is refused (as by sshd since 10.3)"
 
 LINES = [
     Case("{id}", IN),

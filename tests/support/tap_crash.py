@@ -1,8 +1,8 @@
 """Kills a process that saves, again and again: ``tap_crash.py DIRECTORY ROUNDS SEED``.
 
-A warm process of one thread forks children. Each loads the file, and goes on saving it with a
-number one higher each time; it tells each number when the save of it has returned. It is killed at
-a random moment. The file must then hold the last number told, or the one that was being saved.
+A warm process with one thread forks children. Each loads the file, and saves it repeatedly with a
+number one higher each time; it reports each number when its save has returned. It is killed at a
+random moment. The file must then have the last reported number, or the one that was being saved.
 """
 
 import contextlib
@@ -63,7 +63,7 @@ def kill_one(path, before, dice):
         os._exit(1)
     os.close(writing)
     told = b""
-    # A moment within the first saves or between them; the delay is what is tested, not waited for.
+    # A random moment within or between the first saves; the delay is the test's input.
     if dice.random() < 0.8:
         select.select([reading], [], [], 20)
     select.select([], [], [], dice.uniform(0, 0.012))

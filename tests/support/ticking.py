@@ -1,8 +1,8 @@
-"""A clock that tests put forward."""
+"""A clock that tests advance."""
 
 
 class Clock:
-    """Seconds that go on when a test says so."""
+    """A monotonic clock that only tests advance."""
 
     def __init__(self, now=1000.0):
         self.now = now

@@ -1,4 +1,4 @@
-"""Which statements run on the loop, told from their source before anything runs."""
+"""Which statements run on the loop, decided from their source before anything runs."""
 
 from __future__ import annotations
 

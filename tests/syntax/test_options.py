@@ -50,8 +50,8 @@ def test_split(source, options, rest):
 @pytest.mark.parametrize(
     ("source", "problem"),
     [
-        ("%jsn foo", "no option %jsn; there are %json, %loop, %thread, %timeout"),
-        ("%json %what foo", "no option %what"),
+        ("%jsn foo", "unknown option %jsn; there are %json, %loop, %thread, %timeout"),
+        ("%json %what foo", "unknown option %what"),
         ("%timeout", "%timeout needs a number of seconds: %timeout 5 STATEMENT"),
         ("%timeout\n5 foo", "%timeout needs a number of seconds"),
         ("%timeout foo", "%timeout: 'foo' must be a number of seconds over 0"),

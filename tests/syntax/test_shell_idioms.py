@@ -1,4 +1,4 @@
-"""A shell's command line is told from Python, and Python is never taken for a shell's."""
+"""A shell's command line is recognised, and Python is never taken for one."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def undefined(name):
 
 @pytest.mark.parametrize("source", SHELL)
 def test_shell(source):
-    """What a shell is told is recognised, and shown on one line."""
+    """A shell's command line is recognised, and shown on one line."""
     shown = shell_idiom(source, undefined)
     assert shown
     assert shown.isprintable()

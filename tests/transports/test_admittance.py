@@ -101,7 +101,7 @@ def test_openssl_as_a_client(tls):
 
 
 def test_old_tls_is_refused(tls, caplog):
-    """A client that knows no more than TLS 1.1 is turned away."""
+    """A client that supports at most TLS 1.1 is refused."""
     console, _ = tls
     subprocess.run(
         [
@@ -153,7 +153,7 @@ def test_silent_handshakes_are_unauthenticated_connections(make, private):
 
 
 def test_there_is_one_time_for_handshake_and_login(tls):
-    """Who comes late with the handshake has what is left of it for the login, and no more."""
+    """After a late handshake only the rest of the time limit is left for the login."""
     console, certificate = tls
     address = ("127.0.0.1", console.listeners[0].port)
     context = ssl.create_default_context(cafile=certificate)
@@ -220,7 +220,7 @@ def test_a_certificate_that_cannot_be_used(make, private):
     certificate.chmod(0o600)
     with pytest.raises(ConfigurationError, match=r"telnets\.key.* no private key in PEM form"):
         make(telnets=TelnetsSettings(0, certificate=certificate, key=certificate)).start()
-    with pytest.raises(ConfigurationError, match=r"telnets\.certificate.* is not a certificate in"):
+    with pytest.raises(ConfigurationError, match=r"telnets\.certificate.* no certificate in"):
         make(telnets=TelnetsSettings(0, certificate=key, key=key)).start()
     with pytest.raises(ConfigurationError, match=r"No such file"):
         make(telnets=TelnetsSettings(0, certificate=private / "none.pem")).start()
@@ -256,7 +256,7 @@ def test_a_unix_socket(make, private):
 
 
 def test_ssh_through_a_unix_socket(make, private, tmp_path):
-    """OpenSSH's client comes in through a Unix socket, by key, and the log says who it was."""
+    """OpenSSH's client logs in through a Unix socket, by key, and the log names the user."""
     need("ssh")
     need("nc")
     path = private / "ssh.sock"
@@ -280,7 +280,7 @@ def test_ssh_through_a_unix_socket(make, private, tmp_path):
 
 
 def test_a_stale_socket_is_replaced(make, private):
-    """The socket of a process that is gone is in nobody's way; one in use, or a file, is."""
+    """The socket of an ended process is replaced; one in use, or a file, is an error."""
     path = private / "console.sock"
     with contextlib.closing(socket.socket(socket.AF_UNIX)) as left:
         left.bind(str(path))
@@ -356,7 +356,7 @@ IGNORE = (1004).to_bytes(4, "big") + b"\x06\x02" + (992).to_bytes(4, "big") + b"
     [("telnet", b"x" * 100_000), ("ssh", b"SSH-2.0-x\r\n" + IGNORE * 100)],
 )
 def test_bytes_before_login_are_bounded(transport, said, make, caplog):
-    """Who sends more than 64 KiB without logging in is dropped, on either port."""
+    """A client that sends more than 64 KiB without a login is dropped, on either port."""
     console = make(**{transport: 0})
     with (
         console,
@@ -373,7 +373,7 @@ def test_bytes_before_login_are_bounded(transport, said, make, caplog):
 
 @pytest.mark.parametrize("transport", ["telnet", "ssh"])
 def test_silence_is_cut(transport, make, caplog):
-    """Who says nothing is ended when the time for a login is over, with one line in the log."""
+    """A silent client is dropped at the login's time limit, with one line in the log."""
     console = make(**{transport: 0}, login=LoginSettings(grace_seconds=0.3))
     with (
         console,
@@ -399,9 +399,9 @@ def test_who_makes_room_for_whom(make):
             return client
 
         with RawSsh(console.ssh_port, source=operator) as client:
-            assert client.knock().guess("boss", "sekrit")
+            assert client.handshake().guess("boss", "sekrit")
         with RawSsh(console.ssh_port, source=guesser) as client:
-            assert not client.knock().guess("boss", "wrong")
+            assert not client.handshake().guess("boss", "wrong")
         early, first, wrong = connect(operator), connect(others[0]), connect(guesser)
         second = connect(others[1])
         wrong.wait_gone()
@@ -419,7 +419,7 @@ def test_who_has_logged_in_makes_no_room(make):
         clients = []
         for _ in range(4):
             clients.append(stack.enter_context(RawSsh(console.ssh_port)))
-            assert clients[-1].knock().guess("boss", "sekrit")
+            assert clients[-1].handshake().guess("boss", "sekrit")
         for client in clients:
             client.open_session()
 
@@ -433,7 +433,7 @@ def inside(make):
     store = MemoryCredentials({"boss": "sekrit", "view": "viewpw"}, roles={"view": Role.VIEWER})
     console = make(ssh=0, telnet=0, credentials=store, namespace={})
     with console, RawSsh(console.ssh_port) as client:
-        assert client.knock().guess("view", "viewpw")
+        assert client.handshake().guess("view", "viewpw")
         yield console, store, client
 
 
@@ -478,7 +478,7 @@ def test_a_connection_without_a_session_ends(make, monkeypatch, caplog):
     """A connection on which nothing is open, that no list shows, is not kept for ever."""
     monkeypatch.setattr(channels, "IDLE_SECONDS", 0.2)
     with make(ssh=0) as console, RawSsh(console.ssh_port) as client:
-        assert client.knock().guess("boss", "sekrit")
+        assert client.handshake().guess("boss", "sekrit")
         client.wait_gone()
 
 
@@ -490,15 +490,15 @@ def test_connections_after_login_are_limited(make, caplog):
     ):
         for _ in range(2):
             client = stack.enter_context(RawSsh(console.ssh_port))
-            assert client.knock().guess("boss", "sekrit")
-        third = stack.enter_context(RawSsh(console.ssh_port)).knock()
+            assert client.handshake().guess("boss", "sekrit")
+        third = stack.enter_context(RawSsh(console.ssh_port)).handshake()
         third.guess("boss", "sekrit")
         third.wait_gone()
     assert "reason=you have 2 connections open" in caplog.text
 
 
 def test_what_a_client_sends_of_its_environment_is_not_kept(inside):
-    """Variables that nobody asked for are dropped, and long ones cut, however many come."""
+    """Unknown variables are dropped, and long ones cut, however many arrive."""
     console, _, client = inside
     channel = client.open_session()
     for number in range(50):

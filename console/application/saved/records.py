@@ -214,7 +214,7 @@ def _patch_records(contents: Contents, dropped: list[str]) -> Iterator[_Record]:
         label = f"patch {made.number}, {_place(made)}"
         if is_importable(made.target.owner):
             if not made.in_place:
-                dropped.append(f"{label} (it has been changed since)")
+                dropped.append(f"{label} (it was changed since)")
                 continue
             if not any(one.target.same(made.target) for one in lowest):
                 # The restarted process has its own; the one we have would come back as a copy.

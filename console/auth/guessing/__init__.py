@@ -1,1 +1,1 @@
-"""What a wrong guess costs, and how many there may be. Rules without I/O, but for the turns."""
+"""Throttling of wrong passwords, codes and keys. Rules without I/O, except for the turns."""

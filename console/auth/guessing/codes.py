@@ -1,13 +1,13 @@
-"""How many right codes it takes: rules without I/O.
+"""How many right codes a login takes: rules without I/O.
 
-A code has six digits, and three of them are right at any moment. Whoever knows a user's password
-and comes from many addresses, so that no delay stops them, would hit one within hours. So codes
-that are wrong behind a right password are counted, and when there have been some, one right code
-is not enough: the next try from there has to have a right one too, which is then another, as each
-is good once. That makes a hit of one in 300,000 one of one in a hundred thousand million.
+A code has six digits, and three codes are right at any moment. An attacker who knows a user's
+password and guesses from many addresses, which no delay stops, would hit one within hours. So wrong
+codes after a right password are counted. After some of them one right code is not enough: the
+next login from the same source needs a right code too, and that is another one, as each is valid
+once. A guess then succeeds once in a hundred thousand million instead of once in 300,000.
 
-It locks nobody out, and tells a guesser nothing: an operator who is told "login incorrect" tries
-again with the next code, and is in.
+No user is locked out, and the attacker learns nothing: an operator who sees "login incorrect"
+tries again with the next code and succeeds.
 """
 
 from __future__ import annotations
@@ -20,23 +20,24 @@ from typing import Final
 from console.auth.guessing.failures import REMEMBERED, Failures
 
 FREE_WRONG_CODES: Final = 10
-"""Wrong codes behind the right password that are taken for slips."""
+"""Wrong codes after the right password that count as typing errors."""
 
 LAPSE_SECONDS: Final = 3600.0
-"""After this one of them is forgotten: whoever keeps to slips has one try an hour."""
+"""After this one wrong code is forgotten: an attacker who stays below the limit has one try an
+hour."""
 
 COUNTED: Final = 20.0
-"""So that one code is enough again ten hours after the last wrong one."""
+"""The most that are counted: one code is enough again ten hours after the last wrong one."""
 
 NEXT_SECONDS: Final = 300.0
-"""How long the first right code waits for the second."""
+"""The second right code must follow the first within this time."""
 
 
 class Codes:
-    """What is known of the codes that were tried. Its methods are called on one thread.
+    """Counts the codes that were tried. Not thread-safe.
 
     Args:
-        clock: Seconds that only go forward.
+        clock: A monotonic clock, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -45,12 +46,12 @@ class Codes:
         self._first_right: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     def wrong(self, user: str, source: str) -> None:
-        """Count a wrong code behind the right password; a right one before it is in vain."""
+        """Count a wrong code after the right password. It voids a right one before it."""
         self._first_right.pop((user, source), None)
         self._wrong.add(user)
 
     def right(self, user: str, source: str) -> bool:
-        """Tell whether a right code behind the right password is enough."""
+        """Take a right code after the right password. Whether the user is authenticated."""
         now = self._clock()
         first = self._first_right.pop((user, source), None)
         if self._wrong.count(user) <= FREE_WRONG_CODES:

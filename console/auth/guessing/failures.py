@@ -11,20 +11,20 @@ LAPSE_SECONDS: Final = 30.0
 """After this one failure is forgotten, after twice this the second, and so on."""
 
 COUNTED: Final = 120.0
-"""The most that are counted by one name: somebody who has guessed for days is forgotten within an
-hour, and so is whoever was guessed at."""
+"""The most that are counted by one name: a source is forgotten an hour after its last guess, even
+after days of guessing, and so is the user that it guessed at."""
 
 REMEMBERED: Final = 4096
-"""Names that are kept; beyond it the least recent is forgotten."""
+"""Names that are kept; beyond that the least recent one is evicted."""
 
 
 class Failures:
-    """Counts by name, each lapsing with time.
+    """Counters by name, which decay with time.
 
     Args:
-        clock: Seconds that only go forward.
-        lapse_seconds: After this one is forgotten.
-        most: No more are counted.
+        clock: A monotonic clock, in seconds.
+        lapse_seconds: After this one failure is forgotten.
+        most: The upper limit of each counter.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Failures:
         self._counts: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def count(self, name: str) -> float:
-        """Return what has not lapsed yet."""
+        """Return the failures that are not forgotten yet."""
         count, at = self._counts.get(name, (0.0, 0.0))
         return max(0.0, count - (self._clock() - at) / self._lapse_seconds)
 

@@ -1,21 +1,20 @@
-"""What a wrong password costs: rules without I/O, with a clock that is given.
+"""The throttling of wrong passwords: rules without I/O, with an injected clock.
 
-Each failure is answered after a delay, which doubles with the failures of the source that the
-guess came from, and, after some more of them, with those at the user who was guessed at. A source
-makes one guess at a time, and its delay is served inside of that (``turns.py``), so that a
-thousand connections from one address guess no faster than one.
+Each failure is answered after a delay. It doubles with each failure of the guess's source and,
+after some more, with each failure at the guessed user. A source makes one guess at a time, and the
+delay is part of that turn (``turns.py``), so a thousand connections from one address guess no
+faster than one.
 
-Who comes from many addresses need not wait for any of these delays. So guesses at a user who has
-been guessed at take turns as well, ten a second, but for those who come from where somebody has
-come in before. Whose address has not failed yet goes first.
+An attacker with many addresses is not held by these delays. So guesses at a user with failures
+also take turns, ten a second, except those from a known source: one with a successful login. A
+source without failures goes first.
 
-Nobody is ever locked out: a delay is for failures only, and one that many sources have brought
-upon a user is served by each of them, not by the operator who comes from somewhere else with the
-right password. What has been counted lapses, one failure each half minute, and no more is counted
-than lapses in an hour.
+No user is locked out: only failures are delayed, and a delay that many sources caused at a user
+is served by those sources, not by the operator who logs in from elsewhere with the right password.
+Failures are forgotten, one each half minute, and no more are counted than are forgotten in an hour.
 
-Success forgives nothing: who has a small account of their own could use it to wash away the
-failures at a big one.
+A success resets no counter: a user with a small account could otherwise use it to erase the
+failures at an administrator's.
 """
 
 from __future__ import annotations
@@ -34,14 +33,14 @@ INTERVAL_SECONDS: Final = 0.1
 """Between two guesses of one source, right ones too: at most 10 a second."""
 
 FREE_FAILURES_AT_A_USER: Final = 5
-"""A user may be guessed at so often before that adds to what the source has to wait."""
+"""Failures at a user that do not delay an answer yet."""
 
 FREE_KEYS: Final = 60
-"""Keys of a source that may be refused before the next ones take turns, ten a second. They are no
-guesses, and clients show all that they have; but each is a look into files, and most are logged."""
+"""Refused keys of a source before the next ones take turns, ten a second. They are not guesses, and
+clients offer all keys that they have; but each one reads files, and most are logged."""
 
 _IPV6_PREFIX = 64
-"""Somebody who has one address of IPv6 has all that share its first 64 bits (RFC 6177)."""
+"""A site has all IPv6 addresses that share the first 64 bits (RFC 6177)."""
 
 
 def _address(peer: Peer) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -54,7 +53,7 @@ def _address(peer: Peer) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None
 
 
 def source_of(peer: Peer) -> str:
-    """Name what limits are counted by: an address, an IPv6 network, a user of this machine."""
+    """Return the name that limits count by: an address, an IPv6 network, a local user."""
     address = _address(peer)
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((address, _IPV6_PREFIX), strict=False))
@@ -62,11 +61,11 @@ def source_of(peer: Peer) -> str:
 
 
 class Throttle:
-    """Knows who has failed lately. Not safe for threads.
+    """Knows the recent failures of sources and at users. Not thread-safe.
 
     Args:
-        settings: The delays, and who is spared.
-        clock: Seconds that never run backwards.
+        settings: The delays, and whether loopback and Unix sockets are throttled.
+        clock: A monotonic clock, in seconds.
     """
 
     def __init__(
@@ -79,14 +78,14 @@ class Throttle:
         self._welcome: OrderedDict[str, None] = OrderedDict()
 
     def is_spared(self, peer: Peer) -> bool:
-        """Whether a peer waits for nothing but the constant time of each failure."""
+        """Whether a peer is exempt from all delays but the constant one of each failure."""
         address = _address(peer)
         if address is None:
             return not self._settings.throttle_unix
         return not self._settings.throttle_loopback and address.is_loopback
 
     def delay_seconds(self, peer: Peer, user: str) -> float:
-        """Tell how long after its beginning a guess is answered if it is wrong."""
+        """Return the seconds from the start of a guess to its answer, if it is wrong."""
         base = self._settings.failure_seconds
         if self.is_spared(peer):
             return base
@@ -96,19 +95,19 @@ class Throttle:
         return max(base, min(base * 2.0 ** int(doublings), self._settings.failure_most_seconds))
 
     def is_besieged(self, peer: Peer, user: str) -> bool:
-        """Whether a guess at this user has to wait for its turn among those from elsewhere."""
+        """Whether a guess at this user has to take turns with those from other sources."""
         guessed_at = self._users.count(user) > FREE_FAILURES_AT_A_USER
         return guessed_at and source_of(peer) not in self._welcome
 
     def key_refused(self, peer: Peer) -> bool:
-        """Count a refused key. Whether its answer has to wait for its turn."""
+        """Count a refused key. Whether its answer has to take turns."""
         if self.is_spared(peer) or self.is_welcome(peer):
             return False
         self._keys.add(source_of(peer))
         return self._keys.count(source_of(peer)) > FREE_KEYS
 
     def is_welcome(self, peer: Peer) -> bool:
-        """Whether somebody has come in from there before."""
+        """Whether a peer's source is known: a login from it has succeeded."""
         return source_of(peer) in self._welcome
 
     def failed(self, peer: Peer, user: str) -> None:
@@ -117,7 +116,7 @@ class Throttle:
         self._users.add(user)
 
     def succeeded(self, peer: Peer) -> None:
-        """Remember that somebody came in from there: they go before strangers in a flood."""
+        """Count a login: the peer's source is known, and goes before others in a flood."""
         source = source_of(peer)
         self._welcome[source] = None
         self._welcome.move_to_end(source)
@@ -125,13 +124,13 @@ class Throttle:
             self._welcome.popitem(last=False)
 
     def rank(self, peer: Peer) -> int:
-        """Tell who goes first where checks queue up: the lower, the sooner."""
+        """Return a peer's rank where checks queue up: the lower, the sooner."""
         return 2 if self._has_failed(peer) else self.standing(peer)
 
     def standing(self, peer: Peer) -> int:
-        """Tell who stays where there is no room for all: the lower, the longer.
+        """Return a peer's rank where connections are evicted: the lower, the later.
 
-        A slip does not make a stranger of somebody who has come in from there before.
+        A known source keeps its rank after a failure.
         """
         if self.is_welcome(peer):
             return 0

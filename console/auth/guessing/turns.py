@@ -1,4 +1,4 @@
-"""Turns: one guess at a time from each source, and a pause after it that nobody can skip."""
+"""Turns: one guess at a time from each source, and a pause after it that no client can skip."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 
 
 class Turn:
-    """Somebody's turn. ``free_at`` is when the next of the same source may begin, in loop time.
+    """A source's turn. ``free_at`` is the loop time at which its next one may begin.
 
-    Set it as soon as the turn begins: whoever leaves early, by hanging up or by asking for
-    something else, leaves it behind for the next.
+    Set it as soon as the turn begins: a client that disconnects or sends another request before
+    the answer still leaves the pause to the source's next guess.
     """
 
     def __init__(self) -> None:
@@ -20,10 +20,10 @@ class Turn:
         self.waiting: list[tuple[int, asyncio.Future[None]]] = []
 
     async def take(self, rank: int) -> None:
-        """Wait until it is ours. Of those with the lowest rank the one who came last is next.
+        """Wait for the turn. Of the waiters with the lowest rank the latest one is next.
 
-        Where a guesser keeps many waiting, somebody else at the same address, behind the same
-        gateway say, waits for one of them and not for all.
+        Where an attacker keeps many connections waiting, another user of the same address (of one
+        gateway, say) waits for one of them and not for all.
         """
         if self.busy:
             mine = asyncio.get_running_loop().create_future()
@@ -33,32 +33,32 @@ class Turn:
             except asyncio.CancelledError:
                 if (rank, mine) in self.waiting:
                     self.waiting.remove((rank, mine))
-                elif not mine.cancelled():  # it had just become ours
+                elif not mine.cancelled():  # the turn had just been given to this waiter
                     self.give()
                 raise
         self.busy = True
 
     def give(self) -> None:
-        """Let the next one have it."""
+        """Give the turn to the next waiter."""
         while self.waiting:
             # Backwards, because min() takes the first of equals.
             at = min(range(len(self.waiting) - 1, -1, -1), key=lambda at: self.waiting[at][0])
             _, following = self.waiting.pop(at)
             if not following.done():
-                following.set_result(None)  # and it stays busy meanwhile
+                following.set_result(None)  # the turn stays busy meanwhile
                 return
         self.busy = False
 
 
 class Turns:
-    """The sources that are at it, or have to wait still. Lives on one loop."""
+    """The turns of all sources that guess or have to pause. Lives on one loop."""
 
     def __init__(self) -> None:
         self._turns: dict[str, Turn] = {}
 
     @contextlib.asynccontextmanager
     async def of(self, source: str, rank: int = 0) -> AsyncIterator[Turn]:
-        """Wait until it is this source's turn; among those who wait, the lowest rank is first."""
+        """Wait for a source's turn; of its waiters the one with the lowest rank is first."""
         turn = self._turns.get(source)
         if turn is None:
             turn = self._turns[source] = Turn()

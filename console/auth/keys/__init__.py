@@ -1,1 +1,1 @@
-"""Public keys: how they are written, which open an account, and the host's own."""
+"""Public keys: their formats, the decision which user they authenticate, and the host keys."""

@@ -1,13 +1,13 @@
 """Which addresses a key may be used from: the lists of ``from=`` and ``source-address``. No I/O.
 
-``from=`` is sshd's (ssh_config(5), PATTERNS; sshd(8)): entries with commas between them, each an
-address, a network (``10.0.0.0/8``) or a text with ``*`` and ``?``; one that begins with ``!``
-refuses what it matches, wherever it stands. ``source-address`` of a certificate knows neither
+``from=`` follows sshd (ssh_config(5), PATTERNS; sshd(8)): entries separated by commas, each an
+address, a network (``10.0.0.0/8``) or a pattern with ``*`` and ``?``. An entry that begins with
+``!`` refuses what it matches, wherever it stands. ``source-address`` of a certificate has neither
 ``!`` nor wildcards.
 
-Host names are refused where they are written. Nobody looks names up here: the answer would be the
-peer's own to give, and to wait for. A name could then never match, so ``from="bastion"`` would
-lock its owner out and, worse, ``from="!thief.example,*"`` would let the thief in.
+A host name is refused when the line is read. Names are not looked up: the peer may control the
+answer and its delay. A name would then never match, so ``from="bastion"`` would lock its owner out
+and ``from="!thief.example,*"`` would accept the address that it excludes.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 LOOPBACK = (ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1"))
-"""What a peer on a Unix socket counts as: it is on this machine."""
+"""The addresses that a peer on a Unix socket counts as: it is on this machine."""
 
-# A text with wildcards that can only mean addresses: "10.*", "*", "2001:db8:*". Not "fe80*" or
-# "beef*", which are good host names too: networks say the same without doubt.
+# A pattern that can only mean addresses: "10.*", "*", "2001:db8:*". Not "fe80*" or "beef*", which
+# may be host names: a network says the same without ambiguity.
 _WILDCARDS = re.compile(r"(?=.*[*?])(?:[0-9.*?]+|[0-9A-Fa-f.*?]*:[0-9A-Fa-f:.*?]*)")
 _NETWORK = re.compile(r"([0-9A-Fa-f:.]{2,45})(?:/([0-9]{1,3}))?")
 
 
 def sources_problem(entries: Iterable[str]) -> str | None:
-    """Tell what is wrong with the entries of a ``from=`` list; None if nothing is."""
+    """Return what is wrong with the entries of a ``from=`` list; None if nothing is."""
     for entry in entries:
         pattern = entry.removeprefix("!")
         if not pattern:
@@ -46,7 +46,7 @@ def sources_problem(entries: Iterable[str]) -> str | None:
 
 
 def matches_sources(peer: Peer, entries: Iterable[str]) -> bool:
-    """Tell whether a ``from=`` list lets a peer in: an entry matches, and none with ``!`` does."""
+    """Whether a ``from=`` list accepts a peer: an entry matches, and none with ``!`` does."""
     found = False
     addresses = tuple(_addresses(peer))
     if not addresses:
@@ -61,17 +61,17 @@ def matches_sources(peer: Peer, entries: Iterable[str]) -> bool:
 
 
 def in_networks(peer: Peer, text: str) -> bool:
-    """Tell whether a peer is in one of the networks of a ``source-address``.
+    """Whether a peer is in one of the networks of a ``source-address``.
 
     Raises:
-        ValueError: If an entry is no address or network. The text of the error says so.
+        ValueError: If an entry is not an address or network. The text says what it is.
     """
     networks = [_network(entry) for entry in text.split(",")]
     return any(_contains(network, address) for network in networks for address in _addresses(peer))
 
 
 def _addresses(peer: Peer) -> Iterator[Address]:
-    """Yield what a peer's address counts as; nothing if it has none that can be read."""
+    """Yield the addresses that a peer counts as; none if its address cannot be parsed."""
     if not peer.host:
         yield from LOOPBACK
         return
@@ -79,7 +79,7 @@ def _addresses(peer: Peer) -> Iterator[Address]:
         address = ipaddress.ip_address(peer.host)
     except ValueError:
         return
-    # A socket for both families shows IPv4 so; rules are written for the real address.
+    # A dual-stack socket reports an IPv4 peer as ::ffff:a.b.c.d; rules name the IPv4 address.
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     yield mapped or address
 
@@ -87,7 +87,7 @@ def _addresses(peer: Peer) -> Iterator[Address]:
 def _network(text: str) -> Network:
     """Read an address or a network, as strictly as sshd.
 
-    ``ipaddress`` alone takes ``10.0.0.0/255.0.0.0`` too, and sshd does not.
+    ``ipaddress`` alone also takes ``10.0.0.0/255.0.0.0``, which sshd does not.
     """
     parts = _NETWORK.fullmatch(text)
     if parts is None:
@@ -112,9 +112,10 @@ def _matches(address: Address, pattern: str, *, negated: bool) -> bool:
 
 
 def _contains(network: Network, address: Address, *, any_zone: bool = False) -> bool:
-    """Tell whether a network has an address.
+    """Whether a network has an address.
 
-    ``fe80::1%eth0`` is in no network for sshd. So it is here, where that lets somebody in.
+    As in sshd, ``fe80::1%eth0`` is in no network. A negated entry ignores the zone
+    (``any_zone``): otherwise that peer would escape it.
     """
     zoned = isinstance(address, IPv6Address) and address.scope_id is not None
     return (any_zone or not zoned) and address in network

@@ -1,4 +1,4 @@
-"""Keys as asyncssh's objects: all that the other modules here need of asyncssh.
+"""Keys as asyncssh's objects: the only module here that uses asyncssh.
 
 Importing this module does not import asyncssh (250 ms); the functions do.
 """
@@ -21,18 +21,18 @@ _OFFER_BYTES = 64 * 1024
 """More than 256 principals of a sensible length take; sshd's limit is 256 KB."""
 
 _RSA_SIGNATURES: Final = frozenset({b"rsa-sha2-256", b"rsa-sha2-512"})
-"""asyncssh's keys verify SHA-1 too, and hashes of other vendors."""
+"""asyncssh's keys also verify SHA-1 and vendors' own algorithms."""
 
 
 def read_offer(data: bytes) -> tuple[OfferedKey, SSHKey] | None:
-    """Read what a peer shows in a publickey request: a key or a certificate in wire form.
+    """Read the key or certificate, in wire form, of a publickey request (RFC 4252, 7).
 
-    Never raises. What is malformed or weak is refused before anything is computed.
+    Never raises. A malformed or weak one is refused before any signature is computed.
 
     Returns:
-        What is shown, and the key that verifies the peer's signature: not one by way of SHA-1,
-        and that of a security key only if it was touched. None if it is neither key nor
-        certificate, is malformed or weak, or its authority's signature is wrong.
+        The offer, and the key that verifies the peer's signature; it refuses SHA-1, and a
+        security key's signature without touch. None if the data is neither key nor certificate,
+        is malformed or weak, or its authority's signature is wrong.
     """
     if len(data) > _OFFER_BYTES:
         return None
@@ -41,8 +41,8 @@ def read_offer(data: bytes) -> tuple[OfferedKey, SSHKey] | None:
     # Ours (WireError), decode()'s, asyncssh's and most of cryptography's are ValueErrors.
     except ValueError:
         return None
-    except Exception:  # a stranger's bytes in two libraries; this is no place to fail
-        logger.debug("a key that was shown cannot be read", exc_info=True)
+    except Exception:  # unauthenticated bytes in two libraries: no error may end the connection
+        logger.debug("an offered key cannot be read", exc_info=True)
         return None
 
 
@@ -62,16 +62,16 @@ def import_private_key(data: bytes) -> SSHKey:
     """Read a private key in OpenSSH, PKCS#1 or PKCS#8 form.
 
     Raises:
-        ValueError: If it is none, or encrypted, which only the text tells (held by a test).
+        ValueError: If it is not one, or is encrypted; only the text tells which (a test checks).
     """
     import asyncssh  # noqa: PLC0415 - see above
 
-    # cryptography refuses some well-formed keys in ways of its own, ValueErrors as asyncssh's.
+    # cryptography refuses some well-formed keys, with ValueErrors as asyncssh does.
     return asyncssh.import_private_key(data)
 
 
 def make_private_key(kind: str) -> SSHKey:
-    """Make a key; if of RSA, of the length that NIST advises."""
+    """Generate a key; an RSA key has 3072 bits, as NIST advises."""
     import asyncssh  # noqa: PLC0415 - see above
 
     length = {"key_size": 3072} if kind == "ssh-rsa" else {}
@@ -83,7 +83,7 @@ def _verifier(blob: bytes) -> SSHKey:
 
     key = decode_ssh_public_key(blob)
     if key.algorithm == b"ssh-rsa":
-        # On this object, not on its class: other users of asyncssh in the process keep theirs.
+        # On this object, not on its class, which other users of asyncssh in the process share.
         key.all_sig_algorithms = set(_RSA_SIGNATURES)
     key.set_touch_required(touch_required=True)
     return key

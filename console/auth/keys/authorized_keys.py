@@ -1,9 +1,8 @@
 """Lines of ``authorized_keys`` files (sshd(8)): options, kind, key, comment.
 
-They are parsed here rather than by asyncssh, whose parser fails open: it ignores options that it
-does not know (``restrict``, ``expiry-time``, ``COMMAND=``), and one bad line drops the whole
-file. Here a line with an option that is not enforced is refused (see `key_options`), and no other
-line with it.
+They are not parsed by asyncssh, whose parser fails open: it ignores options that it does not know
+(``restrict``, ``expiry-time``, ``COMMAND=``), and one bad line drops the whole file. Here only the
+line is refused that has an option that is not enforced (``options.py``).
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ def parse_authorized_key(line: str, place: str) -> AuthorizedKey | None:
 
     Raises:
         InvalidKey: If the line has an option that is not enforced, or is not a well-formed key of
-            a kind let in.
+            an accepted kind.
     """
     fields = _fields(line, place)
     if fields is None:
@@ -71,12 +70,12 @@ def parse_authorized_key(line: str, place: str) -> AuthorizedKey | None:
 
 
 def clean_line(line: str, place: str) -> str:
-    """Return a line that `parse_authorized_key` takes as it is best kept in a file.
+    """Return a line that `parse_authorized_key` takes, normalised for a file.
 
-    The options stay as they were written: sshd may read the file as well, and knows more of them.
+    The options stay as they were written: sshd may read the file too, and knows more of them.
 
     Raises:
-        InvalidKey: If the line has no key on it, or cannot be split into its fields.
+        InvalidKey: If the line has no key, or cannot be split into its fields.
     """
     fields = _fields(line, place)
     if fields is None:
@@ -85,12 +84,12 @@ def clean_line(line: str, place: str) -> str:
 
 
 def read_authorized_keys(path: Path, *, refused: Refused | None = None) -> list[AuthorizedKey]:
-    """Read an ``authorized_keys`` file. A line that is refused harms no other.
+    """Read an ``authorized_keys`` file. A refused line does not affect the others.
 
     Blocks. Safe to call from any thread.
 
     Args:
-        path: The file; one that does not exist holds no keys.
+        path: The file; a missing one holds no keys.
         refused: Called with the error of each refused line; None logs it.
 
     Raises:
@@ -115,14 +114,13 @@ def read_authorized_keys(path: Path, *, refused: Refused | None = None) -> list[
 
 
 def read_trusted(path: Path, *, limit_bytes: int = 1024 * 1024) -> bytes:
-    """Read a file that decides who gets in; empty if it does not exist.
+    """Read a file that access depends on; empty if it does not exist.
 
     Raises:
-        CredentialError: If it cannot be read, or others can change it, or put another file in its
-            place.
+        CredentialError: If it cannot be read, or other users can change or replace it.
     """
     try:
-        if not os.path.lexists(path):  # a link to nothing is no missing file: it is an error
+        if not os.path.lexists(path):  # a dangling link is not a missing file: it is an error
             return b""
         data, status = read_with_status(path, limit_bytes=limit_bytes)
         open_to_others = exposure(path, status, secret=False) or exposure_above(path)
@@ -134,23 +132,21 @@ def read_trusted(path: Path, *, limit_bytes: int = 1024 * 1024) -> bytes:
         ) from None
     if open_to_others:
         raise CredentialError(
-            str(path),
-            f"nobody gets in by it, because it {open_to_others.problem}",
-            open_to_others.remedy,
+            str(path), f"is not used, because it {open_to_others.problem}", open_to_others.remedy
         )
     return data
 
 
 def read_authorities(path: Path, *, refused: Refused | None = None) -> list[AuthorizedKey]:
-    """Read a file of keys that sign certificates for all users, as `read_authorized_keys` does.
+    """Read a file of authorities for all users' certificates, as `read_authorized_keys` does.
 
-    Each line counts as if it had ``cert-authority``, and may have other options. Not
-    ``principals``: a certificate that names one of them would open every account.
+    Each line counts as if it had ``cert-authority``, and may have other options. ``principals``
+    is refused: a certificate that names one of them would be accepted for every user.
     """
     authorities = []
     for key in read_authorized_keys(path, refused=refused):
         if key.options.principals:
-            problem = "the option 'principals' would open every account; name users instead"
+            problem = "the option 'principals' would accept it for every user; name users instead"
             (refused or _log_refused)(InvalidKey(key.place, problem))
         else:
             options = dataclasses.replace(key.options, authority=True)
@@ -199,21 +195,21 @@ def _fields(line: str, place: str) -> _Fields | None:
     fields = _BLANKS.split(rest, 2)
     if len(fields) < 2:
         raise InvalidKey(place, "the line ends after the key's kind", _GIVE_LINE)
-    # Cut after escaping, so that what we write ourselves is read back as the same.
+    # Cut after escaping, so that a line written by us is read back unchanged.
     comment = escape_line("".join(fields[2:]), _LINE_CHARACTERS)[:200].strip()
     return _Fields(options, fields[0], fields[1], comment)
 
 
 def _why_not(options: str, rest: str) -> str:
-    """Say what is wrong with a line that has no kind of key where one belongs.
+    """Return what is wrong with a line that has no kind of key where one belongs.
 
-    The line is quoted as little as possible: it may be a private key, or a password.
+    The line is quoted as little as possible: it may be a private key or a password.
     """
     for word in (options, _BLANKS.split(rest, 1)[0]):
         if _REFUSED_KIND.fullmatch(word):
-            return f"{word} keys do not let anybody in; use ssh-ed25519"
+            return f"{word} keys are not accepted; use ssh-ed25519"
     if '"' in rest[:1]:
         return f"the option {name_of(options.rpartition(',')[2])!r} has a quote that is not closed"
     if '"' in options or "," in options or "=" in options.rstrip("="):  # base64 may end in =
-        return f"no kind of key that is let in ({', '.join(KINDS)}) follows the options"
-    return f"the line does not begin with a kind of key that is let in ({', '.join(KINDS)})"
+        return f"no accepted kind of key ({', '.join(KINDS)}) follows the options"
+    return f"the line does not begin with an accepted kind of key ({', '.join(KINDS)})"

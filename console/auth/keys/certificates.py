@@ -1,12 +1,12 @@
-"""OpenSSH user certificates (PROTOCOL.certkeys): how they are read, and what they have to say.
+"""OpenSSH user certificates (PROTOCOL.certkeys): how they are parsed, and when they are accepted.
 
-No I/O, and no computing: `parse_certificate` gives the signature and what it has to sign to
-whoever can verify it, and only then is the certificate anything at all.
+No I/O and no cryptography: `parse_certificate` returns the signature and the signed bytes. The
+caller verifies them; until then the certificate proves nothing.
 
-The rules are sshd's, with three differences, all of them stricter. A certificate without
-principals opens nothing, where sshd before 10.3 let it open every account whose
-``authorized_keys`` has the authority. The same option twice is refused whatever its name.
-``verify-required`` is refused as any critical option that we do not enforce.
+The rules are sshd's, with three differences, each stricter. A certificate without principals is
+refused; sshd before 10.3 accepted it for every user whose ``authorized_keys`` has the authority.
+An option that stands twice is refused whatever its name. ``verify-required`` is refused, as is any
+critical option that is not enforced.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from console.interfaces.credentials import Certificate, KeyOptions, OfferedKey, 
 CERTIFICATE_KINDS: Final = {
     kind.removesuffix("@openssh.com") + "-cert-v01@openssh.com": kind for kind in KINDS
 }
-"""The kind of a certificate, and that of the key in it."""
+"""The kind of the key in a certificate, by the certificate's kind."""
 
 _SIGNATURES = {kind: (kind,) for kind in KINDS} | {"ssh-rsa": ("rsa-sha2-256", "rsa-sha2-512")}
-"""By the authority's kind, how it may sign. Not ``ssh-rsa``: that is SHA-1."""
+"""The signature algorithms accepted from an authority, by its kind. ``ssh-rsa`` is SHA-1."""
 
 _USER, _HOST = 1, 2
 
@@ -41,7 +41,7 @@ _EMPTY_EXTENSIONS = frozenset(
         "permit-user-rc",
     }
 )
-"""Extensions that have no data: with some, sshd takes the certificate for corrupt."""
+"""Extensions that have no data: sshd takes a certificate in which one has data for corrupt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,10 @@ class SignedCertificate:
     """A certificate whose signature has not been verified: it proves nothing yet.
 
     Attributes:
-        key: The key in it, and what it says.
+        key: The key in it, with the certificate's fields.
         authority: The key that signed it, in wire form.
-        signed: What the authority's signature is over.
-        signature: The signature, as the authority's key verifies it.
+        signed: The bytes that the signature is over.
+        signature: The authority's signature, in wire form.
     """
 
     key: OfferedKey
@@ -65,13 +65,13 @@ def parse_certificate(blob: bytes) -> SignedCertificate:
     """Read a certificate in wire form.
 
     Raises:
-        WireError: If it is malformed, of a kind that is not let in, holds or was signed by a weak
-            key or another certificate, or was signed by way of SHA-1.
+        WireError: If it is malformed or of a kind that is not accepted, if its key or authority
+            is weak, if its authority is a certificate, or if it was signed with SHA-1.
     """
     wire = Wire(blob)
     kind = CERTIFICATE_KINDS.get(_text(wire.string()))
     if kind is None:
-        raise WireError("no kind of certificate that is let in")
+        raise WireError("a kind of certificate that is not accepted")
     wire.string()  # the nonce, which keeps the authority's signature from being predicted
     begin = wire.position
     problem = parameters_problem(kind, wire)
@@ -88,7 +88,7 @@ def parse_certificate(blob: bytes) -> SignedCertificate:
     signed = blob[: wire.position]
     signature = wire.string()
     if not wire.finished:
-        raise WireError("there is something behind the signature")
+        raise WireError("there is data after the signature")
     if purpose not in {_USER, _HOST}:
         raise WireError("a certificate neither for a user nor for a host")
     if len(principals) > _PRINCIPALS_MOST or b"\0" in b"".join((key_id, *principals)):
@@ -114,14 +114,14 @@ def parse_certificate(blob: bytes) -> SignedCertificate:
 def certificate_problem(
     certificate: Certificate, user: str, options: KeyOptions, peer: Peer, now: float
 ) -> str | None:
-    """Tell why a certificate does not open an account, its authority being trusted.
+    """Return why a certificate of a trusted authority is refused for a user; None if it is not.
 
     Args:
-        certificate: With its authority's signature verified.
-        user: The account.
-        options: Those of the line that names the authority.
-        peer: Where it comes from.
-        now: In seconds since the epoch.
+        certificate: Its authority's signature has been verified.
+        user: The user who logs in.
+        options: The options of the authority's line.
+        peer: The peer that logs in.
+        now: The time, in seconds since the epoch.
     """
     wanted = options.principals or (user,)
     if not certificate.is_user:
@@ -138,10 +138,10 @@ def certificate_problem(
 
 
 def forced_command(certificate: Certificate) -> str | None:
-    """Return what ``force-command`` says; None if it is not there.
+    """Return the value of ``force-command``; None if the certificate has none.
 
     Raises:
-        WireError: If it is not one string of UTF-8 with something in it.
+        WireError: If it is not one string of UTF-8, or is blank.
     """
     data = dict(certificate.critical).get("force-command")
     if data is None:
@@ -149,9 +149,9 @@ def forced_command(certificate: Certificate) -> str | None:
     try:
         command = _only_string(data).decode()
     except UnicodeDecodeError:
-        raise WireError("no UTF-8") from None
+        raise WireError("not UTF-8") from None
     if not command.strip() or "\0" in command:
-        raise WireError("no command")
+        raise WireError("not a command")
     return command
 
 
@@ -175,24 +175,24 @@ def _critical_problem(certificate: Certificate, options: KeyOptions, peer: Peer)
 
 
 def _check_authority(authority: bytes, signature: bytes) -> None:
-    """Check the authority's key, and how it signed.
+    """Check the authority's key and its signature algorithm.
 
     Raises:
-        WireError: If the one is weak, or the other not allowed.
+        WireError: If the key is weak, or the key or the algorithm is not accepted.
     """
     kind = _text(Wire(authority).string())
-    # A certificate's kind is none of these: authorities are not signed by others.
+    # KINDS has no certificates: an authority is a plain key.
     if kind not in KINDS:
-        raise WireError("signed by a kind of key that is not let in")
+        raise WireError("signed by a kind of key that is not accepted")
     problem = key_problem(kind, authority)
     if problem:
         raise WireError(problem)
     if _text(Wire(signature).string()) not in _SIGNATURES[kind]:
-        raise WireError("signed by an algorithm that is not let in")
+        raise WireError("signed by an algorithm that is not accepted")
 
 
 def _options(data: bytes) -> tuple[tuple[str, bytes], ...]:
-    """Read names and data that follow each other."""
+    """Read a sequence of name and data pairs."""
     wire = Wire(data)
     found = []
     while not wire.finished:
@@ -204,10 +204,10 @@ def _only_string(data: bytes) -> bytes:
     wire = Wire(data)
     value = wire.string()
     if not wire.finished:
-        raise WireError("there is something behind the string")
+        raise WireError("there is data after the string")
     return value
 
 
 def _text(data: bytes) -> str:
-    """Decode a name. Bytes that are no UTF-8 stay distinct, so that no two names become one."""
+    """Decode a name. Bytes that are not UTF-8 stay distinct, so that no two names become one."""
     return data.decode("utf-8", "surrogateescape")

@@ -1,4 +1,4 @@
-"""Whether a public key opens an account: one decision for keys and certificates. No I/O."""
+"""Whether a public key or certificate authenticates a user: one decision for both. No I/O."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from console.interfaces.credentials import AuthorizedKey, Certificate, OfferedKe
 def grant(
     user: str, offered: OfferedKey, keys: Sequence[AuthorizedKey], peer: Peer, now: float
 ) -> Grant | str:
-    """Decide whether a key opens an account; else say why not, for the log.
+    """Decide whether a key authenticates a user; if not, return the reason for the log.
 
-    As with sshd, the first line that lets the key in counts, with its options: one that refuses
-    it (from elsewhere, say) does not keep another line of the same key from letting it in.
+    As with sshd, the first line that accepts the key counts, with its options. A line that refuses
+    it (by its address, say) does not keep another line of the same key from accepting it.
 
-    A key that may have been revoked is asked about first; that is the store's to know.
+    Revocation is not checked here: the store checks it before.
 
     Args:
-        user: The account.
-        offered: What the peer shows; for a certificate, its authority's signature verified.
-        keys: The lines that count for this account, the user's own first.
-        peer: Where the key comes from.
-        now: In seconds since the epoch.
+        user: The user who logs in.
+        offered: The offered key; of a certificate, the authority's signature has been verified.
+        keys: The lines that count for this user, the user's own first.
+        peer: The peer that offers the key.
+        now: The time, in seconds since the epoch.
     """
     certificate = offered.certificate
     shown = offered.blob if certificate is None else certificate.authority
@@ -60,7 +60,7 @@ def _grant(offered: OfferedKey, certificate: Certificate | None, line: Authorize
 
 
 def _detail(offered: OfferedKey, line: AuthorizedKey) -> str:
-    """Name a key and the line that counts for it. A certificate's id is its maker's own text."""
+    """Name a key and its line, for the log. A certificate's key id is free text of its issuer."""
     key = f"{offered.algorithm} {fingerprint(offered.blob)}"
     certificate = offered.certificate
     if certificate is not None:
@@ -72,12 +72,12 @@ def _detail(offered: OfferedKey, line: AuthorizedKey) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What lets a key in, and how far.
+    """What an accepted key may do.
 
     Attributes:
-        detail: Key and place for the log; for a certificate its key id and serial.
-        command: Runs whatever the client asks for; None for what it asks for.
-        pty: Whether a terminal may be had.
+        detail: The key and its line, for the log; of a certificate also its key id and serial.
+        command: Runs in place of the client's command; None for no forced command.
+        pty: Whether the client may have a terminal.
     """
 
     detail: str

@@ -1,14 +1,14 @@
 """The server's private keys: the host key, the next one, and the old one.
 
-Clients know a server by its host key, and warn loudly when it changes. So a key is changed in
-three steps. ``host_key_next`` is announced beside ``host_key`` (hostkeys-00@openssh.com), and
-clients that ask for it learn it (``UpdateHostKeys`` of ssh_config(5), on by default). `rotate`
-makes it the host key, which those clients know by then. The former one stays as ``host_key_old``,
-announced and not used, so that the step can be taken back, until it is forgotten.
+Clients identify a server by its host key, and warn loudly when it changes. So a key is changed in
+three steps. ``host_key_next`` is announced beside ``host_key`` (hostkeys-00@openssh.com); clients
+with ``UpdateHostKeys`` (ssh_config(5), on by default) learn it. `rotate` makes it the host key,
+which those clients know by then. The former one stays as ``host_key_old``, announced and not used,
+so that the rotation can be undone, until `forget_old` removes it.
 
-asyncssh (150 ms) is imported to make a key, to read one of another kind or form than we make, and
-to compute with one (`import_host_keys`): not to read one of ours, which each start does. The
-functions block, and may be called from any thread.
+asyncssh (150 ms) is imported to make a key, to read a key of another kind or format than we write,
+and to sign (`import_host_keys`); not to read a key of ours, which each start does. The functions
+block, and may be called from any thread.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ class HostKey:
 
 
 def next_path(path: Path) -> Path:
-    """Return where the key stands that will follow the host key at ``path``."""
+    """Return the path of the key that will follow the host key at ``path``."""
     return path.with_name(path.name + "_next")
 
 
 def old_path(path: Path) -> Path:
-    """Return where the key stands that the host key at ``path`` followed."""
+    """Return the path of the key that the host key at ``path`` followed."""
     return path.with_name(path.name + "_old")
 
 
@@ -70,7 +70,7 @@ def load_host_keys(path: str | os.PathLike[str]) -> list[HostKey]:
     """Read the host key, and those that are announced beside it: the next and the old one.
 
     Args:
-        path: The host key's file; the others stand beside it, if there are any.
+        path: The host key's file; the others are beside it, if they exist.
 
     Returns:
         The host key first.
@@ -94,7 +94,7 @@ def load_host_key(path: str | os.PathLike[str]) -> HostKey:
         path: A file in OpenSSH, PKCS#1 or PKCS#8 form, without a passphrase.
 
     Raises:
-        KeyFileError: If it is missing, unreadable, open to others, encrypted, weak or no key.
+        KeyFileError: If it is missing, unreadable, open to others, encrypted, weak or not a key.
     """
     place, name = os.fspath(path), shlex.quote(os.fspath(path))
     make_one = f"make one: ssh-keygen -t ed25519 -N '' -f {name}"
@@ -131,15 +131,15 @@ def load_host_key(path: str | os.PathLike[str]) -> HostKey:
 
 
 def import_host_keys(keys: Iterable[HostKey]) -> list[SSHKey]:
-    """Make of keys that have been read what can be computed with.
+    """Turn host keys into asyncssh's keys, which can sign.
 
     Raises:
         KeyFileError: If a file holds a public key that is not that of its private key.
     """
-    return [_computing(key) for key in keys]
+    return [_signing_key(key) for key in keys]
 
 
-def _computing(key: HostKey) -> SSHKey:
+def _signing_key(key: HostKey) -> SSHKey:
     made = import_private_key(key.data)
     if made.public_data != key.public_data:
         name = shlex.quote(key.place)
@@ -154,8 +154,8 @@ def _computing(key: HostKey) -> SSHKey:
 def make_host_key(path: str | os.PathLike[str], kind: str = ED25519) -> HostKey:
     """Make the server's private key unless the file exists, and load it.
 
-    The file is for its owner alone (0600), in a directory that is (0700). Of two processes that
-    make it at once, the first wins and both get its key.
+    The file has mode 0600, its directory 0700. Of two processes that make it at once, the first
+    wins and both get its key.
 
     Raises:
         KeyFileError: If it cannot be made, or one that exists cannot be used.
@@ -167,7 +167,7 @@ def make_host_key(path: str | os.PathLike[str], kind: str = ED25519) -> HostKey:
             make_private_directory(file.parent, tighten=True)
             write_atomically(file, key.export_private_key("openssh"), replace=False)
     except FileExistsError:
-        pass  # another process made it since we looked: its key is the one to load
+        pass  # another process made it meanwhile: its key is loaded
     except OSError as error:
         raise KeyFileError(
             str(file), f"cannot be made: {error.strerror}", UNWRITABLE_REMEDY
@@ -176,10 +176,10 @@ def make_host_key(path: str | os.PathLike[str], kind: str = ED25519) -> HostKey:
 
 
 def make_next_host_key(path: Path) -> HostKey:
-    """Make the key that will follow the host key, of the same kind, unless it is there already.
+    """Make the key that will follow the host key, unless it exists.
 
-    Of the same kind, because a client would choose between two kinds, and might at once choose
-    the one that it does not know.
+    It is of the same kind: a client chooses between two kinds, and might choose the one that it
+    does not know yet.
 
     Raises:
         KeyFileError: If there is no host key, or a key cannot be used or made.
@@ -190,7 +190,7 @@ def make_next_host_key(path: Path) -> HostKey:
 def rotate(path: Path) -> HostKey:
     """Make the next key the host key, and the host key the old one. Return the new host key.
 
-    A server that runs keeps its keys until it is started again.
+    A running server keeps its keys until it is restarted.
 
     Raises:
         KeyFileError: If there is no next key, or a file cannot be used or written. The host key
@@ -205,7 +205,7 @@ def rotate(path: Path) -> HostKey:
                 "make one: console key host next",
             )
         new, _ = load_host_key(upcoming), load_host_key(path)
-        # Killed between the two, the old key is there twice, and announced once.
+        # If the process is killed between the two, both files hold the old key: announced once.
         write_atomically(old_path(path), path.read_bytes())
         upcoming.replace(path)
     return new
@@ -222,13 +222,13 @@ def forget_old(path: Path) -> None:
             old_path(path).unlink()
         except FileNotFoundError:
             raise KeyFileError(
-                str(old_path(path)), "there is no old key", "nothing is to be done"
+                str(old_path(path)), "there is no old key", "nothing needs to be done"
             ) from None
 
 
 @contextlib.contextmanager
 def _changing(path: Path) -> Iterator[None]:
-    """Hold the lock of the keys' directory, and turn errors of the system into ours."""
+    """Hold the lock of the keys' directory, and turn OSError into KeyFileError."""
     try:
         with locked(path.parent / ".lock", wait_seconds=_LOCK_SECONDS):
             yield
@@ -242,11 +242,11 @@ def _import(data: bytes, place: str, name: str, make_one: str) -> SSHKey:
     try:
         return import_private_key(data)
     except ValueError as error:
-        # asyncssh has no class of its own for this; the wording is held by a test.
+        # asyncssh has no exception class for this; a test checks the wording.
         if "passphrase" in str(error).lower():
             raise KeyFileError(
                 place,
-                "is encrypted, and a service has nobody to ask for the passphrase",
+                "is encrypted, and a service cannot ask for the passphrase",
                 f"remove it: ssh-keygen -p -N '' -f {name}",
             ) from None
         raise KeyFileError(place, "is not a private key", make_one) from None

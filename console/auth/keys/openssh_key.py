@@ -1,10 +1,9 @@
-"""Private keys as OpenSSH keeps them (PROTOCOL.key): just enough to know a host key by. No I/O.
+"""OpenSSH's private key format (PROTOCOL.key), as far as a start needs it. No I/O.
 
-A start has to know whether its host key can be used, and by which fingerprint clients will know
-it. For the kind of key that we make, in the form in which we write it, that can be read here,
-without the libraries that compute with keys (15 MB, 150 ms). Of Ed25519 every 32 bytes are a
-private key, so that nothing is left that the library could refuse: only whether the public key in
-the file is that of the private one is found out by computing.
+A start has to know whether its host key is usable, and its fingerprint. For the kind of key that
+we make, in the format in which we write it, that is read here, without the cryptographic libraries
+(15 MB, 150 ms). Any 32 bytes are a valid Ed25519 private key, so the library could not refuse one:
+only whether the public key in the file belongs to the private one is left to it.
 """
 
 from __future__ import annotations
@@ -32,8 +31,8 @@ def read_ed25519(data: bytes) -> bytes | None:
     """Return the public key, in wire form, of a private Ed25519 key without a passphrase.
 
     Returns:
-        None for everything else: keys of other kinds and in other forms, encrypted and damaged
-        ones, which the library may read or has words for.
+        None for everything else: keys of other kinds or formats, encrypted and damaged ones. The
+        library reads them, or says what is wrong.
     """
     file = _FILE.fullmatch(data)
     if file is None:

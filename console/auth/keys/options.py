@@ -4,15 +4,14 @@ An option that restricts a key and is not enforced is worse than none, so each i
 
 * enforced: ``from``, ``command``, ``expiry-time``, ``restrict``, ``pty``, ``no-pty``,
   ``cert-authority``, ``principals``;
-* or fulfilled, because a console forwards nothing and runs no ``~/.ssh/rc``:
-  ``no-port-forwarding`` and its kin. ``port-forwarding`` and its kin allow and do not demand, so
-  that they are passed over: what they allow is not to be had;
-* or refused, with its line: all others. ``verify-required`` asks for a check that the verifier of
-  signatures does not make, ``environment`` for variables of the process that we are a guest in.
+* or accepted without effect, because a console forwards nothing and runs no ``~/.ssh/rc``:
+  ``no-port-forwarding``, ``no-agent-forwarding``, ``no-x11-forwarding``, ``no-user-rc``, and the
+  same without ``no-``, which permit and do not demand;
+* or refused, with its line: all others. ``verify-required`` asks for a check that the signature
+  verifier does not make, ``environment`` for variables of the service's process.
 
-As with sshd, names are compared without regard to case, of ``restrict`` and ``pty`` the later one
-counts, of several ``expiry-time`` the earliest, and ``command``, ``from`` and ``principals`` stand
-once.
+As with sshd, names are case-insensitive; of ``restrict`` and ``pty`` the later one counts, of
+several ``expiry-time`` the earliest; ``command``, ``from`` and ``principals`` may stand once.
 """
 
 from __future__ import annotations
@@ -34,9 +33,9 @@ _OPTION = re.compile(rf"([A-Za-z0-9-]+)(?:=({QUOTED}))?(?:,|\Z)")
 _NAME = re.compile(r"[A-Za-z0-9-]{1,32}")
 _TIME = re.compile(r"(\d{8})(?:(\d{4})(\d{2})?)?(Z|UTC)?", re.ASCII | re.IGNORECASE)
 # A surrogate stands for a byte that is not UTF-8.
-_STRANGE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
-_FULFILLED = frozenset(
+_WITHOUT_EFFECT = frozenset(
     f"{no}{what}"
     for no in ("", "no-")
     for what in ("port-forwarding", "agent-forwarding", "x11-forwarding", "user-rc")
@@ -49,7 +48,7 @@ def parse_options(text: str, place: str) -> KeyOptions:
     Raises:
         InvalidKey: Names the option that is malformed or not enforced, never its value.
     """
-    if _STRANGE.search(text):
+    if _UNPRINTABLE.search(text):
         raise InvalidKey(place, "the options have a control character, or are not UTF-8")
     options, seen, at = KeyOptions(), set[str](), 0
     while at < len(text):
@@ -62,11 +61,13 @@ def parse_options(text: str, place: str) -> KeyOptions:
             )
         written, at = str(match[1]), match.end()
         if match[0].endswith(",") and at == len(text):
-            raise InvalidKey(place, f"behind the option {name_of(written)!r} is a comma too many")
+            raise InvalidKey(
+                place, f"there is a comma too many after the option {name_of(written)!r}"
+            )
         try:
             options = _with(options, written.lower(), match[2], again=written.lower() in seen)
         except ValueError as error:
-            # Not the whole word: it may be a key, or a password, where an option belongs.
+            # The name only: a key or a password may stand where an option belongs.
             raise InvalidKey(place, f"the option {name_of(written)!r} {error}") from None
         seen.add(written.lower())
     if options.principals and not options.authority:
@@ -75,7 +76,7 @@ def parse_options(text: str, place: str) -> KeyOptions:
 
 
 def name_of(text: str) -> str:
-    """Return the name of the option that a text begins with: its value may not be shown."""
+    """Return the name of the option that a text begins with: its value may be secret."""
     name = _NAME.match(text)
     return name[0] if name else "before the key"
 
@@ -100,12 +101,12 @@ def options_text(options: KeyOptions) -> str:
 
 
 def _with(options: KeyOptions, name: str, quoted: str | None, *, again: bool) -> KeyOptions:
-    """Return the options with one more. The text of a ValueError goes behind its name."""
+    """Return the options with one more. The text of a ValueError continues its name."""
     if name in _VALUES:
         if quoted is None:
             raise ValueError("needs a value in quotes")
         return _with_value(options, name, quoted[1:-1].replace('\\"', '"'), again=again)
-    if name not in _FULFILLED and name not in _FLAGS:
+    if name not in _WITHOUT_EFFECT and name not in _FLAGS:
         raise ValueError(
             "is not enforced, so the key is refused; remove the option if it may be ignored"
         )

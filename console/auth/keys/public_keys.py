@@ -1,9 +1,9 @@
-"""Public keys in wire form (RFC 4253 6.6, RFC 5656 3.1, PROTOCOL.u2f): which are let in. No I/O.
+"""Public keys in wire form (RFC 4253 6.6, RFC 5656 3.1, PROTOCOL.u2f): which are accepted. No I/O.
 
-A key is refused where it is read, in an ``authorized_keys`` line as in what a peer shows, if its
-numbers are not what its kind asks for, or are known to be weak. What can only be found out by
-computing with the key (that a point is on its curve) is left to the library that verifies
-signatures: a key that it refuses opens nothing.
+A key is refused when it is parsed, from an ``authorized_keys`` line or a peer's offer, if its
+numbers are not those of its kind or are known to be weak. What only computing with the key shows
+(that a point is on its curve) is left to the library that verifies signatures: a key that it
+refuses authenticates no user.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import hashlib
 from typing import Final
 
 RSA_BITS: Final = 2048
-"""The smallest RSA key let in, as in OpenSSH 9 configured by most systems; NIST advises 3072."""
+"""The smallest RSA key accepted, as most systems configure OpenSSH 9; NIST advises 3072."""
 
 _RSA_BITS_MOST = 8192
 
@@ -22,7 +22,7 @@ _RSA_EXPONENT = 65537
 """The smallest public exponent of FIPS 186-5 (5.1), and the one that every generator uses."""
 
 _RSA_EXPONENT_BITS_MOST = 32
-"""Nobody makes such keys, and strangers would: their certificates take us time to verify."""
+"""Generators make no longer ones; an attacker may, as verifying with it takes longer."""
 
 _CURVES = {
     "ecdsa-sha2-nistp256": ("nistp256", 65),
@@ -33,7 +33,7 @@ _CURVES = {
 """The curve and the bytes of an uncompressed point: 0x04, two coordinates (RFC 5656, 3.1)."""
 
 KINDS: Final = ("ssh-ed25519", "ssh-rsa", "sk-ssh-ed25519@openssh.com", *_CURVES)
-"""The kinds of key that are let in. No DSA (1024 bits, SHA-1)."""
+"""The kinds of key that are accepted. No DSA (1024 bits, SHA-1)."""
 
 _SMALL_ORDER = frozenset(
     bytes.fromhex(text)
@@ -49,7 +49,7 @@ _SMALL_ORDER = frozenset(
 )
 """Ed25519 points of order 1, 2, 4 and 8, sign bit off (as in libsodium's ed25519_ref10.c).
 
-With such a "key" signatures verify that nobody had a private key for.
+Signatures made without a private key verify with such a "key".
 """
 
 _PRIMES = tuple(n for n in range(3, 168, 2) if all(n % smaller for smaller in range(3, n, 2)))
@@ -64,7 +64,7 @@ class WireError(ValueError):
 
 
 class Wire:
-    """Reads the types of RFC 4251 section 5 off bytes.
+    """Reads the data types of RFC 4251, section 5.
 
     Raises:
         WireError: From each method that would read past the end.
@@ -135,7 +135,7 @@ def decode_base64(text: str) -> bytes:
 
 
 def key_problem(kind: str, blob: bytes) -> str | None:
-    """Tell why a key in wire form is not let in; None if it is."""
+    """Return why a key in wire form is not accepted; None if it is."""
     wire = Wire(blob)
     try:
         if wire.string() != kind.encode():
@@ -144,12 +144,12 @@ def key_problem(kind: str, blob: bytes) -> str | None:
     except WireError:
         return "the key is cut short"
     if problem is None and not wire.finished:
-        return "there is something behind the key's end"
+        return "there is data after the key's end"
     return problem
 
 
 def parameters_problem(kind: str, wire: Wire) -> str | None:
-    """Read what follows the kind, and tell what is wrong with it.
+    """Read a key's parameters, which follow its kind; return what is wrong with them, or None.
 
     Raises:
         WireError: If it is cut short.
@@ -166,9 +166,9 @@ def parameters_problem(kind: str, wire: Wire) -> str | None:
         elif len(point := wire.string()) != size or point[0] != 4:
             problem = "the point is not one of the curve, uncompressed"
     else:
-        return f"{kind} keys are not let in; use ssh-ed25519"
+        return f"{kind} keys are not accepted; use ssh-ed25519"
     if kind.startswith("sk-"):
-        wire.string()  # the application; a security key checks it, we have nothing to compare
+        wire.string()  # the application: the security key checks it
     return problem
 
 
@@ -176,7 +176,7 @@ def _ed25519_problem(point: bytes) -> str | None:
     if len(point) != 32:
         return "an Ed25519 key has 32 bytes"
     if point[:31] + bytes([point[31] & 0x7F]) in _SMALL_ORDER:
-        return "the Ed25519 key is a point of small order, for which anybody can sign"
+        return "the Ed25519 key is a point of small order: it verifies forged signatures"
     return None
 
 

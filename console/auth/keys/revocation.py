@@ -1,18 +1,18 @@
-"""Keys and certificates that open nothing any more: text, or OpenSSH's KRL. No I/O.
+"""Revoked keys and certificates: a text file, or OpenSSH's KRL. No I/O.
 
-Both are what ``RevokedKeys`` of sshd_config(5) takes, and the text also takes the lines from
-which ``ssh-keygen -k`` makes a KRL:
+Both are what ``RevokedKeys`` of sshd_config(5) takes. The text may also have the lines from which
+``ssh-keygen -k`` makes a KRL:
 
 * a public key, as in a ``.pub`` file: the key, and each certificate that it is in or that it
   signed; a certificate: that certificate, and its key;
-* ``serial: N`` or ``serial: N-M``: certificates with such a number, whoever signed them, because
-  the line does not say who;
+* ``serial: N`` or ``serial: N-M``: certificates with such a number, of every authority, because
+  the line names none;
 * ``id: TEXT``: certificates with this key id, likewise;
 * ``key:``, ``sha1:``, ``sha256:`` and a public key: the key;
 * ``hash:`` or ``sha256:`` and a fingerprint as ``ssh-keygen -l`` and our log print it: the key.
 
-What cannot be read wholly says nothing that can be relied on: it is an error, and whoever asks
-then takes everything for revoked. That includes what OpenSSH may add one day.
+A file that cannot be parsed wholly is an error, and the caller then takes every key for revoked.
+That includes sections that OpenSSH may add later.
 """
 
 from __future__ import annotations
@@ -32,8 +32,7 @@ _MAGIC = b"SSHKRL\n\0"
 
 _CERTIFICATES, _KEYS, _SHA1, _SHA256, _EXTENSION = 1, 2, 3, 5, 255
 _SERIALS, _RANGE, _BITMAP, _KEY_IDS, _CERTIFICATE_EXTENSION = 0x20, 0x21, 0x22, 0x23, 0x39
-"""The sections of PROTOCOL.krl. Signatures (4) are for channels that we do not read from, and
-OpenSSH since 9.4 refuses a KRL that has one; so do we."""
+"""The sections of PROTOCOL.krl. A KRL with a signature (4) is refused, as by OpenSSH since 9.4."""
 
 _SERIAL_MOST = 2**64 - 1
 
@@ -53,7 +52,7 @@ class RevokedCertificates:
     key_ids: set[bytes] = field(default_factory=set)
 
     def problem(self, certificate: Certificate) -> str:
-        """Tell why a certificate is revoked; empty if it is not."""
+        """Return why a certificate is revoked; empty if it is not."""
         if self._has_serial(certificate.serial):
             return f"the certificate's serial {certificate.serial} is revoked"
         if certificate.key_id.encode("utf-8", "surrogateescape") in self.key_ids:
@@ -68,8 +67,8 @@ class RevokedCertificates:
         )
 
 
-_EVERYBODY: Final = b""
-"""Instead of an authority's key: certificates of all authorities."""
+_ALL_AUTHORITIES: Final = b""
+"""In place of an authority's key: certificates of all authorities."""
 
 
 @dataclass(slots=True)
@@ -80,7 +79,7 @@ class Revocations:
     certificates: dict[bytes, RevokedCertificates] = field(default_factory=dict)
 
     def of(self, authority: bytes) -> RevokedCertificates:
-        """Return what is revoked of an authority, to be added to."""
+        """Return an authority's revoked certificates, to add to."""
         return self.certificates.setdefault(authority, RevokedCertificates())
 
     def add_key(self, blob: bytes) -> None:
@@ -88,7 +87,7 @@ class Revocations:
         self.hashes.add(hashlib.sha256(blob).digest())
 
     def problem(self, offered: OfferedKey) -> str:
-        """Tell why a key or a certificate opens nothing; empty if it is not revoked."""
+        """Return why a key or a certificate is revoked; empty if it is not."""
         certificate = offered.certificate
         if self._has_key(offered.blob):
             return f"the key {fingerprint(offered.blob)} is revoked"
@@ -96,14 +95,14 @@ class Revocations:
             return ""
         if self._has_key(certificate.authority):
             return f"the authority {fingerprint(certificate.authority)} is revoked"
-        for authority in (certificate.authority, _EVERYBODY):
+        for authority in (certificate.authority, _ALL_AUTHORITIES):
             revoked = self.certificates.get(authority)
             if revoked is not None and (problem := revoked.problem(certificate)):
                 return problem
         return ""
 
     def _has_key(self, blob: bytes) -> bool:
-        # By length SHA-1 and SHA-256 cannot be taken for each other.
+        # SHA-1 and SHA-256 hashes differ in length, so one set can hold both.
         sha1 = hashlib.sha1(blob, usedforsecurity=False).digest()
         return hashlib.sha256(blob).digest() in self.hashes or sha1 in self.hashes
 
@@ -112,7 +111,7 @@ def parse_revocations(data: bytes) -> Revocations:
     """Read a file of revoked keys, text or KRL.
 
     Raises:
-        WireError: If a part of it cannot be read. The text says which line, or why.
+        WireError: If a part of it cannot be parsed. The text says which line, or why.
     """
     if data.startswith(_MAGIC):
         return _parse_krl(data)
@@ -136,19 +135,19 @@ def _add_line(revocations: Revocations, line: str) -> None:
         _add_key_line(revocations, line)
         return
     name, value = directive[1].lower(), directive[2].strip(" \t")
-    everybody = revocations.of(_EVERYBODY)
+    of_all = revocations.of(_ALL_AUTHORITIES)
     if name == "serial":
-        everybody.ranges.append(_parse_serials(value.partition("#")[0].rstrip()))
+        of_all.ranges.append(_parse_serials(value.partition("#")[0].rstrip()))
     elif name == "id":
-        # ssh-keygen takes # for the beginning of a comment. Somebody may have meant it.
+        # ssh-keygen takes # for the beginning of a comment; it may also belong to the key id.
         ids = {value, value.partition("#")[0].rstrip()} - {""}
         if not ids:
             raise WireError("there is no key id")
-        everybody.key_ids.update(one.encode("utf-8", "surrogateescape") for one in ids)
+        of_all.key_ids.update(one.encode("utf-8", "surrogateescape") for one in ids)
     elif name in {"hash", "sha256"} and (match := _FINGERPRINT.fullmatch(value)):
         revocations.hashes.add(_decode_fingerprint(match[1]))
     elif name == "hash":
-        raise WireError("this is no fingerprint: SHA256: and 43 characters")
+        raise WireError("not a fingerprint: SHA256: and 43 characters")
     else:
         _add_key_line(revocations, value)
 
@@ -156,7 +155,7 @@ def _add_line(revocations: Revocations, line: str) -> None:
 def _parse_serials(text: str) -> tuple[int, int]:
     match = _SERIAL.fullmatch(text)
     if match is None:
-        raise WireError("this is no serial number N or range N-M")
+        raise WireError("not a serial number N or a range N-M")
     first = int(match[1])
     last = first if match[2] is None else int(match[2])
     if not first <= last <= _SERIAL_MOST:
@@ -165,10 +164,10 @@ def _parse_serials(text: str) -> tuple[int, int]:
 
 
 def _add_key_line(revocations: Revocations, line: str) -> None:
-    """Revoke what stands on the line of a .pub file, whatever its kind: a weak key too."""
+    """Revoke the key of a .pub file's line, whatever its kind: a weak one too."""
     match = _KEY.fullmatch(line)
     if match is None:
-        raise WireError("this is no public key, and no serial:, id:, key:, sha1:, sha256: or hash:")
+        raise WireError("neither a public key nor serial:, id:, key:, sha1:, sha256: or hash:")
     blob = decode_base64(match[2])
     if Wire(blob).string() != match[1].encode():
         raise WireError("the kind inside the key is not the one before it")
@@ -180,7 +179,7 @@ def _add_key_line(revocations: Revocations, line: str) -> None:
     certificate = offered.certificate
     if certificate is not None and certificate.serial:
         revocations.of(certificate.authority).serials.add(certificate.serial)
-    elif certificate is not None:  # as ssh-keygen does where the authority gave no numbers
+    elif certificate is not None:  # as ssh-keygen does where the authority assigned no serials
         key_id = certificate.key_id.encode("utf-8", "surrogateescape")
         revocations.of(certificate.authority).key_ids.add(key_id)
 
@@ -189,7 +188,7 @@ def _decode_fingerprint(text: str) -> bytes:
     try:
         return base64.b64decode(text + "=", validate=True)
     except binascii.Error:
-        raise WireError("this is no fingerprint: SHA256: and 43 characters") from None
+        raise WireError("not a fingerprint: SHA256: and 43 characters") from None
 
 
 # ---------------------------------------------------------------- KRL
@@ -199,10 +198,10 @@ def _parse_krl(data: bytes) -> Revocations:
     wire = Wire(data)
     wire.take(len(_MAGIC))
     if wire.number(4) != 1:
-        raise WireError("a KRL of a version that is not known")
-    wire.take(16)  # its number and when it was made
+        raise WireError("a KRL of an unknown version")
+    wire.take(16)  # its number and the time when it was made
     if wire.number(8):
-        raise WireError("a KRL with flags that are not known")
+        raise WireError("a KRL with unknown flags")
     wire.string()  # reserved
     wire.string()  # a comment
     revocations = Revocations()
@@ -228,7 +227,7 @@ def _add_section(revocations: Revocations, kind: int, section: Wire) -> None:
             raise WireError("a KRL with a fingerprint of the wrong length")
         revocations.hashes.update(hashes)
     else:
-        _pass_extension(kind == _EXTENSION, section)
+        _skip_extension(kind == _EXTENSION, section)
 
 
 def _add_certificates(revoked: RevokedCertificates, kind: int, part: Wire) -> None:
@@ -249,15 +248,15 @@ def _add_certificates(revoked: RevokedCertificates, kind: int, part: Wire) -> No
     elif kind == _KEY_IDS:
         revoked.key_ids.update(part.strings())
     else:
-        _pass_extension(kind == _CERTIFICATE_EXTENSION, part)
+        _skip_extension(kind == _CERTIFICATE_EXTENSION, part)
 
 
-def _pass_extension(is_extension: bool, section: Wire) -> None:
-    """Pass over an extension that may be passed over (PROTOCOL.krl, 5)."""
+def _skip_extension(is_extension: bool, section: Wire) -> None:
+    """Skip an extension that is not critical (PROTOCOL.krl, 5)."""
     if not is_extension:
-        raise WireError("a KRL with a section that is not known")
+        raise WireError("a KRL with an unknown section")
     section.string()  # its name
     critical = section.number(1)
-    section.string()  # what it says
+    section.string()  # its content
     if critical or not section.finished:
-        raise WireError("a KRL with an extension that is not known and must be")
+        raise WireError("a KRL with an unknown critical extension")

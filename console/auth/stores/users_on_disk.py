@@ -124,7 +124,7 @@ class UsersOnDisk:
         if open_to_others:
             raise CredentialError(
                 str(self.path),
-                f"nobody gets in by it, because it {open_to_others.problem}",
+                f"is not used, because it {open_to_others.problem}",
                 open_to_others.remedy,
             )
         # Bytes that are no UTF-8 (in a comment, say) survive a rewrite.

@@ -1,7 +1,7 @@
-"""Colours in what a statement came to: values and tracebacks, on terminals that have colours.
+"""Colours in values and tracebacks, on terminals that have colours.
 
-By a few patterns, not by a lexer of Python: that takes 4 ms for each KiB, on the loop that serves
-the others. Dumps are left as they are, and so is what is long.
+A few patterns find them, not a lexer: that takes 4 ms of the console's loop for each KiB. Hex dumps
+and long texts are not coloured.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from console.interfaces.statements import Outcome, OutcomeKind
 _LONGEST_CHARACTERS: Final = 16 * 1024
 
 Colours = Mapping[str, str]
-"""By the names of the patterns' groups, what switches a colour on; `OFF` switches it off."""
+"""The escape sequence of each colour, by the names of the patterns' groups; `OFF` ends it."""
 
 OFF: Final = "\x1b[0m"
 
 NAMES: Final = ("text", "number", "constant", "head", "place", "marks", "error")
 
-# A text that is not closed is one up to the end of its line: else each of its quotes would be
-# tried anew, and 16 KiB of them would hold the interpreter for half a second.
+# An unclosed string ends at the end of its line: otherwise each of its quotes would be tried anew,
+# and 16 KiB of them would hold the interpreter for half a second.
 _VALUE = re.compile(
     r"(?P<text>(?<!\w)[brBR]{0,2}'(?:[^'\\\n]|\\.)*+'?"
     r'|(?<!\w)[brBR]{0,2}"(?:[^"\\\n]|\\.)*+"?)'
@@ -42,11 +42,11 @@ _TRACEBACK = re.compile(
 
 
 def painted(outcome: Outcome, colours: Colours) -> Outcome:
-    """Return an outcome whose text has colours, if it is of a kind that is painted.
+    """Return an outcome with colours in its text, or unchanged if it is not of a coloured kind.
 
     Args:
-        outcome: As it came from the evaluator, its text escaped.
-        colours: For each of `NAMES`; empty where there are none.
+        outcome: As the evaluator returned it, its text escaped.
+        colours: For each of `NAMES`; empty for no colours.
     """
     text = outcome.text
     if not colours or not text or len(text) > _LONGEST_CHARACTERS:

@@ -1,8 +1,8 @@
-"""What Tab offers, found without running any code of the host.
+"""Completion (Tab), which runs no code of the host.
 
 Python's own completers evaluate: ``obj.`` calls ``__getattr__``, ``__dir__``, properties, lazy
-proxies. Here names are only looked up where they are stored: in namespaces, in instance and class
-dictionaries, in slots. A value behind a property is not completed further.
+proxies. Here names are looked up only where they are stored: in namespaces, instance and class
+dictionaries, and slots. The value of a property is not completed.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from console.introspect.static import (
 from console.syntax.parsing import ITEM, NAME
 
 _LOOK_AT: Final = 50_000
-"""Keys of a dict that are looked at: all of a large one would take the console's loop seconds."""
+"""Keys of a dict that are read: all keys of a large one would take the console's loop seconds."""
 
 _LIMIT: Final = 500
-"""More entries than this help nobody, and cost the client a screen of output each."""
+"""Entries that are offered. More do not help the user, and each costs a screen of output."""
 
 _LOOK_BACK_CHARACTERS: Final = 512
-"""How much of a line is looked at: searching for a pattern takes the square of it."""
+"""How much of a line is read: the time of the patterns grows with its square."""
 
 Entry = str | tuple[Any, bool]
-"""What is told of a name: a word, or the value and whether its first parameter is given."""
+"""A name's description, or its value and whether its first parameter is bound."""
 
 _PATH = rf"{NAME}(?:\s*\.\s*{NAME}|{ITEM})*"
 _DOTTED = re.compile(rf"(?:({_PATH})\s*\.\s*)?({NAME})?$")
@@ -77,7 +77,7 @@ class StaticCompleter(Completer):
         document: Document,
         complete_event: CompleteEvent,
     ) -> Iterator[Completion]:
-        """Yield what fits the text before the cursor."""
+        """Yield the names that fit the text before the cursor."""
         line = document.current_line_before_cursor[-_LOOK_BACK_CHARACTERS:]
         if document.cursor_position_row == 0 and (match := _OPTION.match(line)):
             typed, entries = match[1], _OPTIONS
@@ -89,7 +89,7 @@ class StaticCompleter(Completer):
             if name.startswith(typed) and (typed or not name.startswith("_"))
         )
         for name in heapq.nsmallest(_LIMIT, fitting, key=_rank):
-            # What it is, is looked up for those that are drawn.
+            # The description is looked up only for entries that are drawn.
             yield Completion(
                 name, start_position=-len(typed), display_meta=partial(_meta, entries[name])
             )
@@ -114,12 +114,12 @@ class StaticCompleter(Completer):
             return typed, {} if value is ABSENT else attributes(value)
         before = line[: match.start()].rstrip()
         if before.endswith((".", ")", "]", "'", '"')):
-            return typed, {}  # an attribute of what only evaluation would tell
+            return typed, {}  # an attribute of an expression: its value is unknown
         parameters = self._parameters(line)
         return typed, {**self._names(), **parameters} if typed else parameters
 
     def _parameters(self, line: str) -> dict[str, Entry]:
-        """Name the parameters of the call that is being typed, as they are given."""
+        """Return the parameters of the call that is being typed, as ``name=``."""
         path, given = next(calls_around(line), ("", ""))
         subject = self._find(path) if path and _PARAMETER.search(given) else None
         if subject is None:
@@ -138,12 +138,12 @@ class StaticCompleter(Completer):
             for name, value in list(dict.items(self._namespace))
             if type(name) is str
         }
-        # Python puts it into whatever code has run in: the builtins too, in some processes.
+        # exec() adds it to each namespace in which code runs, in some processes to the builtins.
         entries.pop("__builtins__", None)
         return entries
 
     def _resolve(self, path: str) -> Any:
-        """Find a value where it is stored; ABSENT if only code would tell."""
+        """Find a value where it is stored; ABSENT if only running code would return it."""
         subject = self._find(path)
         if subject is None:
             return ABSENT
@@ -167,13 +167,13 @@ class StaticCompleter(Completer):
 
 
 def _rank(name: str) -> tuple[bool, bool, bool, str]:
-    if name.endswith("="):  # parameters come first, in their own order
+    if name.endswith("="):  # parameters are first, in their own order
         return False, False, False, ""
     return True, name.startswith("__"), name.startswith("_"), name
 
 
 def _modules(typed: str) -> dict[str, Entry]:
-    """Modules that are loaded, and the standard library's: nothing is searched or imported."""
+    """Return loaded modules and the standard library's. Searches and imports nothing."""
     depth = typed.count(".") + 1
     names = {name for name in list(sys.modules) if type(name) is str and name.startswith(typed)}
     names |= set(sys.stdlib_module_names)
@@ -181,7 +181,7 @@ def _modules(typed: str) -> dict[str, Entry]:
 
 
 def attributes(value: Any) -> dict[str, Entry]:
-    """Return the names of a value's attributes, each with what is stored under it."""
+    """Return the names of a value's attributes, with their stored values."""
     found: dict[str, Entry] = {}
     own = next(iter(namespaces(value)), None)
     is_class = isinstance_static(value, type)
@@ -198,5 +198,5 @@ def _meta(entry: Entry) -> str:
         return entry
     value, bound = entry
     if str(class_dict(type(value)).get("__module__")).startswith("console."):
-        return f"console {signature_of(value) or ''}".rstrip()  # a word of ours
+        return f"console {signature_of(value) or ''}".rstrip()  # one of our commands
     return summary_of(value, bound=bound)

@@ -1,16 +1,16 @@
-"""Editors of many sessions: a few begin to be used at a time, and none is kept unused for long.
+"""The editors of many sessions: a few start at a time, and an idle one is released.
 
-Where a thousand operators press Enter in one moment, their editors take turns. What each of them
-makes on the way is gone before the next one begins: all at once it was 300 objects a session that
-lived long enough for the collector to go through everything, for a second in which the service
-stood still. Who types on keeps no place, as the gate lets the next one in after 5 ms.
+Where a thousand users press Enter at one moment, their editors take turns, so that the temporary
+objects of one are freed before the next one starts. Without turns, 300 objects a session lived long
+enough to trigger a full garbage collection, which stopped the service for a second. A user who
+types on does not block the others: the gate admits the next editor after 5 ms.
 
-An editor is some thousand objects, 230 KB, of which its session needs only a few (`Kept`) while
-nobody types; another one is built at the next key, in 3 ms. Sessions are left open for days: theirs
-would cost memory, and time at each full garbage collection, for which the service stands still.
+An editor has about a thousand objects, 230 KB. An idle session needs only a few of them (`Kept`);
+another editor is built at the next key, in 3 ms. Sessions stay open for days: their editors would
+cost memory, and time in each full garbage collection, which stops the service.
 
-What was tried and is worse: to keep only the few editors that were used last. Where many sessions
-are used by turns the collector then runs for those that are built and let go of all the time.
+Keeping only the most recently used editors was tried and is worse: where many sessions are used in
+turn, editors are built and released all the time, and the collector runs for them.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ from console.evaluation.gate import Gate
 IDLE_SECONDS: Final = 300.0
 
 _TOGETHER_SECONDS: Final = 30.0
-"""Those that are due within this are let go of together: to forget one costs half a millisecond
-(`purge_filter_caches`), and so does to forget a hundred."""
+"""Editors that are due within this time are released together: `purge_filter_caches` takes half a
+millisecond for one as for a hundred."""
 
 
 class Owner(Protocol):
-    """What has an editor."""
+    """A frontend that has an editor."""
 
     def let_go(self) -> None:
-        """Let go of the editor, which is not in use; another one can be built."""
+        """Release the editor, which is not in use; another one can be built."""
 
 
 class SpareEditors:
-    """Those of one console that are not in use. Lives on its loop."""
+    """The idle editors of one console, and the turns to start one. Lives on its loop."""
 
     def __init__(self, idle_seconds: float = IDLE_SECONDS) -> None:
         self._idle_seconds = idle_seconds
-        self._spare: dict[Owner, float] = {}  # since when, oldest first
+        self._spare: dict[Owner, float] = {}  # idle since (loop time), oldest first
         self._timer: asyncio.TimerHandle | None = None
         self._gate = Gate()
         self._turns: dict[Owner, asyncio.Future[None]] = {}
 
     async def turn(self, owner: Owner) -> None:
-        """Wait for the turn to use an editor: until `rest`, or `forget`, which ends the waiting."""
+        """Wait for the turn to use an editor. `rest` or `forget` ends the turn or the waiting."""
         self._spare.pop(owner, None)
         turn = self._turns[owner] = asyncio.get_running_loop().create_future()
         self._gate.enter(owner, lambda: None if turn.done() else turn.set_result(None))
@@ -54,13 +54,13 @@ class SpareEditors:
             await turn
 
     def rest(self, owner: Owner) -> None:
-        """Take note that an editor is not in use from now on."""
+        """Note that an editor is idle from now on."""
         self._end_turn(owner)
         self._spare[owner] = asyncio.get_running_loop().time()
         self._wait()
 
     def forget(self, owner: Owner) -> None:
-        """Forget an owner, who has ended. Can be called twice."""
+        """Forget an owner that has closed. Idempotent."""
         self._end_turn(owner)
         self._spare.pop(owner, None)
         if not self._spare and self._timer is not None:
@@ -102,5 +102,5 @@ _of_loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, SpareEditors] = 
 
 
 def spare_editors() -> SpareEditors:
-    """Return those of the console whose loop this is."""
+    """Return the `SpareEditors` of the console whose loop is running."""
     return _of_loops.setdefault(asyncio.get_running_loop(), SpareEditors())

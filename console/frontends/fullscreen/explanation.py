@@ -1,4 +1,4 @@
-"""What F1 shows below the prompt: signature and documentation of what the cursor is at."""
+"""F1: the signature and documentation of the name at the cursor, below the prompt."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _WORD = re.compile(r"\w*")
 
 
 class Explanation:
-    """The text, and the part of the screen that it is shown on."""
+    """The text, and the part of the screen that shows it."""
 
     def __init__(self, host: FrontendHost) -> None:
         self._host = host
@@ -53,12 +53,12 @@ class Explanation:
         self._text = ""
 
     def toggle(self, document: Document) -> None:
-        """Show what is known of what the cursor is at, or hide what is shown."""
+        """Show the explanation of the name at the cursor, or hide the one that is shown."""
         self._text = "" if self._text else self._explain(document)
 
     def _explain(self, document: Document) -> str:
-        if self._host.commands:  # nothing that is typed there is looked up
-            return f"These words are understood: {', '.join(self._host.commands)}"
+        if self._host.commands:  # a viewer's text is not looked up
+            return f"These commands exist: {', '.join(self._host.commands)}"
         scopes = (self._host.namespace, self._host.names(), vars(builtins))
         for path in paths_at(document):
             try:
@@ -69,11 +69,11 @@ class Explanation:
             head = f"{path}{signature}  {kind_of(subject.value, bound=subject.bound)}"
             lines = documentation_of(subject.value).splitlines()[:_LINES]
             return escape_controls("\n".join([head, *lines]))
-        return "Nothing is known of what the cursor is at without running code."
+        return "The name at the cursor cannot be explained without running code."
 
 
 def paste_hint(is_on: Callable[[], bool]) -> ConditionalContainer:
-    """Make the line that says why Enter does not run a block: F6 is easily pressed by mistake."""
+    """Make the line shown in paste mode, which F6 may have switched on by mistake."""
     text = "paste mode: Enter begins a line, Alt-Enter runs, F6 ends it"
     return ConditionalContainer(
         Window(FormattedTextControl(text), style="class:explanation", height=1),
@@ -82,7 +82,7 @@ def paste_hint(is_on: Callable[[], bool]) -> ConditionalContainer:
 
 
 def paths_at(document: Document) -> Iterator[str]:
-    """Yield what can be asked about at the cursor: the name there, then the call around it."""
+    """Yield the names to explain: the one at the cursor, then those of the calls around it."""
     line = document.current_line_before_cursor[-_LOOK_BACK_CHARACTERS:]
     rest = _WORD.match(document.current_line_after_cursor)
     match = _PATH_BEFORE.search(line + (rest.group() if rest else ""))
@@ -93,9 +93,9 @@ def paths_at(document: Document) -> Iterator[str]:
 
 
 def calls_around(line: str) -> Iterator[tuple[str, str]]:
-    """Yield the calls that a line is within at its end, the inner ones first.
+    """Yield the calls that are open at a line's end, innermost first.
 
-    Of each what is called, and what stands behind its bracket.
+    Of each the name of the callee, and the text after its bracket.
     """
     depth = 0
     for at in range(len(line) - 1, -1, -1):

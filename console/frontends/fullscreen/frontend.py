@@ -1,11 +1,10 @@
 """The frontend for capable terminals: ptpython's editor, one for each session.
 
-Only the editor is taken from ptpython. Its REPL evaluates, prints and handles signals in ways that
-would touch the host (an executor thread for each open prompt, SIGINT, ``sys.path``,
-``sys.breakpointhook``).
+Only the editor is ptpython's. Its REPL evaluates, prints and handles signals in ways that affect
+the host (an executor thread for each open prompt, SIGINT, ``sys.path``, ``sys.breakpointhook``).
 
-A prompt at which nobody types costs little: it is written as text, and the editor, once built, runs
-from the first key on. That key stands on the screen before the editor draws over it.
+An idle prompt costs little: it is written as text, and the editor runs from the first key on. That
+key is shown before the editor draws over it.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 from console.frontends.fullscreen.colours import painted
 from console.frontends.fullscreen.editor_pool import SpareEditors, spare_editors
 from console.frontends.fullscreen.prompt import is_plain, leave_prompt, show_prompt
+from console.frontends.fullscreen.text_above import TextAbove
 from console.frontends.fullscreen.write_coalescing import WriteCoalescing
 from console.frontends.rendering import render_outcome, terminal_bytes
 from console.interfaces.frontends import FrontendHost
@@ -27,12 +27,8 @@ from console.lazy_imports import load
 if TYPE_CHECKING:
     from console.frontends.fullscreen.editor import Editor, Kept
 
-_COALESCE_SECONDS = 0.05
-"""Text that comes while a prompt is up is gathered this long: each time costs a redraw."""
-
-
-_ABOVE_CHARACTERS = 64 * 1024
-"""More than this is not gathered but written at once, so that it is paused with the output."""
+_RESIZE_SECONDS = 0.05
+"""Changes of the size within this time cost one redraw."""
 
 
 class FullscreenFrontend:
@@ -54,20 +50,18 @@ class FullscreenFrontend:
         self._arrived = asyncio.Event()
         self._waiting_at_literal = False
         self._at_line_start = True
-        self._above: list[str] = []
-        self._above_size = 0
+        self._above = TextAbove(self._write_above)
         self._resize_timer: asyncio.TimerHandle | None = None
-        self._above_timer: asyncio.TimerHandle | None = None
 
     async def read(self) -> str | None:
         """Return the next statement; None at the end of input."""
         if not self._at_line_start:
-            # The prompt begins in the first column: what stands there would be overwritten.
+            # The prompt begins in the first column: text there would be overwritten.
             self._send("\n")
         while await self._wait_at_literal():
             await self._spares.turn(self)
             editor = self._editor or await self._build()
-            if self._interrupted:  # while it was built
+            if self._interrupted:  # while the editor was built
                 self._interrupted = False
                 self._spares.rest(self)
                 self._send("\nKeyboardInterrupt\n")
@@ -81,18 +75,18 @@ class FullscreenFrontend:
                 self._send("KeyboardInterrupt\n")
                 source = ""
             finally:
-                self._flush_above()
+                self._above.flush()
                 if not self._closed:
                     self._spares.rest(self)
             if source.strip():
                 return source
             typed = self.take_typeahead()
-            if typed:  # behind Ctrl-C or an empty line
+            if typed:  # after Ctrl-C or an empty line
                 self._unread.append(typed)
         return None
 
     async def _wait_at_literal(self) -> bool:
-        """Show a prompt, and wait until something is typed. Whether something was."""
+        """Show a prompt and wait for input. Whether there is any; False at its end."""
         self._waiting_at_literal = True
         self._show_literal()
         try:
@@ -121,7 +115,7 @@ class FullscreenFrontend:
 
     async def _build(self) -> Editor:
         if "console.frontends.fullscreen.editor" not in sys.modules:
-            # Some 200 ms of imports, once a process: not on the loop that serves the others.
+            # About 200 ms of imports, once a process: not on the console's loop.
             await load("console.frontends.fullscreen.editor")
         from console.frontends.fullscreen.editor import Editor  # noqa: PLC0415 - heavy, see above
 
@@ -131,7 +125,7 @@ class FullscreenFrontend:
         return self._editor
 
     def let_go(self) -> None:
-        """Let go of the editor, which is not in use: the next key builds another one."""
+        """Release the editor, which is not in use: the next key builds another one."""
         if self._editor is not None:
             self._kept = self._editor.keep()
             self._editor = None
@@ -155,7 +149,7 @@ class FullscreenFrontend:
 
     @property
     def _inserts(self) -> bool:
-        """Whether a plain key that comes first is inserted: not so in vi's command mode."""
+        """Whether the first plain key will be inserted: not in vi's command mode."""
         state = self._editor or self._kept
         return state is None or state.inserts
 
@@ -172,7 +166,7 @@ class FullscreenFrontend:
             self._editor.feed_eof()
 
     def interrupt(self) -> None:
-        """Drop what has been typed."""
+        """Drop the typed text."""
         if self._editor is not None and self._editor.is_reading:
             self._editor.interrupt()
         else:
@@ -181,9 +175,9 @@ class FullscreenFrontend:
             self._arrived.set()
 
     def take_typeahead(self) -> str:
-        """Give back what was typed behind the statement."""
+        """Return and forget the text typed after the statement."""
         typed = "" if self._editor is None else self._editor.take_typeahead()
-        # What came when the editor had ended, and the statement had not been returned yet.
+        # Text that arrived after the editor had ended, before the statement was returned.
         typed += "".join(self._unread)
         self._unread.clear()
         return typed
@@ -195,33 +189,18 @@ class FullscreenFrontend:
         return render_outcome(outcome)
 
     def write(self, text: str, *, error: bool = False) -> None:
-        """Write text, above the prompt if one is up. What has been typed stays."""
+        """Write text, above the prompt if one is shown. The typed text stays."""
         if self._waiting_at_literal:
             self._send("\r\x1b[K" + _whole_lines(text))
             if not self._closed:
                 self._show_literal()
         elif self._editor is not None and self._editor.is_reading:
-            self._above.append(text)
-            self._above_size += len(text)
-            if self._above_size > _ABOVE_CHARACTERS:
-                self._flush_above()
-            elif self._above_timer is None:
-                self._above_timer = asyncio.get_running_loop().call_later(
-                    _COALESCE_SECONDS, self._flush_above
-                )
+            self._above.add(text)
         else:
             self._out.hold(terminal_bytes(text, carriage_return=True))
             self._at_line_start = text.endswith("\n")
 
-    def _flush_above(self) -> None:
-        if self._above_timer is not None:
-            self._above_timer.cancel()
-            self._above_timer = None
-        text = "".join(self._above)
-        self._above.clear()
-        self._above_size = 0
-        if not text:
-            return
+    def _write_above(self, text: str) -> None:
         if self._editor is not None and self._editor.is_reading:
             self._editor.print_above(lambda: self._send(_whole_lines(text)))
         else:
@@ -229,10 +208,10 @@ class FullscreenFrontend:
             self._at_line_start = text.endswith("\n")
 
     def resized(self) -> None:
-        """Draw anew for the new size, once for a window that is being dragged."""
+        """Redraw for the new size, once for a window that is being dragged."""
         if self._resize_timer is None:
             self._resize_timer = asyncio.get_running_loop().call_later(
-                _COALESCE_SECONDS, self._draw_resized
+                _RESIZE_SECONDS, self._draw_resized
             )
 
     def _draw_resized(self) -> None:
@@ -241,8 +220,8 @@ class FullscreenFrontend:
             self._editor.resized()
 
     def close(self) -> None:
-        """End a pending read; once none is pending, release the editor. Can be called twice."""
-        self._flush_above()
+        """End a pending read; if none is pending, release the editor. Idempotent."""
+        self._above.flush()
         if self._resize_timer is not None:
             self._resize_timer.cancel()
             self._resize_timer = None

@@ -1,4 +1,4 @@
-"""How far the next line is indented, as a person would do it. Rules without I/O."""
+"""The indentation of the next line. Rules without I/O."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Final
 STEP: Final = 4
 
 _LOOK_AT_CHARACTERS: Final = 4096
-"""Tokens of a longer text cost too much at an Enter: 1 ms for each KiB."""
+"""A longer text is not tokenised at Enter: 1 ms for each KiB."""
 
 _LEAVES: Final = frozenset({"break", "continue", "pass", "raise", "return"})
-"""What nothing in the same block can come behind."""
+"""Statements that end a block: no code of the block can follow."""
 
 _IGNORED: Final = frozenset(
     {
@@ -26,11 +26,11 @@ _IGNORED: Final = frozenset(
 
 
 def next_indentation(text: str) -> str:
-    """Return the blanks with which the line behind a text begins.
+    """Return the indentation of the line after a text.
 
-    Within brackets a line stands below the one before, or one step in where a bracket ends that;
-    behind a whole statement, below its first line; behind a colon one step in; behind what leaves
-    a block, one step out.
+    Within brackets it is that of the line before, or one step more if that ends with the bracket;
+    after a complete statement, that of its first line; after a colon one step more; after a
+    statement that leaves the block (``return``), one step less.
     """
     lines = text.split("\n")
     own = _blanks(lines[-1])
@@ -41,7 +41,7 @@ def next_indentation(text: str) -> str:
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
             reading.take(token)
     except (tokenize.TokenError, SyntaxError):
-        # It ends within brackets or within a text, or is no Python.
+        # The text ends within brackets or a string, or is not Python.
         if not reading.opened:
             return own
     if not reading.opened:
@@ -52,12 +52,12 @@ def next_indentation(text: str) -> str:
 
 
 class _Reading:
-    """What has been read of a text.
+    """The state of reading a text token by token.
 
     Attributes:
-        opened: The rows of the brackets that are open, from 1.
-        last: The last token that means something.
-        behind: The indentation behind the last whole statement.
+        opened: The rows of the open brackets, from 1.
+        last: The last significant token.
+        behind: The indentation after the last complete statement.
     """
 
     def __init__(self, own: str) -> None:
@@ -68,7 +68,7 @@ class _Reading:
         self._base = own
 
     def take(self, token: tokenize.TokenInfo) -> None:
-        """Read on."""
+        """Read one token."""
         if token.type in _IGNORED:
             return
         if token.type == tokenize.NEWLINE:

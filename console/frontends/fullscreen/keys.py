@@ -1,4 +1,4 @@
-"""The keys that are ours, on top of ptpython's."""
+"""The console's key bindings, in addition to ptpython's."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from console.frontends.fullscreen.indentation import STEP, next_indentation
 from console.frontends.fullscreen.shared_application import with_names
 
 LONG_CHARACTERS = 16 * 1024
-"""A longer text was pasted: to look at all of it at each Enter would hold the other sessions."""
+"""A longer text was pasted: examining all of it at each Enter would hold the console's loop."""
 
 
 @Condition
@@ -42,10 +42,10 @@ _CAN_STEP_OUT = (
 
 
 def console_keys(explain: Callable[[], None]) -> KeyBindings:
-    """Return our keys: Ctrl-] leaves, as with telnet's own escape; F1 explains.
+    """Return our bindings: Ctrl-] leaves, as telnet's own escape; F1 explains.
 
     Args:
-        explain: Shows what is known of what the cursor is at, or hides it again.
+        explain: Shows or hides the explanation of the name at the cursor.
     """
     bindings = KeyBindings()
 
@@ -61,7 +61,7 @@ def console_keys(explain: Callable[[], None]) -> KeyBindings:
 
     @bindings.add("backspace", filter=_CAN_STEP_OUT)
     def step_out(event: KeyPressEvent) -> None:
-        """Remove one step of indentation: between two blanks nothing can be meant."""
+        """Remove one step of indentation."""
         buffer = event.current_buffer
         column = buffer.document.cursor_position_col
         buffer.delete_before_cursor((column - 1) % STEP + 1)
@@ -69,13 +69,13 @@ def console_keys(explain: Callable[[], None]) -> KeyBindings:
     @bindings.add("f2")
     @bindings.add("f3")
     def nothing(event: KeyPressEvent) -> None:
-        """The option menu and the history application of ptpython."""
+        """Disable ptpython's option menu and history application."""
 
     return bindings
 
 
 def _is_multiline(document: Document) -> bool:
-    """Whether Enter begins a new line. ptpython looks for open brackets, in the whole text."""
+    """Whether Enter begins a new line. ptpython searches the whole text for open brackets."""
     text = document.text
     if len(text) <= LONG_CHARACTERS:
         return document_is_multiline_python(document) or _opens_block(document.current_line)
@@ -88,7 +88,7 @@ def _opens_block(line: str) -> bool:
 
 
 def _auto_newline(buffer: Buffer) -> None:
-    """Begin a line. Within one, it is only broken."""
+    """Begin a new line, indented if the cursor is at a line's end."""
     document = buffer.document
     if document.current_line_after_cursor:
         buffer.insert_text("\n")

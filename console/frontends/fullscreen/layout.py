@@ -1,7 +1,7 @@
-"""What the editor's screen is made of: the text, a menu at the cursor, and lines below it.
+"""The editor's screen: the text, a menu at the cursor, and lines below it.
 
-ptpython's own layout has a side bar, a status bar, signatures and four floats as well, which are
-never shown here, but were asked for their size at each key: half of what a key cost.
+ptpython's own layout also has a side bar, a status bar, signatures and four floats. They are never
+shown here, but computing their size at each key took half of the key's time.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _text_height() -> Dimension | None:
 
 
 class EditorLayout:
-    """In the place of `ptpython.layout.PtPythonLayout`, whose arguments it takes."""
+    """Replaces `ptpython.layout.PtPythonLayout`, and takes its arguments."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class EditorLayout:
         text = Window(
             self.control,
             left_margins=[PythonPromptMargin(python_input)],
-            # The last row stays free: a message may stand there.
+            # The last row stays free for a message.
             scroll_offsets=ScrollOffsets(bottom=1, left=4, right=4),
             height=_text_height,
             wrap_lines=True,

@@ -1,7 +1,7 @@
-"""How the text that is being edited is shown, at a price that does not grow with it.
+"""Highlighting of the edited text, in a time that does not grow with it.
 
-prompt_toolkit lexes the whole text after each key, and lays a line out character by character:
-with 200 KB in the editor a key would hold every session for half a second.
+prompt_toolkit lexes the whole text after each key, and lays a line out character by character: with
+200 KB in the editor one key would hold the console's loop for half a second.
 """
 
 from __future__ import annotations
@@ -25,27 +25,28 @@ _WHOLE_CHARACTERS = 2048
 
 _BLOCK_LINES = 32
 _BACK_LINES = 32
-"""Of a longer text, blocks of lines are lexed, from the nearest line that may begin a statement."""
+"""A longer text is lexed in blocks of lines, each from the nearest line that may begin a
+statement."""
 
 _LINE_CHARACTERS = 2000
 _STEP_CHARACTERS = 500
-"""Of a longer line, as much as this is shown around the cursor."""
+"""Of a longer line, only this much is shown, around the cursor."""
 
 _STATEMENT = re.compile(r"[^\W\d]|[@#]")
 
-# Joiners and presentation selectors, for which terminals differ in how wide the result is, and
-# the controls that reorder what is read (CVE-2021-42574).
+# Joiners and presentation selectors, whose width differs between terminals, and bidirectional
+# controls, which reorder the text (CVE-2021-42574).
 _JOINERS = "\u200d\ufe0e\ufe0f"
 _REORDERING = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _SPECIAL = re.compile(f"[{_JOINERS}{_REORDERING}]")
 
 
 _PYTHON = PygmentsLexer(Python3Lexer)
-"""Knows nothing of what it lexes, so that one is enough; its first costs 50 ms."""
+"""Stateless, so that all editors share it; making the first lexer takes 50 ms."""
 
 
 class BoundedLexer(Lexer):
-    """Highlights Python; of a long text only the part that is looked at."""
+    """Highlights Python; of a long text only the visible part."""
 
     def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
         """Return a function that returns a line's fragments."""
@@ -89,7 +90,7 @@ class LongLine(Processor):
     """Shows a part of a very long line, around the cursor."""
 
     def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
-        """Cut the line, and say where it was cut."""
+        """Cut the line, and show how much was cut."""
         fragments = transformation_input.fragments
         if sum(len(one[1]) for one in fragments) <= _LINE_CHARACTERS:
             return Transformation(fragments)
@@ -114,15 +115,14 @@ class LongLine(Processor):
 
 
 class SpecialCharacters(Processor):
-    """Shows characters that would break the line: what reorders it, and what joins others.
+    """Replaces characters that reorder the line or join others, in the display only.
 
-    An emoji of several parts takes two columns on one terminal and six on the next, and the cursor
-    would stand somewhere else than we think. Shown as its parts it is alike everywhere. The text
-    itself is not changed.
+    An emoji of several parts takes two columns on one terminal and six on another, so the cursor's
+    column would be unknown. Its parts have the same width everywhere.
     """
 
     def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
-        """Replace the characters, where there are any."""
+        """Replace the characters, if there are any."""
         fragments = transformation_input.fragments
         if not any(_SPECIAL.search(one[1]) for one in fragments):
             return Transformation(fragments)

@@ -1,9 +1,9 @@
-"""Pastes found in what is typed, also where the terminal does not mark them.
+"""Detection of pastes, also where the terminal does not mark them.
 
-A terminal that knows bracketed paste (xterm, DECSET 2004) marks where a paste begins and ends.
-From others a paste comes as keys, and would be typed: each line indented once more, each line run
-as soon as it is complete, thousands of redraws. Nobody types `BURST_CHARACTERS` within one read, or
-a block with its indentation, so that such a burst is marked here as the terminal would have done.
+A terminal with bracketed paste (xterm, DECSET 2004) marks the beginning and end of a paste. From
+others a paste arrives as keys: each line would be indented once more and run as soon as it is
+complete, with thousands of redraws. A user does not type `BURST_CHARACTERS` within one read, or a
+block with its indentation, so such a burst is marked here as the terminal would have done.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from console.limits import PASTE_CHARACTERS
 BEGIN, END = "\x1b[200~", "\x1b[201~"
 
 BURST_CHARACTERS = 256
-"""What comes at once and is longer was pasted. A key held down is slower, even over slow lines."""
+"""A longer read was pasted. A key held down is slower, even over slow lines."""
 
-# A line that goes on, and the next one indented already, which the editor does for who types.
+# A line that is continued, and the next one already indented: the editor indents typed lines.
 _BLOCK = re.compile(r"[:,(\[{\\][ \t]*(?:#[^\r\n]*)?[\r\n]+[ \t]+\S")
 
 _QUIET_SECONDS = 0.05
-"""A paste arrives in pieces; it is whole when nothing has come for so long."""
+"""A paste arrives in pieces; it is complete when nothing has arrived for this time."""
 
-# Arrow keys, Ctrl-C and their like are keys wherever they are.
+# Control characters (arrow keys, Ctrl-C) are keys, not a part of a paste.
 _KEYS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 class Pastes:
-    """Passes typed text on, with pastes marked and bounded. Lives on the console's loop.
+    """Delivers typed text, with pastes marked and bounded. Lives on the console's loop.
 
     Args:
-        deliver: Takes text, in order.
+        deliver: Called with the text, in order.
         refuse: Called when a paste is longer than `PASTE_CHARACTERS`, and is cut.
     """
 
@@ -63,7 +63,7 @@ class Pastes:
             self._deliver(text)
 
     def flush(self) -> None:
-        """Pass on what is held back as the possible beginning of more."""
+        """Deliver the text that is held back as a possible beginning of a paste."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -73,8 +73,8 @@ class Pastes:
         self._burst.clear()
         self._burst_size = 0
         lines = text.rstrip("\r\n")
-        # An Enter at the end was pasted too: it runs the paste, as it would run what is typed. The
-        # newline before it says that the last block has ended.
+        # A newline at the end was pasted too: it runs the paste as a typed Enter would. The one
+        # within the marks ends the last block.
         enter = "\r" if len(lines) < len(text) else ""
         self._deliver(f"{BEGIN}{lines}{enter}{END}{enter}")
 
@@ -90,7 +90,7 @@ class Pastes:
         self._timer = asyncio.get_running_loop().call_later(_QUIET_SECONDS, self.flush)
 
     def _follow_marks(self, text: str) -> str:
-        """See whether a marked paste is open after this text; return what follows its end."""
+        """Update whether a marked paste is open after this text; return the text after its end."""
         seen = self._tail + text
         begin, end = seen.rfind(BEGIN), seen.rfind(END)
         if begin > end:
@@ -109,4 +109,4 @@ class Pastes:
         elif not self._marked:
             self._deliver(END + after_end)
         elif self._marked_size - len(text) <= PASTE_CHARACTERS:
-            self._refuse()  # once; what comes up to the end of the paste is dropped
+            self._refuse()  # once; the rest of the paste is dropped

@@ -1,10 +1,9 @@
-"""Shows a plain character at once; the screen is laid out anew a moment later.
+"""Predictive echo: a plain character is shown at once, the screen is laid out a moment later.
 
-Laying out the whole screen takes 1 to 2 ms of computing for each key. A character that is typed at
-the end of the text nearly always changes one cell of it, so it is written there first, as mosh
-does it. Nothing is guessed for long: what is written is put into the renderer's own record of what
-the terminal shows. The next layout is compared with that record, as every one is, and corrects
-whatever differs (the colour, if the character made a keyword).
+Laying out the whole screen takes 1 to 2 ms for each key. A character typed at the end of the text
+nearly always changes one cell, so it is written there first, as mosh does. The character is also
+put into the renderer's record of the terminal. The next layout is compared with that record, as
+usual, and corrects the differences (the colour, if the character completed a keyword).
 """
 
 from __future__ import annotations
@@ -24,19 +23,19 @@ from prompt_toolkit.layout.screen import Char
 from console.frontends.fullscreen.prompt import is_plain
 
 _QUIET_SECONDS = 0.015
-"""The screen is laid out when nothing was typed for so long: a burst of keys costs one layout."""
+"""The layout waits for this time without a key: a burst of keys costs one layout."""
 
 _LATEST_SECONDS = 0.1
-"""But it is not put off longer than this."""
+"""The layout is not delayed for longer than this."""
 
 _MARK = "matching-bracket"
 
 _LONGEST_TEXT = 1000
-"""Of a longer text not all is shown; then a cell is not where the text says."""
+"""A longer text may not be shown whole; the cursor's cell then does not follow from the text."""
 
 
 class PredictiveEcho:
-    """For one editor. Lives on the console's loop."""
+    """The predictive echo of one editor. Lives on the console's loop."""
 
     def __init__(
         self, application: Application[str], buffer: Buffer, control: BufferControl
@@ -44,7 +43,7 @@ class PredictiveEcho:
         self._application = application
         self._buffer = buffer
         self._control = control
-        # What the terminal shows, with the cursor behind it; None if that is something else.
+        # The text that the terminal shows, with the cursor at its end; None if it shows another.
         self._shown: str | None = None
         self._ahead_since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -56,7 +55,7 @@ class PredictiveEcho:
         self._shown = self._buffer.text if self._cursor_is_at_end() else None
 
     def stop(self) -> None:
-        """Put nothing off any more."""
+        """Cancel the delayed layout."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -64,7 +63,7 @@ class PredictiveEcho:
     # ---- writing ahead
 
     def show(self, keys: Sequence[KeyPress]) -> None:
-        """Write the plain characters that these keys begin with, if they will be inserted."""
+        """Write the leading plain characters of these keys, if they will be inserted."""
         if not self._may_write():
             return
         for key in keys:
@@ -73,7 +72,7 @@ class PredictiveEcho:
         self._application.output.flush()
 
     def _may_write(self) -> bool:
-        """Whether the next plain key is inserted at the end of a text that stands there."""
+        """Whether the next plain key is inserted at the end of the text that is shown."""
         application, buffer = self._application, self._buffer
         keys, vi = application.key_processor, application.vi_state
         inserts = application.editing_mode is EditingMode.EMACS or (
@@ -102,7 +101,7 @@ class PredictiveEcho:
         if screen is None or styles is None or renderer._last_size != size:  # noqa: SLF001 - as above
             return False
         row = screen.data_buffer[at.y]
-        # At the right margin lines wrap; what stands behind the cursor would have to move.
+        # At the right margin lines wrap; text after the cursor would have to move.
         if at.x + 2 >= size.columns or row[at.x].char != " " or row[at.x + 1].char != " ":
             return False
         style = self._style_of(character, row[at.x - 1], row[at.x])
@@ -117,7 +116,7 @@ class PredictiveEcho:
         return True
 
     def _style_of(self, character: str, before: Char, blank: Char) -> str:
-        """Guess the colour: that of a word, a string or a comment goes on."""
+        """Predict the colour: within a word, a string or a comment it continues."""
         within = "string" in before.style or "comment" in before.style
         word = f"{before.char}{character}".replace("_", "a").isalnum()
         return before.style if self._shown and (within or word) else blank.style
@@ -125,9 +124,12 @@ class PredictiveEcho:
     # ---- leaving it as it is
 
     def leave(self) -> bool:
-        """Go to the line below the text, if the screen shows it as it is to stay; else False.
+        """Move to the line below the text without a layout, if the screen is already final.
 
-        The statement, which waits for it, begins sooner by the time of a layout.
+        The statement then starts earlier by the time of a layout.
+
+        Returns:
+            False if a layout is needed.
         """
         renderer, output = self._application.renderer, self._application.output
         screen, at = renderer.last_rendered_screen, renderer._cursor_pos  # noqa: SLF001 - as above
@@ -140,7 +142,7 @@ class PredictiveEcho:
             return False
         for y, row in screen.data_buffer.items():
             if y > at.y and any(cell.char != " " for cell in row.values()):
-                return False  # a message stands below
+                return False  # a message is shown below
         if self._shown.endswith((")", "]", "}")):
             for y, row in screen.data_buffer.items():
                 for x, cell in row.items():
@@ -152,7 +154,7 @@ class PredictiveEcho:
         return True
 
     def _unmark(self, x: int, y: int, cell: Char, at: Point) -> None:
-        """Take the colour of a matching bracket away."""
+        """Remove the colour of a matching bracket."""
         output, styles = self._application.output, self._application.renderer._attrs_for_style  # noqa: SLF001 - as above
         if styles is None:
             return
@@ -168,7 +170,7 @@ class PredictiveEcho:
     # ---- laying out later
 
     def put_off(self, redraw: Callable[[], None]) -> bool:
-        """Whether a layout may wait, since the terminal shows the text; it is then called for."""
+        """Schedule the layout for later, if the terminal shows the text. Whether it was."""
         if self._ahead_since is None or not self._shows_what_is_typed():
             return False
         now = asyncio.get_running_loop().time()
@@ -184,7 +186,7 @@ class PredictiveEcho:
             shown is not None
             and self._cursor_is_at_end()
             and buffer.complete_state is None
-            # Of several keys that came together, those behind this one are on the screen too.
+            # Of several keys that arrived together, the later ones are on the screen too.
             and len(shown) - len(buffer.text) <= waiting
             and shown.startswith(buffer.text)
         )

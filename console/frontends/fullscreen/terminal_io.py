@@ -1,7 +1,7 @@
-"""prompt_toolkit's Input and Output over a terminal that is no file.
+"""prompt_toolkit's Input and Output over a terminal that is not a file.
 
-prompt_toolkit's own pipe input blocks the loop once its 64 KB pipe is full (a paste of 200 KB does
-it) and takes two descriptors a session; here keys wait in memory.
+prompt_toolkit's own pipe input blocks the loop once its 64 KB pipe is full (a paste of 200 KB, say)
+and takes two descriptors a session; here keys wait in memory.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from console.frontends.rendering import terminal_bytes
 from console.interfaces.terminals import Terminal, TerminalKind
 
 _TURN_KEYS = 128
-"""Handled in one turn of the loop, which the other sessions wait for: 5 to 10 ms."""
+"""Keys handled in one iteration of the console's loop: 5 to 10 ms."""
 
 _SEQUENCE_CHARACTERS = 32
-"""No key's sequence is longer: mouse and cursor reports, which are the longest, have 20."""
+"""No key's sequence is longer: mouse and cursor reports, the longest, have 20."""
 
 _TURN_CHARACTERS = 4096
-"""Looked at in one turn: they may all be of one paste, and make one key."""
+"""Characters parsed in one iteration: they may be one paste, which is one key."""
 
 
 class ChannelInput(Input):
-    """Keys from text that a session feeds. Lives on the console's loop."""
+    """Parses the text that a session feeds into keys. Lives on the console's loop."""
 
     _numbers = itertools.count(1)
 
@@ -52,7 +52,7 @@ class ChannelInput(Input):
         self._ended = False
         self._seen = ""
         self.echo: Callable[[Sequence[KeyPress]], None] = lambda _keys: None
-        """Called with keys before they are read, if there is nothing else to read."""
+        """Called with keys before they are handled, if no more are waiting."""
         self._hash = f"console-{next(self._numbers)}"
 
     # ---- the session's side
@@ -74,7 +74,7 @@ class ChannelInput(Input):
             self._ready()
 
     def take_typeahead(self) -> str:
-        """Give back what no statement has used, as it was typed."""
+        """Return and forget the text that no statement has read, as it was typed."""
         self._pastes.flush()
         keys = self._take_from_table() + self._keys
         self._keys.clear()
@@ -88,7 +88,7 @@ class ChannelInput(Input):
 
     def _take_from_table(self) -> list[KeyPress]:
         keys = get_typeahead(self)
-        # It leaves an empty list in the table, for each input that there ever was.
+        # get_typeahead() leaves an empty list in the table, for ever.
         typeahead._buffer.pop(self._hash, None)  # noqa: SLF001 - no public way
         return keys
 
@@ -103,7 +103,7 @@ class ChannelInput(Input):
         return self._hash
 
     def read_keys(self) -> list[KeyPress]:
-        """Return keys that have arrived; the next ones in another turn, if they are many."""
+        """Return keys that have arrived, up to a limit; the rest in the next iteration."""
         room = _TURN_CHARACTERS
         while self._text and room > 0 and len(self._keys) < _TURN_KEYS:
             text = self._text.popleft()
@@ -119,7 +119,7 @@ class ChannelInput(Input):
         return keys
 
     def flush_keys(self) -> list[KeyPress]:
-        """Return keys that were held back as the possible beginning of a sequence (Escape)."""
+        """Return keys that were held back as a possible beginning of a sequence (Escape)."""
         if not self._text:
             self._parser.flush()
         return self._take_keys()
@@ -138,7 +138,7 @@ class ChannelInput(Input):
 
     @property
     def may_hold_back(self) -> bool:
-        """Whether what was read last may be the beginning of a sequence: all begin with Escape."""
+        """Whether the last input may be the beginning of a sequence: all begin with Escape."""
         return "\x1b" in self._seen
 
     @property
@@ -147,7 +147,7 @@ class ChannelInput(Input):
         return self._ended and not self.has_keys
 
     def raw_mode(self) -> AbstractContextManager[None]:
-        """Do nothing: the client's terminal is raw, the server has none."""
+        """Do nothing: the client's terminal is raw; the server has none."""
         return nullcontext()
 
     def cooked_mode(self) -> AbstractContextManager[None]:
@@ -171,7 +171,7 @@ class ChannelInput(Input):
 
     @contextmanager
     def detach(self) -> Iterator[None]:
-        """Stop calling back for a while."""
+        """Stop calling back within the block."""
         previous, self._ready = self._ready, None
         try:
             yield
@@ -179,7 +179,7 @@ class ChannelInput(Input):
             self._ready = previous
 
     def close(self) -> None:
-        """Forget everything."""
+        """End the input and drop all keys."""
         self._pastes.flush()
         self._ended = True
         self._text.clear()
@@ -197,7 +197,7 @@ class _Screen:
         self.holds = False
 
     def write(self, text: str) -> int:
-        # prompt_toolkit says \r\n itself, and \n where it wants the cursor to go straight down.
+        # prompt_toolkit writes \r\n itself, and \n to move the cursor straight down.
         data = terminal_bytes(text, carriage_return=False)
         if self.holds:
             self._out.hold(data)
@@ -206,7 +206,7 @@ class _Screen:
         return len(text)
 
     def flush(self) -> None:
-        """Nothing is held back here."""
+        """Do nothing: `write` buffers nothing."""
 
     def isatty(self) -> bool:
         return True
@@ -219,7 +219,7 @@ class ChannelOutput(Vt100_Output):
     """Draws on a terminal.
 
     Args:
-        terminal: It is asked for its size and kind.
+        terminal: Gives the size and the kind.
         out: Writes to it.
     """
 
@@ -235,14 +235,14 @@ class ChannelOutput(Vt100_Output):
             term=terminal.kind.name,
             default_color_depth=color_depth(terminal.kind),
             enable_bell=False,
-            # Asking where the cursor is costs a second at each Enter on terminals that do not
-            # answer.
+            # The query for the cursor's position takes a second at each Enter on terminals that do
+            # not answer.
             enable_cpr=False,
         )
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Have what is drawn meanwhile go with what follows."""
+        """Hold what is drawn within the block, to be sent with the next output."""
         self._screen.holds = True
         try:
             yield
@@ -251,10 +251,10 @@ class ChannelOutput(Vt100_Output):
 
 
 def color_depth(kind: TerminalKind) -> ColorDepth:
-    """How many colours a terminal shows, by its name and what it says of itself."""
+    """Return how many colours a terminal has, by its name and environment."""
     environment = dict(kind.environment)
     name = kind.name
-    # https://no-color.org: whatever it is set to, if not empty.
+    # https://no-color.org: any value that is not empty.
     if environment.get("NO_COLOR") or _MONOCHROME.search(name):
         return ColorDepth.DEPTH_1_BIT
     says_true = environment.get("COLORTERM", "").lower() in {"truecolor", "24bit"}
@@ -265,12 +265,12 @@ def color_depth(kind: TerminalKind) -> ColorDepth:
     if "color" in name:  # xterm-color, xterm-16color
         return ColorDepth.DEPTH_4_BIT
     if name.startswith(("xterm", "screen", "tmux")):
-        return ColorDepth.DEPTH_8_BIT  # as all of them do today, whatever terminfo says
+        return ColorDepth.DEPTH_8_BIT  # all of them have 256 colours today, whatever terminfo says
     return ColorDepth.DEPTH_4_BIT
 
 
 _MONOCHROME = re.compile(r"^(vt[1-4]\d\d|vt50|hp|wy|tvi|adm|ansi-m)|-(m|mono|nc)$")
-"""Terminals of glass and phosphor, and the names by which terminfo says that there is no colour."""
+"""Hardware terminals, and terminfo's names for terminals without colour."""
 
 # Few clients send COLORTERM (ssh needs SendEnv), but these terminals have names of their own.
 _TRUE_COLOR = re.compile(r"-direct\d*$|kitty|alacritty|^foot|wezterm|ghostty|^contour|^iterm2")

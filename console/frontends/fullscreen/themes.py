@@ -14,9 +14,9 @@ from ptpython.style import default_ui_style as ptpython_ui_style
 from pygments.styles import get_style_by_name  # type: ignore[import-untyped]
 
 _CODE = {"dark": "monokai", "light": "xcode"}
-"""Of Pygments' schemes, those that are readable on the ground that they are named for."""
+"""Pygments' schemes that are readable on a dark and on a light background."""
 
-# Bright black is the ground itself on some terminals (Solarized).
+# Bright black is the background itself on some terminals (Solarized).
 _TERMINAL_CODE = {
     **default_ansi_code_style,
     "pygments.operator": "",
@@ -36,9 +36,9 @@ _RESULT = {
     "marks": "class:result.error",
     "error": "class:result.error",
 }
-"""By the names in painting.py, how what a statement came to is shown."""
+"""The styles of results, by the names in ``colours.py``."""
 
-# What is reverse stands out on a monochrome terminal too.
+# Reverse is visible on a monochrome terminal too.
 _UI = {
     "terminal": {
         "explanation": "bg:#bbbbbb #000000",
@@ -78,7 +78,7 @@ _UI = {
 
 @cache
 def style_of(theme: str) -> BaseStyle:
-    """Return a theme's style. It has all rules in one: merging them costs each session 4 ms."""
+    """Return a theme's style, with all rules merged: that would take each session 4 ms."""
     rules = [*default_ui_style().style_rules, *ptpython_ui_style.items()]
     if theme in _CODE:
         scheme = style_from_pygments_cls(get_style_by_name(_CODE[theme]))
@@ -90,7 +90,7 @@ def style_of(theme: str) -> BaseStyle:
 
 @cache
 def result_colours(theme: str, depth: ColorDepth) -> dict[str, str]:
-    """Return what switches the colours of results on; nothing where there are none."""
+    """Return the escape sequences of the colours of results; empty without colours."""
     if depth is ColorDepth.DEPTH_1_BIT:
         return {}
     style, codes = style_of(theme), _EscapeCodeCache(depth)

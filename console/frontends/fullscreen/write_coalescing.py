@@ -1,7 +1,7 @@
-"""What follows closely goes in one piece: the end of a line, the value below it, the next prompt.
+"""Write coalescing: a newline, the value below it and the next prompt are sent as one packet.
 
-Each write is a packet of its own, encrypted here and decrypted there, and most statements take less
-time than the three that their newline, value and prompt would be.
+Each write is a packet, to be encrypted and decrypted. Most statements take less time than the
+packets of their newline, value and prompt would.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Final
 
 HOLD_SECONDS: Final = 0.002
-"""Shorter than anybody sees; longer than nearly all statements take."""
+"""Too short for a user to notice; longer than nearly all statements take."""
 
 _MOST_BYTES: Final = 4096
-"""More than this is a packet by itself."""
+"""More than this is sent at once."""
 
 
 class WriteCoalescing:
@@ -22,7 +22,7 @@ class WriteCoalescing:
 
     Args:
         write: Writes to the terminal.
-        hold_seconds: What is held is written after this, if nothing follows.
+        hold_seconds: Held data is written after this time, if no other write follows.
     """
 
     def __init__(self, write: Callable[[bytes], None], hold_seconds: float = HOLD_SECONDS) -> None:
@@ -33,7 +33,7 @@ class WriteCoalescing:
         self._timer: asyncio.TimerHandle | None = None
 
     def write(self, data: bytes) -> None:
-        """Write now, behind what is held."""
+        """Write now, after the held data."""
         if self._held:
             self._held.append(data)
             self.flush()
@@ -41,7 +41,7 @@ class WriteCoalescing:
             self._write(data)
 
     def hold(self, data: bytes) -> None:
-        """Write with what follows, if that comes soon."""
+        """Write together with the next write, or after ``hold_seconds``."""
         self._held.append(data)
         self._size += len(data)
         if self._size > _MOST_BYTES:
@@ -50,7 +50,7 @@ class WriteCoalescing:
             self._timer = asyncio.get_running_loop().call_later(self._hold_seconds, self.flush)
 
     def flush(self) -> None:
-        """Write what is held."""
+        """Write the held data."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -45,7 +45,7 @@ def guarded(make, tmp_path):
 
 
 def by_ssh(console, tmp_path, user, code, method="keyboard-interactive"):
-    """Let OpenSSH's client answer the questions; return whether it came in."""
+    """Let OpenSSH's client answer the questions; return whether the login succeeded."""
     need("ssh")
     answers = tmp_path / "askpass"
     answers.write_text('#!/bin/sh\ncase "$1" in *Code*) echo "$CODE";; *) echo "$WORD";; esac\n')
@@ -90,7 +90,7 @@ def by_telnet(console, user, code, source="127.0.0.1"):
 def by_packets(console, user, code, source):
     """Answer both questions of keyboard-interactive at once; return whether that was right."""
     with RawSsh(console.ssh_port, source=source) as client:
-        client.knock().request(user, "keyboard-interactive", string(""), string(""))
+        client.handshake().request(user, "keyboard-interactive", string(""), string(""))
         client.expect(rawssh.INFO_REQUEST)
         answers = uint32(2) + string(PASSWORDS[user]) + string(code)
         client.send(rawssh.INFO_RESPONSE, answers)
@@ -99,7 +99,7 @@ def by_packets(console, user, code, source):
 
 
 def test_a_code_is_asked_for_by_both_transports(guarded, tmp_path):
-    """Password and code let in, neither a wrong code does nor the password alone."""
+    """Password and code authenticate; a wrong code or the password alone does not."""
     code, following = APP.now(), APP.at(time.time() + 30)
     assert not by_ssh(guarded, tmp_path, "boss", "000000")
     assert not by_ssh(guarded, tmp_path, "boss", "", method="password")
@@ -111,14 +111,14 @@ def test_a_code_is_asked_for_by_both_transports(guarded, tmp_path):
 
 
 def test_who_has_no_second_factor_presses_enter(guarded, tmp_path):
-    """Everybody is asked; SSH's password method, which cannot ask, is enough for them."""
+    """A user without a second factor is asked too; Enter, or SSH's password method, is enough."""
     assert by_telnet(guarded, "ann", "")
     assert by_ssh(guarded, tmp_path, "ann", "")
     assert by_ssh(guarded, tmp_path, "ann", "", method="password")
 
 
 def test_of_many_at_once_one_has_the_code(guarded):
-    """By SSH and telnet at the same moment, from ten addresses, the same code lets in once."""
+    """Over SSH and telnet at the same moment, from ten addresses, a code is accepted once."""
     code = APP.now()
 
     def come(number):
@@ -134,7 +134,7 @@ def test_of_many_at_once_one_has_the_code(guarded):
 
 @pytest.fixture
 def besieged(clock):
-    """Codes of boss, at which somebody has guessed who knows the password."""
+    """Codes of boss, at which a client with the password has guessed."""
     codes = Codes(clock)
     for number in range(FREE_WRONG_CODES + 1):
         codes.wrong("boss", f"203.0.113.{number}")
@@ -159,7 +159,7 @@ def test_under_attack_two_right_codes_are_needed(besieged):
 
 
 def test_a_wrong_code_between_two_right_ones_starts_again(besieged):
-    """A guesser does not collect hits; and what others do elsewhere disturbs nobody."""
+    """A guesser does not collect hits, and other sources and users are not affected."""
     assert not besieged.right("boss", "here")
     besieged.wrong("boss", "here")
     assert not besieged.right("boss", "here")
@@ -168,7 +168,7 @@ def test_a_wrong_code_between_two_right_ones_starts_again(besieged):
 
 
 def test_the_first_of_two_codes_is_not_kept_for_long(besieged, clock):
-    """A code of an hour ago and one of now are no two codes of one person."""
+    """A code of an hour ago does not count beside a code of now."""
     assert not besieged.right("boss", "here")
     clock.now += NEXT_SECONDS + 1
     assert not besieged.right("boss", "here")
@@ -214,8 +214,8 @@ class OneFactor(CredentialStore):
         return False
 
 
-def test_whoever_knows_the_password_does_not_guess_the_code():
-    """After some wrong codes one that is right is answered like them, and the next one lets in."""
+def test_the_code_cannot_be_guessed_with_the_password():
+    """After some wrong codes a right one is answered like them, and the next one is accepted."""
     events = []
     bus = EventBus()
     bus.subscribe(events.append)

@@ -1,4 +1,4 @@
-"""What failures cost: delays that double and lapse, turns of a source, the list of strangers."""
+"""Throttling: delays that double and lapse, a source's turns, unauthenticated connections."""
 
 import asyncio
 
@@ -42,7 +42,7 @@ def test_delays_of_a_source_double_up_to_the_most(throttle):
 
 
 def test_ten_wrong_passwords_cost_more_than_ten_seconds(throttle):
-    """Who guesses ten times has waited for more than ten seconds."""
+    """Ten guesses take more than ten seconds."""
     assert sum(fail(throttle, 10)) > 10
 
 
@@ -56,7 +56,7 @@ def test_failures_lapse(throttle, clock):
 
 
 def test_after_an_hour_all_is_forgotten(throttle, clock):
-    """However long somebody has guessed, neither the source nor the user pays for it for days."""
+    """After days of guessing neither the source nor the user is delayed for days."""
     fail(throttle, 10_000)
     clock.now += COUNTED * LAPSE_SECONDS
     assert COUNTED * LAPSE_SECONDS == 3600
@@ -74,7 +74,7 @@ def test_the_operator_elsewhere_is_not_locked_out(throttle):
 
 
 def test_guesses_from_everywhere_take_turns(throttle):
-    """Where a user has been guessed at, who never came in before waits for a turn."""
+    """At a user with failures, a source without a successful login waits for a turn."""
     throttle.succeeded(ELSEWHERE)
     assert not throttle.is_besieged(HERE, "boss")
     for number in range(FREE_FAILURES_AT_A_USER + 1):
@@ -85,7 +85,7 @@ def test_guesses_from_everywhere_take_turns(throttle):
 
 
 def test_who_shows_many_wrong_keys_waits(throttle, clock):
-    """Beyond what agents hold; not who has come in before, and not for ever."""
+    """More keys than agents hold are delayed; not those of a known source, and not for ever."""
     assert [throttle.key_refused(HERE) for _ in range(FREE_KEYS + 2)] == [
         *[False] * FREE_KEYS,
         *[True] * 2,
@@ -105,7 +105,7 @@ def test_guesses_from_everywhere_at_one_user_slow_down(throttle):
 
 
 def test_who_has_come_in_goes_first(throttle, clock):
-    """In a queue those who came in before are first, those who failed lately are last."""
+    """In a queue known sources are first, those with recent failures last."""
     assert throttle.rank(HERE) == 1
     throttle.succeeded(HERE)
     assert throttle.rank(HERE) == 0
@@ -221,7 +221,7 @@ def test_a_source_has_one_turn_at_a_time():
 
 
 def test_the_lowest_rank_is_next():
-    """Of those that wait, and of these the one who came last."""
+    """Of the waiters the lowest rank, and of these the latest, has the next turn."""
 
     async def main():
         turns, order = Turns(), []
@@ -266,7 +266,7 @@ def test_who_leaves_leaves_the_pause_behind():
 
 
 def test_who_leaves_while_waiting_is_forgotten():
-    """Thousands who come and go while a source serves its delay leave nothing to remember."""
+    """Thousands of waiters that leave during a source's delay leave nothing behind."""
 
     async def main():
         turns = Turns()
@@ -309,7 +309,7 @@ def test_another_source_does_not_wait():
 
 
 def test_turns_are_forgotten():
-    """When nobody waits and the pause is over, nothing of a source is kept."""
+    """Without waiters and after the pause nothing of a source is kept."""
 
     async def main():
         turns = Turns()
@@ -317,16 +317,16 @@ def test_turns_are_forgotten():
             async with turns.of(str(number)) as turn:
                 turn.free_at = asyncio.get_running_loop().time() + 0.01
         async with asyncio.timeout(20):
-            while turns._turns:  # noqa: ASYNC110 - a dict tells nobody
+            while turns._turns:  # noqa: ASYNC110 - a dict has no event
                 await asyncio.sleep(0.01)
 
     asyncio.run(main())
 
 
-# ---- strangers
+# ---- unauthenticated connections
 
 
-strangers_later = []
+unauthenticated_later = []
 
 
 class Connection:
@@ -339,11 +339,11 @@ class Connection:
 
 @pytest.fixture
 def crowd():
-    """Make a list of strangers for 6 in all and 3 of one source, and what is told of it."""
+    """Make a limit of 6 unauthenticated connections, 3 of one source, and its log."""
     events = []
     bus = EventBus()
     bus.subscribe(events.append)
-    drops = DropLog(bus, source_of, lambda _, call: strangers_later.append(call))
+    drops = DropLog(bus, source_of, lambda _, call: unauthenticated_later.append(call))
     unauthenticated = UnauthenticatedConnections(
         drops=drops,
         source_of=source_of,
@@ -351,7 +351,7 @@ def crowd():
         most_per_source=3,
         standing=lambda peer: {"192.0.2.99": 0, "192.0.2.66": 2}.get(peer.host, 1),
     )
-    strangers_later.clear()
+    unauthenticated_later.clear()
 
     def come(host):
         connection = Connection()
@@ -362,7 +362,7 @@ def crowd():
 
 
 def test_the_oldest_of_a_source_makes_room(crowd):
-    """When one address has too many connections its oldest is ended, and nobody else's."""
+    """When one address has too many connections its oldest is evicted, and no other's."""
     unauthenticated, come, events = crowd
     other = come("192.0.2.2")
     mine = [come("192.0.2.1") for _ in range(5)]
@@ -376,7 +376,7 @@ def test_the_oldest_of_a_source_makes_room(crowd):
 
 
 def test_the_crowded_source_makes_room(crowd):
-    """When there are too many in all, the one who has most loses its oldest, not the newest."""
+    """When there are too many in all, the source with most loses its oldest, not the newest."""
     _, come, events = crowd
     alone = come("192.0.2.1")
     crowded = [come("192.0.2.2") for _ in range(3)]
@@ -394,8 +394,8 @@ def test_of_equal_sources_the_first_makes_room(crowd):
     assert [one.aborted for one in all_of_them] == [True] + [False] * 6
 
 
-def test_where_somebody_came_in_before_is_spared(crowd):
-    """Where all have as many, the one who may be an operator stays."""
+def test_a_known_source_is_spared(crowd):
+    """Where all have as many, a known source's stays."""
     _, come, _ = crowd
     operator = come("192.0.2.99")
     others = [come(f"192.0.2.{number}") for number in range(20)]
@@ -404,7 +404,7 @@ def test_where_somebody_came_in_before_is_spared(crowd):
 
 
 def test_where_a_guess_was_wrong_is_ended_first(crowd):
-    """Where all have as many, one who has not failed stays, though older."""
+    """Where all have as many, one of a source without failures stays, though older."""
     _, come, _ = crowd
     others = [come(f"192.0.2.{number}") for number in range(5)]
     guesser = come("192.0.2.66")
@@ -424,12 +424,12 @@ def test_who_has_logged_in_is_not_counted(crowd):
     assert events == []
 
 
-# ---- what is told of those that are ended
+# ---- the log of evicted connections
 
 
 @pytest.fixture
 def telling():
-    """Make what tells of ended connections: a function, the events, and what waits for its time."""
+    """Make a log of evicted connections: its function, the events, and the scheduled calls."""
     events, waiting = [], []
     bus = EventBus()
     bus.subscribe(events.append)
@@ -443,7 +443,7 @@ def telling():
 
 
 def test_a_flood_is_told_of_by_a_number(telling):
-    """Of one source a few ended connections are told of, and a minute later how many more."""
+    """Of one source a few evicted connections are logged, and a minute later how many more."""
     tell, events, waiting = telling
     tell("192.0.2.1", TOLD_EACH + 993)
     assert len(events) == TOLD_EACH
@@ -457,7 +457,7 @@ def test_a_flood_is_told_of_by_a_number(telling):
 
 
 def test_few_are_told_of_without_a_number(telling):
-    """Where there were no more, nothing is told at the end of the minute."""
+    """If there were no more, nothing is logged at the end of the minute."""
     tell, events, waiting = telling
     tell("192.0.2.1", TOLD_EACH)
     waiting[0][1]()
@@ -465,7 +465,7 @@ def test_few_are_told_of_without_a_number(telling):
 
 
 def test_a_flood_from_everywhere_is_told_of_in_few_lines(telling):
-    """Thousands of sources are neither remembered nor told of one by one."""
+    """Thousands of sources are neither kept nor logged one by one."""
     tell, events, waiting = telling
     for number in range(5000):
         tell(f"10.0.{number // 256}.{number % 256}", 1)

@@ -266,12 +266,12 @@ NESTED = certify()
     ids=lambda _: "blob",  # the keys are new ones each time
 )
 def test_what_is_malformed_weak_or_wrongly_signed_is_nothing(blob):
-    """It never raises, whatever a stranger sends."""
+    """It never raises, whatever an unauthenticated client sends."""
     assert read_offer(blob) is None
 
 
-def test_an_unknown_failure_of_a_library_lets_nobody_in(monkeypatch):
-    """A kind that this machine's cryptography does not have is no key, and no crash."""
+def test_an_unknown_failure_of_a_library_authenticates_no_user(monkeypatch):
+    """A kind that this machine's cryptography does not have is refused, without a crash."""
 
     class UnsupportedAlgorithm(Exception):
         pass
@@ -451,7 +451,7 @@ def test_a_certificate_is_for_addresses(networks, peer, expected):
     ],
 )
 def test_a_critical_option_is_enforced_or_refuses(critical, problem):
-    """Whoever signed it meant it."""
+    """The authority has signed it."""
     answer = ask(certify(critical=critical))
     assert problem in answer
     assert answer.isprintable()

@@ -119,16 +119,16 @@ def test_blank_lines_and_comments_are_no_keys(line):
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ("hunter2", "does not begin with a kind of key"),
-        ("1024 35 13390", "does not begin with a kind of key"),
-        (ED25519.split()[1], "does not begin with a kind of key"),
-        ("ssh-ed448 AAAA", "does not begin with a kind of key"),
-        ("SSH-ED25519 " + ED25519.split()[1], "does not begin with a kind of key"),
+        ("hunter2", "does not begin with an accepted kind of key"),
+        ("1024 35 13390", "does not begin with an accepted kind of key"),
+        (ED25519.split()[1], "does not begin with an accepted kind of key"),
+        ("ssh-ed448 AAAA", "does not begin with an accepted kind of key"),
+        ("SSH-ED25519 " + ED25519.split()[1], "does not begin with an accepted kind of key"),
         ('from="unfinished ' + ED25519, "the option 'from' has a quote that is not closed"),
-        ('pty,from="10.0.0.0/8"', "no kind of key that is let in"),
-        ("command=sekrit hunter2", "no kind of key that is let in"),
-        ("ssh-dss AAAAB3NzaC1kc3M=", "ssh-dss keys do not let anybody in"),
-        ("ssh-ed25519-cert-v01@openssh.com AAAA", "cert-v01@openssh.com keys do not"),
+        ('pty,from="10.0.0.0/8"', "no accepted kind of key"),
+        ("command=sekrit hunter2", "no accepted kind of key"),
+        ("ssh-dss AAAAB3NzaC1kc3M=", "ssh-dss keys are not accepted"),
+        ("ssh-ed25519-cert-v01@openssh.com AAAA", "cert-v01@openssh.com keys are not accepted"),
         ("-----BEGIN OPENSSH PRIVATE KEY-----", "PEM file"),
         ("ssh-ed25519", "ends after the key's kind"),
         ("ssh-ed25519 AAA", "not base64"),
@@ -143,7 +143,7 @@ def test_blank_lines_and_comments_are_no_keys(line):
         (f"{ED25519}\rboss", "more than one line"),
         ("ssh-ed25519 " + "A" * 20000, "longer than"),
         (line_of("ssh-ed25519", bytes(31)), "32 bytes"),
-        (line_of("ssh-ed25519", bytes(range(32)), b""), "behind the key's end"),
+        (line_of("ssh-ed25519", bytes(range(32)), b""), "after the key's end"),
         (line_of("ssh-ed25519"), "cut short"),
         (line_of("ecdsa-sha2-nistp256", b"nistp384", b"\x04" + bytes(96)), "the curve"),
         (line_of("ecdsa-sha2-nistp256", b"nistp256", b"\x02" + bytes(32)), "the point"),
@@ -177,7 +177,7 @@ def test_what_is_no_good_key_is_refused_with_the_reason(line, problem):
 @pytest.mark.parametrize("kind", ["ssh-ed25519", "sk-ssh-ed25519@openssh.com"])
 @pytest.mark.parametrize("sign", [0, 0x80])
 @pytest.mark.parametrize("y", sorted({0, 1, P - 1, P, P + 1, *ORDER_8}))
-def test_a_point_that_anybody_can_sign_for_is_no_key(kind, sign, y):
+def test_a_point_that_has_forgeable_signatures_is_no_key(kind, sign, y):
     """The points of small order, as computed from the curve, in each way to write them."""
     point = bytearray(y.to_bytes(32, "little"))
     point[31] |= sign
@@ -360,7 +360,7 @@ def test_a_host_key_that_others_can_read_is_refused(tmp_path, mode):
 
 
 def test_a_host_key_that_others_can_replace_is_refused(tmp_path):
-    """Whoever may write to a directory above it can put another one there."""
+    """A user who may write to a directory above it can put another one there."""
     path = tmp_path / "above" / "keys" / "host_key"
     make_host_key(path)
     path.parent.parent.chmod(0o777)
@@ -432,7 +432,7 @@ def test_no_damage_to_a_key_raises_anything_else(tmp_path_factory, at, byte):
 
 
 def test_what_is_no_file_is_refused(tmp_path):
-    """A directory in the key's place is told as such."""
+    """A directory in the key's place is an error that says so."""
     assert refused(tmp_path).problem == "cannot be read: not a regular file"
 
 
@@ -451,7 +451,7 @@ def test_an_unreadable_host_key_is_refused(tmp_path):
 
 
 def test_a_host_key_that_cannot_be_made_is_an_error(tmp_path):
-    """A place that cannot hold a file is told with a remedy."""
+    """A path that cannot be a file is an error with a remedy."""
     (tmp_path / "file").touch()
     with pytest.raises(KeyFileError, match="name a directory that can be written"):
         make_host_key(tmp_path / "file" / "host_key")

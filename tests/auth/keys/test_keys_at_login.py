@@ -167,7 +167,7 @@ def test_a_line_that_has_changed_holds_for_the_next_session(place):
         return output
 
     with RawSsh(place.console.ssh_port) as client:
-        client.knock().sign_request("boss", key)
+        client.handshake().sign_request("boss", key)
         client.expect(rawssh.USERAUTH_SUCCESS)
         assert run(client) == b"'other'\n"
         place.write("authorized_keys/boss", f'command="{FORCED}" {public}')

@@ -1,4 +1,4 @@
-"""Host keys that are read without a library: the same comes of it as with one."""
+"""Host keys that are read without a library: the result is the same as with one."""
 
 import base64
 
@@ -93,7 +93,7 @@ def test_what_is_cut_and_filled(ours, text, at, drop):
 def test_a_public_key_of_another(ours, tmp_path):
     """A file whose public key is not that of its private key is refused when it is computed with.
 
-    Nobody is then told of an identity that cannot be proved.
+    No client then sees a host key that cannot be proved.
     """
     blob = blob_of(ours)
     blob[blob.rindex(b"ssh-ed25519") + 11 + 4 + 32 + 4] ^= 1  # in the private key
@@ -106,7 +106,7 @@ def test_a_public_key_of_another(ours, tmp_path):
 
 
 def test_a_weak_one_is_refused_when_it_is_read(ours, tmp_path):
-    """A point of small order, with which everybody can sign, stops a start."""
+    """A point of small order, for which signatures can be forged, stops a start."""
     blob = blob_of(ours)
     point = bytes(blob)[blob.index(b"ssh-ed25519") + 11 + 4 :][:32]
     weak = bytes(blob).replace(point, bytes(32))

@@ -1,4 +1,4 @@
-"""What stands before a key in authorized_keys, and which addresses from= lets in."""
+"""The options before a key in authorized_keys, and the addresses of from=."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_options_are_read_as_sshd_reads_them(text, expected):
     ],
 )
 def test_what_is_not_enforced_or_malformed_is_refused_by_name(options, problem):
-    """An option that we do not enforce would let in more than its writer meant."""
+    """An option that is malformed or not enforced refuses the line, by its name."""
     with pytest.raises(InvalidKey) as caught:
         parse_options(options, "file:3")
     text = str(caught.value)

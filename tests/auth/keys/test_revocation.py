@@ -116,7 +116,7 @@ def test_a_text_revokes_what_its_lines_say(text, offered, expected):
 
 @pytest.mark.parametrize("kind", [WEAK, DSA], ids=["rsa", "dsa"])
 def test_a_key_that_would_not_be_let_in_can_be_revoked(kind):
-    """It is no reason to refuse everybody."""
+    """The file may name a key of a kind that is not accepted."""
     text = kind.export_public_key("openssh").decode()
     assert revoked(text, key(kind.public_data))
 
@@ -419,5 +419,5 @@ def test_the_authorities_file_counts_for_users_of_the_users_file(store, caplog):
     assert store.authorized_keys("nobody") == ()
     texts = [record.getMessage() for record in caplog.records]
     assert texts[0].startswith(f"{path}:3: ")
-    assert texts[1].startswith(f"{path}:2: the option 'principals' would open every account")
+    assert texts[1].startswith(f"{path}:2: the option 'principals' would accept it for every user")
     assert len(texts) == 2

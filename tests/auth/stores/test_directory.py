@@ -229,7 +229,7 @@ def test_a_user_on_two_lines_gets_in_by_neither(directory, caplog):
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o602])
-def test_a_users_file_open_to_others_lets_nobody_in(directory, caplog, mode):
+def test_a_users_file_open_to_others_authenticates_no_user(directory, caplog, mode):
     """It is refused with the command that mends it: logged once at login, raised at start."""
     path = write_users(directory, f"boss:{SEKRIT}\n", mode)
     store = FileCredentials(directory)
@@ -246,8 +246,8 @@ def test_a_users_file_open_to_others_lets_nobody_in(directory, caplog, mode):
     store.prepare()
 
 
-def test_a_directory_that_others_can_change_lets_nobody_in(directory, caplog):
-    """Whoever can put another users file there could let themselves in."""
+def test_a_directory_that_others_can_change_authenticates_no_user(directory, caplog):
+    """A user who can put another users file there could log in."""
     write_users(directory, f"boss:{SEKRIT}\n")
     directory.chmod(0o770)
     store = FileCredentials(directory)
@@ -258,7 +258,7 @@ def test_a_directory_that_others_can_change_lets_nobody_in(directory, caplog):
 
 
 def test_a_store_without_users_says_so_once(directory, caplog):
-    """An empty store is no error: a user can be added while the server runs."""
+    """An empty store is not an error: a user can be added while the server runs."""
     store = FileCredentials(directory)
     store.prepare()
     assert store.password_hash("boss") is None
@@ -296,7 +296,7 @@ def test_roles_are_read_from_the_third_field(directory, caplog):
 @pytest.mark.parametrize(
     "word", ["", "Admin", "root", " admin", "admin:", "admin x", "1000:/bin/sh"]
 )
-def test_a_line_with_another_role_lets_nobody_in(directory, caplog, word):
+def test_a_line_with_another_role_authenticates_no_user(directory, caplog, word):
     """Neither by password nor by key; the log has the line's number and not the word."""
     path = write_users(directory, f"ann:{SEKRIT}:viewer\nboss:{SEKRIT}:{word}\n")
     store = FileCredentials(directory)
@@ -336,7 +336,7 @@ def test_a_role_stays_with_its_user(directory):
 
 
 def test_a_role_does_not_choose_between_two_lines(directory):
-    """A user on two lines gets in by neither, and changing the role does not pick a password."""
+    """A user on two lines logs in by neither, and changing the role does not pick a password."""
     path = write_users(directory, f"boss:{SEKRIT}:admin\nboss:{SEKRIT}:viewer\n")
     store = FileCredentials(directory)
     with pytest.raises(CredentialError, match="on two lines"):
@@ -487,7 +487,7 @@ def test_a_bad_key_line_is_logged_once_and_harms_no_other(directory, caplog):
 
 
 @pytest.mark.parametrize("which", ["file", "directory"])
-def test_a_keys_file_that_others_can_change_lets_nobody_in(directory, caplog, which):
+def test_a_keys_file_that_others_can_change_authenticates_no_user(directory, caplog, which):
     """As sshd's StrictModes; the password still works, and reading it aloud raises."""
     store = FileCredentials(directory)
     store.add("boss", "sekrit")
@@ -591,7 +591,7 @@ def test_memory_lets_in_by_password_and_by_key():
 
 
 def test_memory_forgets_plain_passwords_and_shows_none():
-    """After anybody's first login no password is left in the object; its repr never has one."""
+    """After the first login no password is left in the object; its repr never has one."""
     store = MemoryCredentials({"boss": "sekrit", "ann": "hunter2"})
     assert repr(store) == "MemoryCredentials(users=['ann', 'boss'])"
     store.password_hash("nobody")
@@ -617,7 +617,7 @@ def test_memory_takes_changes_while_it_hashes():
 
 
 def test_memory_has_admins_where_no_role_is_given():
-    """Whoever writes users into the code owns the service; a role may be given by its word."""
+    """Users written into the code are admins; a role may be given by its word."""
     store = MemoryCredentials(
         {"boss": "sekrit", "ann": "sekrit", "eve": "sekrit"},
         roles={"ann": Role.OPERATOR, "eve": "viewer"},

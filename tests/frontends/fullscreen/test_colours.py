@@ -78,7 +78,7 @@ def test_only_colours_are_added(text, kind):
 
 
 def test_what_is_not_painted():
-    """Where there are no colours, or very much text, an outcome is what it was."""
+    """Without colours, or with very much text, an outcome is unchanged."""
     for outcome, colours in (
         (Outcome(OutcomeKind.VALUE, "12"), {}),
         (Outcome(OutcomeKind.VALUE, "12, " * 5000), MARKS),

@@ -288,7 +288,7 @@ def test_options():
 
 
 def test_names_of_the_session(namespace):
-    """A session's own names are completed further, and told with how they are called."""
+    """A session's own names are completed further, and shown with their signatures."""
     mine = {"_": [Base()], "helper": lambda amount: None}
     completer = StaticCompleter(namespace, lambda: mine)
 

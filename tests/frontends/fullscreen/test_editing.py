@@ -236,7 +236,7 @@ class Watcher:
         self._session.close()
 
     def lap(self, what):
-        """Say how it has been since the last lap; fail if somebody was frozen.
+        """Return the figures since the last lap; fail if a session was frozen.
 
         The limits are far above what is measured, because the machine may be busy: without care
         for the others it was minutes.
@@ -597,10 +597,10 @@ def test_what_is_typed_behind_nothing(before, way, host, login):
 
 
 def test_a_wrong_option(way, host, login):
-    """An option that does not exist is told at Enter, with those that do, and can be mended."""
+    """An unknown option is an error at Enter, which lists the known ones, and can be mended."""
     client = login(way, host)
     client.type("%lop foo\r")
-    client.wait_for("no option %lop; there are %json, %loop, %thread, %timeout")
+    client.wait_for("unknown option %lop; there are %json, %loop, %thread, %timeout")
     assert client.cursor_line == ">>> %lop foo"
     client.type("\x01\x1bd%loop\x05")
     client.wait_until(lambda: client.cursor_line == ">>> %loop foo", "the option mended")

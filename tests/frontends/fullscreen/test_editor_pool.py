@@ -1,4 +1,4 @@
-"""An editor that is not used for long is let go of, and nobody who types notices."""
+"""An editor that is idle for long is released, and the user does not notice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SOON_SECONDS = 0.02
 
 @contextlib.asynccontextmanager
 async def person(spares, **options):
-    """Somebody at a full-screen frontend, whose statements are gathered; with their screen."""
+    """A user at a full-screen frontend, with the screen and the statements that were read."""
     host = FakeHost(CAPABLE, **options)
     frontend = FullscreenFrontend(host, spares)
     statements = []
@@ -92,7 +92,7 @@ def test_what_was_cut_is_still_there():
 
 
 def test_the_mode_of_editing_stays():
-    """Who has changed to vi's keys by F4 has them in the next editor too."""
+    """A user who has changed to vi's keys by F4 has them in the next editor too."""
 
     async def test():
         async with person(SpareEditors(SOON_SECONDS)) as (frontend, _, statements):
@@ -108,7 +108,7 @@ def test_the_mode_of_editing_stays():
 
 
 def test_an_editor_in_use_stays():
-    """What somebody has begun to type stays for as long as they like."""
+    """Typed text stays for any time."""
 
     async def test():
         spares = SpareEditors(SOON_SECONDS)
@@ -155,11 +155,11 @@ def test_nothing_is_left_in_the_table_of_keys():
 
 
 def test_editors_take_turns():
-    """Of many who press Enter in one moment few use their editors at once, and all are served."""
+    """Of many users who press Enter at once few use their editors, and all are served."""
 
     async def test():
         spares, most = SpareEditors(), 0
-        spares._gate = Gate(60)  # nobody is passed by
+        spares._gate = Gate(60)  # admits no other for a minute
 
         async def press(frontend, statements):
             frontend.feed("1+1\r")
@@ -179,7 +179,7 @@ def test_editors_take_turns():
     run(test)
 
 
-def test_who_types_on_keeps_nobody_waiting():
+def test_who_types_on_delays_no_other():
     """More than have their turn at once may be in the middle of a line, as long as they like."""
 
     async def test():
@@ -201,7 +201,7 @@ def test_who_leaves_before_their_turn():
 
     async def test():
         spares = SpareEditors()
-        spares._gate = Gate(60)  # nobody is passed by
+        spares._gate = Gate(60)  # admits no other for a minute
         async with contextlib.AsyncExitStack() as stack:
             people = [await stack.enter_async_context(person(spares)) for _ in range(3 * AT_ONCE)]
             for frontend, _, _ in people:

@@ -194,7 +194,7 @@ def test_text_from_above_keeps_what_is_ahead():
         async with running() as (frontend, terminal, editor, _):
             frontend.feed("y")
             frontend.write("from a task\n")
-            frontend._flush_above()
+            frontend._above.flush()
             await laid_out(editor)
             assert terminal.lines == ["from a task", ">>> xy"]
 

@@ -23,7 +23,7 @@ def client(make, tmp_path):
     store.grant_key("boss", public)
     with make(ssh=0, credentials=store, login=QUICK) as console, RawSsh(console.ssh_port) as client:
         client.blob = base64.b64decode(public.split()[1])
-        yield client.knock()
+        yield client.handshake()
 
 
 def by_password(client, password="wrong"):
@@ -60,7 +60,7 @@ def test_three_tries_whatever_the_way(ways, client, caplog):
 
 
 def test_the_third_try_may_be_right(client):
-    """Two slips keep nobody out."""
+    """A user can log in after two wrong passwords."""
     by_question(client)
     client.expect(rawssh.USERAUTH_FAILURE)
     by_signature(client)

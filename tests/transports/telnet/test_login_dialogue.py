@@ -16,7 +16,7 @@ def dialogue_of(banner="demo 1.0", *, telnet=True, echo=True, **settings):
 
 
 def answer(dialogue, text):
-    """Type text; return what comes of it and what is shown."""
+    """Type text; return the results and the output."""
     dialogue.feed(text)
     return dialogue.next(), dialogue.take_output()
 
@@ -95,7 +95,7 @@ def test_text_waits_for_the_verdict():
 
 
 def test_tries_end():
-    """After the last wrong try the dialogue says goodbye and is over."""
+    """After the last wrong try the dialogue says goodbye and ends."""
     dialogue = dialogue_of(tries=2)
     dialogue.feed("boss\rwrong\rboss\rwrong\rmore\r")
     assert dialogue.next() == Attempt("boss", "wrong")
@@ -156,7 +156,7 @@ def test_an_empty_password_is_an_attempt():
 
 
 def test_a_client_without_telnet_is_warned():
-    """A client that never negotiated is told, once and before the prompt, that it will show."""
+    """A client that never negotiated is warned, once and before the prompt, that it will show."""
     dialogue = dialogue_of(telnet=False, echo=False)
     _, output = answer(dialogue, "boss\n")
     warning, prompt = output.split("\r\n")
@@ -168,7 +168,7 @@ def test_a_client_without_telnet_is_warned():
 
 
 def test_a_telnet_client_that_echoes_is_warned():
-    """A telnet client that keeps its own echo is told that the password will show."""
+    """A telnet client that keeps its own echo is warned that the password will show."""
     _, output = answer(dialogue_of(telnet=True, echo=False), "boss\r")
     assert "the password will show" in output
 

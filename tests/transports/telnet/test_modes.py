@@ -1,4 +1,4 @@
-"""A telnet client that is told by its user to do something: its modes and the commands it sends."""
+"""A telnet client's own commands: its modes, and the telnet commands that it sends."""
 
 import re
 

@@ -79,7 +79,7 @@ TOKENS = st.one_of(
 
 
 class EchoSession:
-    """The least that can sit at a terminal: repeats what it is told."""
+    """A minimal session: it repeats its input."""
 
     def __init__(self, principal, terminal):
         self.principal = principal
@@ -175,7 +175,7 @@ def no_later(seconds, call):
 
 
 class Authenticator:
-    """Who decides: a function, and whether a code is asked for."""
+    """An authenticator: a function, and whether a code is asked for."""
 
     def __init__(self, authenticate, asks_for_code=False):
         self.authenticate = authenticate
@@ -405,7 +405,7 @@ def test_a_terminal_type_that_never_comes_holds_nobody_up(monkeypatch):
 
 
 def test_three_wrong_passwords_end_the_connection():
-    """After three wrong passwords the connection says goodbye, ends, and one event says so."""
+    """After three wrong passwords the connection says goodbye and ends, with one event."""
 
     async def scenario(site):
         client = await site.connect()
@@ -810,7 +810,7 @@ def test_the_oldest_unauthenticated_connection_is_evicted():
 
 
 def test_a_client_that_does_not_read_is_cut(monkeypatch):
-    """Output beyond the cap that nobody reads ends the connection, with one event."""
+    """Unread output beyond the cap ends the connection, with one event."""
     monkeypatch.setattr(limits, "TERMINAL_BUFFER_BYTES", 1024 * 1024)
 
     async def scenario(site):
@@ -1175,7 +1175,7 @@ def test_a_failing_admission_ends_one_connection(loud):
 
 
 def test_a_failing_session_ends_one_connection(loud):
-    """A session that raises is logged, ended and told; the listener goes on."""
+    """A session that raises is logged and ended, with a notice; the listener goes on."""
 
     async def scenario(site):
         client = await site.connect()
