@@ -18,7 +18,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from console._version import __version__
-from console.auth.stores.directory import FileCredentials, credential_store, default_keys_directory
+from console.auth.stores.directory import FileCredentials, credential_store
+from console.auth.stores.location import default_keys_directory
 from console.config.settings import (
     EvaluationSettings,
     ListenSettings,
@@ -76,9 +77,10 @@ class Console:
         keys: The keys directory: host key, users, authorized keys. None for a directory of the
             user who runs the service (``console --help`` names it).
         history: The directory of the users' histories. None for the user's state directory.
-        notice: Lines for everybody who has logged in to a shell, above the first prompt; or what
-            returns them at each login, on the console's thread: it must neither wait nor raise.
-        login: What strangers and wrong passwords cost; None for the defaults of `LoginSettings`.
+        notice: Lines that each interactive session shows above its first prompt; or a callable
+            that returns them at each login, on the console's thread; it neither waits nor raises.
+        login: Limits on unauthenticated connections and wrong passwords; None for the defaults of
+            `LoginSettings`.
         evaluation: How statements run; None for the defaults of `EvaluationSettings`.
         sessions: How many there may be, and what they begin with; None for the defaults of
             `SessionSettings`.
@@ -113,7 +115,9 @@ class Console:
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         if namespace is not None and not isinstance(namespace, dict):
-            raise ConfigurationError("namespace", type(namespace).__name__, "a dict is needed")
+            raise ConfigurationError(
+                "namespace", type(namespace).__name__, "is not a dict", "give a dict"
+            )
         self.name = name
         self.namespace: dict[str, Any] = {} if namespace is None else namespace
         self.keys = default_keys_directory() if keys is None else Path(keys)
@@ -121,7 +125,9 @@ class Console:
             FileCredentials(self.keys) if credentials is None else credential_store(credentials)
         )
         if telnets is not None and not isinstance(telnets, TelnetsSettings):
-            raise ConfigurationError("telnets", telnets, "write TelnetsSettings(...), or None")
+            raise ConfigurationError(
+                "telnets", telnets, "does not name a certificate", "write TelnetsSettings(...)"
+            )
         wanted = (
             listen_settings(TelnetSettings, telnet),
             telnets,
@@ -129,10 +135,14 @@ class Console:
         )
         for one in listen:
             if not isinstance(one, ListenSettings):
-                raise ConfigurationError("listen", one, "write settings, such as SshSettings(...)")
+                raise ConfigurationError(
+                    "listen", one, "is not settings", "write settings, such as SshSettings(...)"
+                )
         self._listeners = (*(one for one in wanted if one is not None), *listen)
         if not self._listeners:
-            raise ConfigurationError("telnet, ssh", None, "give at least one of them a port")
+            raise ConfigurationError(
+                "telnet, ssh", None, "nothing listens", "give at least one of them a port"
+            )
         self._login = login or LoginSettings()
         self._history = None if history is None else Path(history)
         self.notice = notice
@@ -162,7 +172,7 @@ class Console:
 
     @property
     def listeners(self) -> tuple[Listener, ...]:
-        """Where it listens; empty unless it runs."""
+        """The addresses on which it listens; empty unless it runs."""
         server = self._server
         return () if server is None else server.listeners
 
@@ -192,7 +202,7 @@ class Console:
         return None if server is None else server.journal
 
     def describe(self) -> str:
-        """Say what listens where and what to type, for the start of a service's log."""
+        """Return the listeners and what to type to reach them, for the start of a service's log."""
         lines = [f"{self.name}: console {__version__}"]
         lines += [f"  {one}    {one.command}" for one in self.listeners]
         if self.host_key_fingerprint is not None:

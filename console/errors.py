@@ -21,8 +21,9 @@ The tree::
         ├── InvalidUserName
         └── InvalidKey          a public key line that is refused
 
-Each error carries its parts as attributes; ``str()`` gives one line that says where, what and,
-if known, the remedy. Errors of the operator's statements are values, never raised into the host.
+Each error has a place, a problem and a remedy; ``str()`` makes one line of them:
+``place: problem; remedy``. Errors of the operator's statements are values, never raised into the
+host.
 """
 
 from __future__ import annotations
@@ -45,20 +46,38 @@ __all__ = [
 
 
 class ConsoleError(Exception):
-    """The family: catch this to catch each error that console raises."""
+    """The family: catch this to catch each error that console raises.
+
+    Attributes:
+        place: Where: a file and its line, a setting, an address, an object.
+        problem: What is wrong there.
+        remedy: What the reader can do about it; empty if that is not known.
+    """
+
+    def __init__(self, place: str, problem: str, remedy: str = "") -> None:
+        # `args` stay those of the subclass's call, which a copy of the error is made from.
+        self.place = place
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        said = ": ".join(part for part in (self.place, self.problem) if part)
+        return f"{said}; {self.remedy}" if self.remedy else said
 
 
 class ConfigurationError(ConsoleError):
-    """A setting has a value that cannot work."""
+    """A setting has a value that cannot work.
 
-    def __init__(self, setting: str, value: object, problem: str) -> None:
-        super().__init__(setting, value, problem)
+    Attributes:
+        setting: Its name, as the configuration file has it.
+        value: What was given; None if nothing was.
+    """
+
+    def __init__(self, setting: str, value: object, problem: str, remedy: str = "") -> None:
+        given = "" if value is None else f" = {value!r}"
+        super().__init__(f"setting {setting}{given}", problem, remedy)
         self.setting = setting
         self.value = value
-        self.problem = problem
-
-    def __str__(self) -> str:
-        return f"setting {self.setting}: {self.problem}: {self.value!r}"
 
 
 class StartError(ConsoleError):
@@ -69,89 +88,58 @@ class ListenError(StartError):
     """An address could not be listened on."""
 
     def __init__(self, transport: str, address: str, problem: str, remedy: str) -> None:
-        super().__init__(transport, address, problem, remedy)
+        super().__init__(f"{transport} on {address}", problem, remedy)
         self.transport = transport
         self.address = address
-        self.problem = problem
-        self.remedy = remedy
-
-    def __str__(self) -> str:
-        return f"{self.transport} on {self.address}: {self.problem}; {self.remedy}"
 
 
 class AlreadyRunning(StartError):
     """``start()`` was called on a console that is starting or running."""
 
-    def __str__(self) -> str:
-        return "this console is already running; stop() it first, or make another Console"
+    def __init__(self) -> None:
+        super().__init__("", "this console is already running", "stop() it, or make another")
 
 
 class NotPermitted(ConsoleError):
     """A command was called that the user's role does not include."""
 
     def __init__(self, command: str, role: str, needed: str) -> None:
-        super().__init__(command, role, needed)
+        super().__init__(command, f"your role is {role}", f"ask an {needed}")
         self.command = command
         self.role = role
         self.needed = needed
-
-    def __str__(self) -> str:
-        return f"{self.command}: your role is {self.role}; ask an {self.needed}"
 
 
 class NoSuchSession(ConsoleError):
     """A session that is to be ended cannot be."""
 
-    def __init__(self, session: object, problem: str) -> None:
-        super().__init__(session, problem)
+    def __init__(self, session: object, problem: str, remedy: str) -> None:
+        super().__init__(f"session {session!r}", problem, remedy)
         self.session = session
-        self.problem = problem
-
-    def __str__(self) -> str:
-        return f"session {self.session!r}: {self.problem}"
 
 
 class StateError(ConsoleError):
     """A saved application cannot be written, or a file of one must not or cannot be restored."""
 
-    def __init__(self, path: str, problem: str, remedy: str) -> None:
-        super().__init__(path, problem, remedy)
-        self.path = path
-        self.problem = problem
-        self.remedy = remedy
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.problem}; {self.remedy}"
+    @property
+    def path(self) -> str:
+        """The file."""
+        return self.place
 
 
 class CredentialError(ConsoleError):
     """Users, passwords or keys cannot be read or written."""
 
-    def __init__(self, place: str, problem: str) -> None:
-        super().__init__(place, problem)
-        self.place = place
-        self.problem = problem
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.problem}"
-
 
 class KeyFileError(CredentialError, StartError):
     """A private key is missing, unreadable, of a refused kind, or readable by others."""
-
-    def __init__(self, place: str, problem: str, remedy: str) -> None:
-        super().__init__(place, problem)
-        self.remedy = remedy
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.problem}; {self.remedy}"
 
 
 class UnknownUser(CredentialError):
     """The store holds no such user."""
 
-    def __init__(self, place: str, name: str) -> None:
-        super().__init__(place, f"no user {name!r}")
+    def __init__(self, place: str, name: str, remedy: str = "") -> None:
+        super().__init__(place, f"no user {name!r}", remedy)
         self.name = name
 
 
@@ -161,7 +149,8 @@ class InvalidUserName(CredentialError):
     def __init__(self, place: str, name: str) -> None:
         super().__init__(
             place,
-            f"{name!r} is no user name: 1 to 32 of a-z A-Z 0-9 _ . -, beginning with a letter or _",
+            f"{name!r} is not a user name",
+            "use 1 to 32 of a-z A-Z 0-9 _ . -, beginning with a letter or _",
         )
         self.name = name
 

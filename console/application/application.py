@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from itertools import zip_longest
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from console.application.run import Port, Run, say, signals_put_back
+from console.application.ports import Entry, Port, ShellPorts, TcpSettings, by_console
+from console.application.run import ConsoleSettings, Run, say, signals_put_back
 from console.application.shell import ShellFactory
+from console.config.declaration import with_absolute_paths
 from console.config.settings import (
+    AT_RESTART,
     DEFAULT_HOST,
     EvaluationSettings,
     ListenSettings,
@@ -26,16 +28,13 @@ from console.config.settings import (
     TelnetsSettings,
     is_loopback,
 )
-from console.errors import ConfigurationError, StateError
+from console.errors import ConfigurationError, ConsoleError, StateError
 from console.patches.journal import SavedPatch
 
 if TYPE_CHECKING:
     from console.application.saved.records import Contents
 
 logger = logging.getLogger("console.application")
-
-
-_AT_RESTART = ("keep", "undo")
 
 
 _current: Application | None = None
@@ -49,23 +48,25 @@ def current() -> Application | None:
 class Application:
     """A named set of ports and services that runs until it is told to stop.
 
-    ``listen_tcp`` and ``listen_ssh`` may be called before `run` and, from any thread, while it
-    runs. ``python -i`` and the sessions find the application with `current`.
+    ``listen`` and its kin may be called before `run` and, from any thread, while it runs. A port
+    that is refused is not listed. On the loop's own thread, which cannot wait, a port that cannot
+    be opened is logged and then taken off the list. ``python -i`` and the sessions find the
+    application with `current`.
 
     Args:
         name: What the banners and the saved state call it.
         keys: The directory of the SSH host key; see `Console`.
         history: The directory of the users' histories; see `Console`.
         evaluation: How statements run; see `Console`.
-        login: What strangers and wrong passwords cost; see `Console`.
+        login: Limits on unauthenticated connections and wrong passwords; see `Console`.
         sessions: How many there may be, and what they begin with; see `Console`.
-        host_key: File of the SSH host key; see `SshSettings`.
-        allow_plain_text: Let telnet shells listen beyond loopback; see `TelnetSettings`.
+        host_key: File of the SSH host key for `listen_ssh`; see `SshSettings`.
+        allow_plain_text: Let `listen_tcp` open telnet shells beyond loopback; see `TelnetSettings`.
         patches_at_restart: ``keep`` to apply the patches of its sessions again when a saved state
             is restored, ``undo`` to restore what was there before them.
 
     Attributes:
-        services: Whatever the application is made of beside its ports, by name.
+        services: What the application consists of beside its ports, by name.
         not_restored: What `load` could not restore, a line each.
     """
 
@@ -82,20 +83,16 @@ class Application:
         host_key: Path | str | None = None,
         allow_plain_text: bool = False,
     ) -> None:
-        if patches_at_restart not in _AT_RESTART:
-            raise ConfigurationError("patches_at_restart", patches_at_restart, "keep or undo")
+        if patches_at_restart not in AT_RESTART:
+            raise ConfigurationError(
+                "patches_at_restart", patches_at_restart, "must be keep or undo"
+            )
         self.name = name
         self.services: dict[str, Any] = {}
-        self._keys = keys
-        self._history = history
-        self._evaluation = evaluation
-        self._login = login
-        self._sessions = sessions
+        self._console_settings = ConsoleSettings(keys, history, evaluation, login, sessions)
         self._host_key = host_key
-        self._certificates: dict[tuple[int, str], tuple[str, str | None]] = {}
         self._allow_plain_text = allow_plain_text
-        self._tcp_ports: list[Port] = []
-        self._ssh_ports: list[Port] = []
+        self._entries: list[Entry] = []
         self.patches_at_restart = patches_at_restart
         self.not_restored: list[str] = []
         self._patches: list[tuple[Any, SavedPatch]] = []
@@ -107,13 +104,41 @@ class Application:
 
     @property
     def tcp_ports(self) -> list[Port]:
-        """The TCP ports: (port, factory, backlog, interface). A copy."""
-        return list(self._tcp_ports)
+        """The TCP ports, telnet's among them: (port, factory, backlog, interface). A copy."""
+        return [one.as_port() for one in self._entries if not one.is_ssh]
 
     @property
     def ssh_ports(self) -> list[Port]:
         """The SSH ports: (port, shell, backlog, interface). A copy."""
-        return list(self._ssh_ports)
+        return [one.as_port() for one in self._entries if one.is_ssh]
+
+    def listen(self, settings: ListenSettings, shell: ShellFactory) -> None:
+        """Listen with a shell as settings say: telnet, telnet within TLS, or SSH by their class.
+
+        Paths in the settings are made absolute, because saved state may be restored from another
+        directory.
+
+        Raises:
+            ConfigurationError: If the shell has the default password and the interface can be
+                reached from other machines; while the application runs also if a certificate
+                cannot be used.
+            ListenError: While the application runs: if the address cannot be listened on.
+            KeyFileError: While the application runs: if the host key cannot be used.
+        """
+        if not isinstance(shell, ShellFactory):
+            raise ConfigurationError(
+                "shell", type(shell).__name__, "is not a shell", "give a ShellFactory"
+            )
+        if not isinstance(settings, ListenSettings):
+            raise ConfigurationError(
+                "settings",
+                type(settings).__name__,
+                "does not say where to listen",
+                "give TelnetSettings, TelnetsSettings or SshSettings",
+            )
+        entry = Entry(with_absolute_paths(settings), shell)
+        _refuse_default_password(entry)
+        self._open(entry)
 
     def listen_tcp(
         self, port: int, factory: Any, backlog: int = 5, interface: str = DEFAULT_HOST
@@ -127,15 +152,23 @@ class Application:
                 reached from other machines, or telnet would show passwords to a network.
             ListenError: While the application runs: if the address cannot be listened on.
         """
-        entry = (port, factory, backlog, interface)
         if isinstance(factory, ShellFactory):
-            _refuse_default_password(factory, interface)
-            self._settings(entry)
-        elif not callable(factory):
-            raise ConfigurationError(
-                "factory", type(factory).__name__, "give a Factory, a ShellFactory or a callable"
+            # Before the settings are made, which refuse such an interface for another reason.
+            _refuse_default_password(Entry(TcpSettings(port, interface, backlog), factory))
+            port_or_none, host, socket = _place(port, interface)
+            settings = TelnetSettings(
+                port_or_none, host, backlog, socket, allow_plain_text=self._allow_plain_text
             )
-        self._listen(self._tcp_ports, entry)
+            self.listen(settings, factory)
+        elif callable(factory):
+            self._open(Entry(TcpSettings(port, interface, backlog), factory))
+        else:
+            raise ConfigurationError(
+                "factory",
+                type(factory).__name__,
+                "cannot make connections",
+                "give a Factory, a ShellFactory or a callable",
+            )
 
     def listen_ssh(
         self, port: int, shell: ShellFactory, backlog: int = 5, interface: str = DEFAULT_HOST
@@ -148,13 +181,10 @@ class Application:
             ConfigurationError: If the shell has the default password and the interface can be
                 reached from other machines.
             ListenError: While the application runs: if the address cannot be listened on.
+            KeyFileError: While the application runs: if the host key cannot be used.
         """
-        if not isinstance(shell, ShellFactory):
-            raise ConfigurationError("shell", type(shell).__name__, "give a ShellFactory")
-        _refuse_default_password(shell, interface)
-        entry = (port, shell, backlog, interface)
-        self._settings(entry, ssh=True)
-        self._listen(self._ssh_ports, entry)
+        port_or_none, host, socket = _place(port, interface)
+        self.listen(SshSettings(port_or_none, host, backlog, socket, self._host_key), shell)
 
     def listen_telnets(
         self,
@@ -174,53 +204,59 @@ class Application:
                 cannot be used.
             ListenError: While the application runs: if the address cannot be listened on.
         """
-        if not isinstance(shell, ShellFactory):
-            raise ConfigurationError("shell", type(shell).__name__, "give a ShellFactory")
-        _refuse_default_password(shell, interface)
-        entry = (port, shell, backlog, interface)
-        # Absolute, because saved state may be restored from another directory.
-        self._certificates[port, interface] = (
-            str(Path(certificate).absolute()),
-            None if key is None else str(Path(key).absolute()),
+        port_or_none, host, socket = _place(port, interface)
+        settings = TelnetsSettings(
+            port=port_or_none,
+            host=host,
+            backlog=backlog,
+            socket=socket,
+            certificate=certificate,
+            key=key,
         )
-        self._settings(entry)
-        self._listen(self._tcp_ports, entry)
+        self.listen(settings, shell)
 
-    def run(self, *, save_at_shutdown: bool = True) -> None:
+    def run(
+        self, *, save_at_shutdown: bool = True, on_started: Callable[[], None] | None = None
+    ) -> None:
         """Open every port and serve until SIGINT, SIGTERM or `stop`. Blocks; main thread.
 
         Args:
             save_at_shutdown: Save the state to ``NAME-shutdown.tap`` in the current directory
                 when it has ended. If that fails, a line says so.
+            on_started: Called once every port is open, on the loop of the application, so it must
+                not wait. What it raises ends the run, and `run` raises it.
 
         Raises:
             StartError: If something cannot be opened. What had been is closed again.
             ConfigurationError: If a shell has the default password by now, and can be reached
                 from other machines.
         """
-        for _, factory, _, interface in [*self._tcp_ports, *self._ssh_ports]:
-            if isinstance(factory, ShellFactory):
-                _refuse_default_password(factory, interface)
+        for entry in self._entries:
+            _refuse_default_password(entry)
         running = Run(
             self.name,
-            self._consoles(),
-            [one for one in self._tcp_ports if not isinstance(one[1], ShellFactory)],
-            {
-                "keys": self._keys,
-                "history": self._history,
-                "evaluation": self._evaluation,
-                "login": self._login,
-                "sessions": self._sessions,
-            },
+            by_console(self._entries),
+            [
+                (settings, factory)
+                for settings, factory in self._entries
+                if isinstance(settings, TcpSettings)
+            ],
+            self._console_settings,
             self._patches,
         )
 
         def on_open() -> None:
             self._run = running
+            if on_started is not None:
+                on_started()
 
         with signals_put_back():
             try:
                 asyncio.run(running.main(on_open))
+            except ConsoleError as error:
+                # Its line says all; the frames of the loop would only hide it. A cause stays: only
+                # an error that is not expected has one.
+                raise error.with_traceback(None)  # noqa: B904 - see above
             finally:
                 # The consoles have stopped; their journals say what was patched at the end.
                 if save_at_shutdown and self.patches_at_restart == "undo":
@@ -266,8 +302,8 @@ class Application:
     def load(cls, path: Path | str) -> Self:
         """Restore a saved application; it is the current one then, and `run` starts it.
 
-        This runs code from the file, so only a file is taken that nobody but you or root can
-        have written. What cannot be restored is logged and named in `not_restored`.
+        This runs code from the file, so a file is refused if a user other than you or root could
+        have written it. What cannot be restored is logged and named in `not_restored`.
 
         Raises:
             StateError: If the file cannot be read or trusted, is damaged, or was saved by another
@@ -294,8 +330,9 @@ class Application:
         """Take the application apart, to be saved."""
         from console.application.saved import records  # noqa: PLC0415 - as in save()
 
-        ports = [*self._tcp_ports, *self._ssh_ports]
-        shells = {id(one[1]): one[1] for one in ports if isinstance(one[1], ShellFactory)}
+        entries = list(self._entries)
+        factories = [one.factory for one in entries]
+        shells = {id(one): one for one in factories if isinstance(one, ShellFactory)}
         running = self._run
         patches = list(self._patches) if running is None else running.patches()
         secret = [one for _, one in patches if _sets_password(one)]
@@ -304,16 +341,14 @@ class Application:
             self.name,
             {name: value for name, value in vars(self).items() if name not in _SAVED_APART},
             self.services,
-            list(self._tcp_ports),
-            list(self._ssh_ports),
+            entries,
             list(shells.values()),
             [entry for entry in patches if entry[1] not in secret],
             [f"patch {one.number}, {one.target.describe()} (a password)" for one in secret],
         )
 
     def _put_together(self, contents: Contents) -> None:
-        self._tcp_ports[:] = contents.tcp_ports
-        self._ssh_ports[:] = contents.ssh_ports
+        self._entries[:] = contents.entries
         if self.patches_at_restart == "keep":
             self._patches = contents.patches
         else:
@@ -335,53 +370,20 @@ class Application:
     def _file_name(self) -> str:
         return self.name.replace("/", "_").replace("\0", "_")
 
-    def _settings(self, entry: Port, *, ssh: bool = False) -> ListenSettings:
-        """Make settings of a shell's port."""
-        port, _, backlog, interface = entry
-        where: dict[str, Any] = {"port": port, "host": interface, "backlog": backlog}
-        if interface.startswith("/"):
-            where = {"socket": interface, "backlog": backlog}
-        if ssh:
-            return SshSettings(**where, host_key=self._host_key)
-        certificate = self._certificates.get((port, interface))
-        if certificate is not None:
-            return TelnetsSettings(**where, certificate=certificate[0], key=certificate[1])
-        return TelnetSettings(**where, allow_plain_text=self._allow_plain_text)
-
-    def _consoles(self) -> list[tuple[ShellFactory, list[ListenSettings]]]:
-        """Give the ports of each shell to consoles: one serves one port of each transport."""
-        found: list[tuple[ShellFactory, ListenSettings]] = [
-            (entry[1], self._settings(entry))
-            for entry in self._tcp_ports
-            if isinstance(entry[1], ShellFactory)
-        ]
-        found += [(entry[1], self._settings(entry, ssh=True)) for entry in self._ssh_ports]
-        shells = {id(shell): shell for shell, _ in found}
-        return [
-            (shell, [one for one in together if one is not None])
-            for shell in shells.values()
-            for together in zip_longest(
-                *(
-                    [one for owner, one in found if owner is shell and one.name == name]
-                    for name in ("telnet", "telnets", "ssh")
-                )
-            )
-        ]
-
-    def _listen(self, ports: list[Port], entry: Port) -> None:
-        running = self._run
-        factory = entry[1]
+    def _open(self, entry: Entry) -> None:
+        """List a port; while the application runs open it, too, or take it off the list again."""
+        settings, factory = entry
 
         def opening(running: Run) -> Coroutine[Any, Any, None]:
-            if not isinstance(factory, ShellFactory):
-                return running.open_factory(entry)
-            settings = self._settings(entry, ssh=ports is self._ssh_ports)
-            return running.open_shell(factory, [settings])
+            if isinstance(settings, TcpSettings):
+                return running.open_factory(settings, factory)
+            return running.open_shell(ShellPorts(factory, [settings]))
 
         def forget() -> None:
-            ports[:] = [one for one in ports if one is not entry]
+            self._entries[:] = [one for one in self._entries if one is not entry]
 
-        ports.append(entry)
+        running = self._run
+        self._entries.append(entry)
         if running is not None:
             try:
                 running.open_from_any_thread(opening, forget)
@@ -390,9 +392,7 @@ class Application:
                 raise
 
 
-_SAVED_APART = frozenset(
-    {"name", "services", "not_restored", "_tcp_ports", "_ssh_ports", "_patches", "_run"}
-)
+_SAVED_APART = frozenset({"name", "services", "not_restored", "_entries", "_patches", "_run"})
 
 
 def _make_current(application: Application | None) -> None:
@@ -406,11 +406,21 @@ def _sets_password(saved: SavedPatch) -> bool:
     return isinstance(target.owner, ShellFactory) and target.describe().endswith(".password")
 
 
-def _refuse_default_password(shell: ShellFactory, interface: str) -> None:
-    is_local = interface.startswith("/") or is_loopback(interface)
-    if shell.has_default_password and not is_local:
+def _place(port: int, interface: str) -> tuple[int | None, str, str | None]:
+    """Return port, host and socket: an interface that begins with a slash is a Unix socket."""
+    if interface.startswith("/"):
+        return None, DEFAULT_HOST, interface
+    return port, interface, None
+
+
+def _refuse_default_password(entry: Entry) -> None:
+    shell, interface = entry.factory, entry.interface
+    if not isinstance(shell, ShellFactory) or not shell.has_default_password:
+        return
+    if not interface.startswith("/") and not is_loopback(interface):
         raise ConfigurationError(
             "interface",
             interface,
-            "with the default password only this machine may connect: set ShellFactory.password",
+            "with the default password only this machine may connect",
+            shell.password_remedy,
         )

@@ -9,39 +9,55 @@ import functools
 import logging
 import signal
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from console.application.ports import ShellPorts, TcpSettings
 from console.application.shell import ShellFactory
-from console.config.settings import ListenSettings
+from console.config.settings import (
+    EvaluationSettings,
+    LoginSettings,
+    SessionSettings,
+)
 from console.console import Console
 from console.errors import ListenError
 from console.patches.journal import PatchError, PatchJournal, SavedPatch
+from console.server.sockets import explain_tcp
 
 logger = logging.getLogger("console.application")
-
-Port = tuple[int, Any, int, str]
-"""A listening port, as the howto shows it: port, factory, backlog, interface."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+@dataclass(frozen=True, slots=True)
+class ConsoleSettings:
+    """What all consoles of an application have in common; see `Console`."""
+
+    keys: Path | str | None = None
+    history: Path | str | None = None
+    evaluation: EvaluationSettings | None = None
+    login: LoginSettings | None = None
+    sessions: SessionSettings | None = None
+
+
 class Run:
-    """Lives on its loop, but for what says otherwise.
+    """One run. Its methods are called on its loop, except where they say otherwise.
 
     Args:
         name: The application's.
-        shells: Each shell with where it listens: once for each transport, at most.
-        factories: The ports of all others.
-        settings: Of every console: keys, history, evaluation, login, sessions.
+        shells: The ports of each console.
+        factories: The ports of protocol factories.
+        settings: Of every console.
         patches: Those of earlier runs; each is taken over when its shell opens.
     """
 
     def __init__(
         self,
         name: str,
-        shells: Sequence[tuple[ShellFactory, Sequence[ListenSettings]]],
-        factories: Sequence[Port],
-        settings: dict[str, Any],
+        shells: Sequence[ShellPorts],
+        factories: Sequence[tuple[TcpSettings, Any]],
+        settings: ConsoleSettings,
         patches: Sequence[tuple[Any, SavedPatch]],
     ) -> None:
         self._name = name
@@ -63,13 +79,13 @@ class Run:
         """
         self._loop = asyncio.get_running_loop()
         self._context = contextvars.copy_context()
-        # From before the first line that says that something serves: who reads it may end us.
+        # From before the first line that says that something serves: its reader may send a signal.
         with _ended_by_signals(self._loop, self._ended):
             async with self._open:
-                for shell, listeners in self._shells:
-                    await self.open_shell(shell, listeners)
-                for entry in self._factories:
-                    await self.open_factory(entry)
+                for ports in self._shells:
+                    await self.open_shell(ports)
+                for settings, factory in self._factories:
+                    await self.open_factory(settings, factory)
                 on_open()
                 await self._ended.wait()
                 say("Starting Shutdown Sequence.")
@@ -134,20 +150,24 @@ class Run:
             opened.cancel()
             raise
 
-    async def open_shell(self, shell: ShellFactory, listeners: Sequence[ListenSettings]) -> None:
+    async def open_shell(self, ports: ShellPorts) -> None:
         """Open a console for a shell.
 
         Raises:
             StartError: If it cannot be opened.
         """
-        named: dict[str, Any] = {one.name: one for one in listeners}
+        shell, settings = ports.shell, self._settings
         console = Console(
             self._name,
             namespace=shell.namespace,
             credentials=shell,
+            listen=ports.listeners,
+            keys=settings.keys,
+            history=settings.history,
             notice=functools.partial(_default_password_notice, shell),
-            **named,
-            **self._settings,
+            login=settings.login,
+            evaluation=settings.evaluation,
+            sessions=settings.sessions,
         )
         await self._open.enter_async_context(console)
         if console.patch_journal is not None:
@@ -157,10 +177,10 @@ class Run:
             say(f"{_qualified(shell)} starting on {listener.socket or listener.port}{kind}")
         if shell.has_default_password:
             logger.warning(
-                "%s: anybody on this machine can enter as %s with the default password;"
-                " set ShellFactory.password",
+                "%s: every user of this machine can enter as %s with the default password; %s",
                 self._name,
                 shell.username,
+                shell.password_remedy,
             )
 
     def _take_over_patches(self, shell: ShellFactory, journal: PatchJournal) -> None:
@@ -173,24 +193,19 @@ class Run:
                 except PatchError as error:
                     logger.error("a patch could not be applied again: %s", error)  # noqa: TRY400
 
-    async def open_factory(self, entry: Port) -> None:
+    async def open_factory(self, settings: TcpSettings, factory: Any) -> None:
         """Listen with a protocol factory.
 
         Raises:
             ListenError: If the address cannot be listened on.
         """
-        port, factory, backlog, interface = entry
         try:
             server = await asyncio.get_running_loop().create_server(
-                factory, interface, port, backlog=backlog
+                factory, settings.host, settings.port, backlog=settings.backlog
             )
         except OSError as error:
-            raise ListenError(
-                "tcp",
-                f"{interface}:{port}",
-                error.strerror or str(error),
-                "stop what listens there, or use another port",
-            ) from error
+            address = f"{settings.host}:{settings.port}"
+            raise ListenError("tcp", address, *explain_tcp(error, settings.port)) from None
         self._open.callback(server.close)
         for sock in server.sockets:
             say(f"{_qualified(factory)} starting on {sock.getsockname()[1]}")
@@ -228,7 +243,7 @@ def _ended_by_signals(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> 
 
 
 def say(*lines: str) -> None:
-    """Print what the howto's server says on its terminal."""
+    """Print what the howto's server prints on its terminal."""
     print(*lines, sep="\n", flush=True)  # noqa: T201 - see above
 
 

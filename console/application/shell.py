@@ -1,4 +1,4 @@
-"""A shell: what a port leads to, and who may use it."""
+"""A shell: what a port leads to, and which users may enter."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ DEFAULT_USER = "admin"
 DEFAULT_PASSWORD = "admin"  # noqa: S105 - the howto's default, which only loopback accepts
 
 
+PASSWORD_REMEDY = "set ShellFactory.password"  # noqa: S105 - no password
+
+
 _NEVER_SAVED = frozenset({"_lock", "_plain"})
 
 
 class ShellFactory(CredentialStore):
-    """What a shell is made of: who may enter, and the names that one finds there.
+    """What a shell is made of: the users who may enter, and the live names.
 
     One object serves telnet and SSH. Everything may be changed while it is used; a change holds
     from the next login on.
@@ -32,6 +35,8 @@ class ShellFactory(CredentialStore):
         username: The user who may enter with `password`. Ignored with ``credentials``.
         namespace: The live names.
         credentials: Another store of users, which replaces user name and password.
+        password_remedy: What warnings and errors about the default password tell the operator to
+            do; a program that offers another way to set a password names that.
     """
 
     credentials: CredentialStore | None
@@ -39,14 +44,16 @@ class ShellFactory(CredentialStore):
     _plain: str | None
     _phc: str | None
     _is_default_password: bool
+    password_remedy: str
 
     def __new__(cls, *_arguments: Any, **_keywords: Any) -> Self:
-        """Make a shell that lets nobody in: one that is restored has not been through __init__."""
+        """Make a shell without users: one that is restored has not been through __init__."""
         shell = super().__new__(cls)
         shell._lock = threading.Lock()
         shell._plain = None
         shell._phc = None
         shell._is_default_password = False
+        shell.password_remedy = PASSWORD_REMEDY
         shell.credentials = MemoryCredentials()
         return shell
 
@@ -56,18 +63,21 @@ class ShellFactory(CredentialStore):
         password: str = DEFAULT_PASSWORD,
         namespace: dict[str, Any] | None = None,
         credentials: CredentialStore | None = None,
+        *,
+        password_remedy: str = PASSWORD_REMEDY,
     ) -> None:
         self.namespace: dict[str, Any] = {} if namespace is None else namespace
         self.credentials = credentials
         self.username = username
         self.password = password
+        self.password_remedy = password_remedy
 
     def __repr__(self) -> str:
         return f"<{type(self).__module__}.{type(self).__qualname__} instance at {id(self):#x}>"
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what is saved: of the password the hash only."""
-        with contextlib.suppress(CredentialError):  # it lets nobody in, here as there
+        with contextlib.suppress(CredentialError):  # no login succeeds, here as there
             self.hashed()
         return {name: value for name, value in vars(self).items() if name not in _NEVER_SAVED}
 
@@ -95,7 +105,7 @@ class ShellFactory(CredentialStore):
 
     @property
     def has_default_password(self) -> bool:
-        """Whether anybody who has read the manual can enter."""
+        """Whether the password is the one that the manual names, so that all know it."""
         return self.credentials is None and self._is_default_password
 
     # ---- CredentialStore
@@ -132,7 +142,7 @@ class ShellFactory(CredentialStore):
         return self.credentials is not None and self.credentials.use_code(name, code)
 
     def is_revoked(self, key: OfferedKey) -> str:
-        """Tell why a key opens nothing any more; empty if it is not revoked."""
+        """Return why a key is revoked; empty if it is not."""
         return "" if self.credentials is None else self.credentials.is_revoked(key)
 
     def hashed(self) -> str | None:

@@ -56,12 +56,14 @@ def check_password(password: str) -> None:
     if not isinstance(password, str):
         raise CredentialError("password", f"must be a str, not {type(password).__name__}")
     if len(password) > PASSWORD_CHARACTERS:
-        raise CredentialError("password", f"is longer than {PASSWORD_CHARACTERS} characters")
+        raise CredentialError(
+            "password", f"is longer than {PASSWORD_CHARACTERS} characters", "shorten it"
+        )
     if not _normalise(password):
-        raise CredentialError("password", "is empty; to let a user in by key only, set none")
+        raise CredentialError("password", "is empty", "to let a user in by key only, set none")
     # The newline at the end of a secrets file is the usual one.
     if any(unicodedata.category(character) == "Cc" for character in password):
-        raise CredentialError("password", "has a control character (a newline?); remove it")
+        raise CredentialError("password", "has a control character (a newline?)", "remove it")
 
 
 def hash_password(password: str) -> str:

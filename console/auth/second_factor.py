@@ -101,7 +101,7 @@ class SecondFactors:
         except OSError as error:
             raise CredentialError(
                 place, f"nobody gets in by password, because it cannot be read: {error.strerror}"
-            ) from error
+            ) from None
         if open_to_others:
             raise CredentialError(place, f"nobody gets in by password, because it {open_to_others}")
         # A name with a dot is a file that was being written when its writer was killed.
@@ -173,7 +173,7 @@ class SecondFactors:
             data, status = read_with_status(path)
             open_to_others = exposure(path, status, secret=True) or exposure_above(path)
         except OSError as error:
-            raise CredentialError(str(path), f"cannot be read: {error.strerror}") from error
+            raise CredentialError(str(path), f"cannot be read: {error.strerror}") from None
         if open_to_others:
             raise CredentialError(str(path), f"no code is taken, because it {open_to_others}")
         found = _FILE.fullmatch(data.decode("ascii", "replace"))
@@ -214,12 +214,12 @@ def require_library(consequence: str) -> None:
     """
     try:
         import pyotp  # noqa: F401, PLC0415 - an extra
-    except ImportError as error:
+    except ImportError:
         raise CredentialError(
             "second factors",
             f"pyotp is not installed, so {consequence};"
             " install it: pip install 'admin-console[totp]'",
-        ) from error
+        ) from None
 
 
 def _totp(secret: str) -> TOTP:

@@ -49,7 +49,19 @@ def program() -> click.Group:
     from console.cli import check, completion, init, keys, run, users  # noqa: PLC0415 - as above
     from console.cli.common import examples  # noqa: PLC0415 - as above
 
+    class Program(click.Group):
+        """The whole command, whose help names the directory of users and keys."""
+
+        def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+            from console.auth.stores.location import default_keys_directory  # noqa: PLC0415 - 12 ms
+
+            # Not wrapped, so that the path can be copied.
+            formatter.write("\n  Users and keys are kept here, if no other directory is named:\n")
+            formatter.write(f"    {default_keys_directory()}\n")
+            super().format_epilog(ctx, formatter)
+
     @click.group(
+        cls=Program,
         context_settings={"help_option_names": ["-h", "--help"]},
         epilog=examples(
             "console init --name telnet -p 4040 -u admin",

@@ -27,7 +27,7 @@ def load_attribute(target: str) -> Any:
     module_name, _, attribute = target.rpartition(":")
     if not module_name or not all(part.isidentifier() for part in attribute.split(".")):
         raise click.ClickException(
-            f"{target}: is not of the form module:attribute or file.py:attribute"
+            f"{target}: is not a target; write module:attribute or file.py:attribute"
         )
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
@@ -38,7 +38,7 @@ def load_attribute(target: str) -> Any:
             value = getattr(value, name)
         except AttributeError:
             raise click.ClickException(
-                f"{target}: {module_name} has no attribute {attribute!r}"
+                f"{target}: {module_name} has no attribute {attribute!r}; name one that it has"
             ) from None
     return value
 
@@ -50,7 +50,8 @@ def _load_module(target: str, name: str) -> ModuleType:
         # Only if it is this one, not something that it imports.
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise click.ClickException(
-                f"{target}: there is no module {error.name!r} here or on the path"
+                f"{target}: there is no module {error.name!r} here or on the path;"
+                " run it from the module's directory, or set PYTHONPATH"
             ) from None
         raise _failed(target, "importing it", error) from error
     except Exception as error:
@@ -61,7 +62,7 @@ def _load_file(target: str, file: str) -> ModuleType:
     path = Path(file).absolute()
     name = path.stem
     if not path.is_file():
-        raise click.ClickException(f"{target}: there is no file {file}")
+        raise click.ClickException(f"{target}: there is no file {file}; name one that exists")
     if not name.isidentifier():
         raise click.ClickException(f"{target}: a module cannot be called {name!r}; rename the file")
     if name in sys.modules:

@@ -1,4 +1,4 @@
-"""Running in the background, and telling the caller how the start went.
+"""Running in the background, and reporting to the caller how the start went.
 
 The command forks, the child becomes a daemon (python-daemon, PEP 3143), and loads and starts the
 application only then: threads and loops do not survive a fork. Meanwhile the command waits at a
@@ -17,6 +17,7 @@ from collections.abc import Callable
 import click
 
 from console.cli.common import one_line
+from console.cli.logs import log_to_stderr, open_log
 from console.errors import ConsoleError
 
 Serve = Callable[[Callable[[], None]], None]
@@ -29,13 +30,8 @@ def run_in_background(serve: Serve, log_file: str) -> None:
     Raises:
         click.ClickException: If it could not be started.
     """
-    from console.cli.run import log_error, open_log  # noqa: PLC0415 - that module imports this one
-
     _open_streams()
-    try:
-        log = open_log(log_file)
-    except OSError as error:
-        raise log_error(log_file, error) from error
+    log = open_log(log_file)
     answers, answer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -68,14 +64,12 @@ def _open_streams() -> None:
 def _become_daemon(serve: Serve, log: int, log_file: str, answer: int) -> None:
     import daemon  # type: ignore[import-untyped]  # noqa: PLC0415 - only here  # it has no types
 
-    from console.cli.run import log_to_stderr  # noqa: PLC0415 - see above
-
     pipe = os.fdopen(answer, "w")
 
-    def tell(**said: object) -> None:
-        # Whoever waited may have been interrupted; that is no concern of the service.
-        with contextlib.suppress(OSError, ValueError):  # ValueError: told already
-            pipe.write(json.dumps(said) + "\n")
+    def tell(key: str, value: object) -> None:
+        # The command may have been interrupted while it waited; the service goes on.
+        with contextlib.suppress(OSError, ValueError):  # ValueError: closed already
+            pipe.write(json.dumps({key: value}) + "\n")
             pipe.close()
 
     umask = os.umask(0o077)
@@ -92,12 +86,12 @@ def _become_daemon(serve: Serve, log: int, log_file: str, answer: int) -> None:
     ):
         log_to_stderr()
         try:
-            serve(lambda: tell(pid=os.getpid()))
+            serve(lambda: tell("pid", os.getpid()))
         except ConsoleError as error:
-            tell(error=one_line(error))
+            tell("error", one_line(error))
             raise
         except click.ClickException as error:
-            tell(error=f"{one_line(error)} (see {log_file})")  # a traceback may stand there
+            tell("error", f"{one_line(error)} (see {log_file})")  # a traceback may stand there
             raise
         finally:
             sys.stdout.flush()

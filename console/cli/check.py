@@ -9,7 +9,7 @@ import click
 from console.cli.common import examples
 
 CONFIGURATION = "console.toml"
-"""The file if none is named: what ``console init`` writes if it is told no name."""
+"""The file if none is named: what ``console init`` writes without --name."""
 
 
 @click.command(epilog=examples("console check", "console check telnet.toml && echo fine"))
@@ -23,7 +23,7 @@ def check(context: click.Context, file: str) -> None:
     """
     from console.cli.findings import examine_all  # noqa: PLC0415 - heavy, and --help saves it
 
-    findings = list(examine_all(file, os.environ))
+    findings = examine_all(file, os.environ)
     for finding in findings:
         click.echo(finding)
     faults = sum(finding.is_fault for finding in findings)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -14,6 +13,12 @@ from console.errors import ConsoleError, CredentialError
 
 if TYPE_CHECKING:
     from console.auth.stores.directory import FileCredentials
+    from console.config.settings import ServerSettings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OPTIONS = "console.cli.common"
+"""Where the context keeps the values of --keys and --config."""
 
 
 def examples(*lines: str) -> str:
@@ -37,80 +42,90 @@ def warn(text: str) -> None:
     click.echo(f"console: warning: {text}", err=True)
 
 
-def with_store(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command on users and keys the options that name the store, and the store."""
+def naming_options(command: F) -> F:
+    """Add --keys and --config, of which only one may be given.
 
-    @_naming_options
-    @functools.wraps(command)
-    def wrapped(*arguments: Any, keys: str | None, config: str | None, **options: Any) -> None:
-        if config is not None:
-            keys = _keys_of(config)
-        command(*arguments, store=_store(keys), **options)
-
-    return wrapped
-
-
-def with_host_key(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command on the host key the same options, and the path of the key."""
-
-    @_naming_options
-    @functools.wraps(command)
-    def wrapped(*arguments: Any, keys: str | None, config: str | None, **options: Any) -> None:
-        named = None
-        if config is not None:
-            keys, named = _keys_of(config), _host_key_of(config)
-        path = _store(keys).directory / "host_key" if named is None else Path(named)
-        command(*arguments, path=path, **options)
-
-    return wrapped
-
-
-def _naming_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add --keys and --config, of which only one may be given."""
-
-    @click.option(
+    The command asks `named_store` or `named_host_key` for what they name.
+    """
+    keys = click.option(
         "--keys",
         metavar="DIRECTORY",
         envvar="CONSOLE_KEYS",
         show_envvar=True,
         show_default="the user's data directory",
+        expose_value=False,
+        callback=_remember,
         help="Where users and keys are kept.",
     )
-    @click.option(
+    config = click.option(
         "--config",
         metavar="FILE.toml",
+        expose_value=False,
+        callback=_remember,
         help="The configuration file that names the directory, instead of --keys.",
     )
-    @functools.wraps(command)
-    def wrapped(*arguments: Any, **options: Any) -> None:
-        if options["config"] is not None:
-            # An environment variable is no second answer: it wins over the file there as well.
-            source = click.get_current_context().get_parameter_source("keys")
-            if source is click.core.ParameterSource.COMMANDLINE:
-                raise click.UsageError("give --keys or --config, not both")
-        command(*arguments, **options)
-
-    return wrapped
+    return keys(config(command))
 
 
-def _keys_of(config: str) -> str | None:
+def _remember(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    given = context.get_parameter_source(str(parameter.name))
+    context.meta[f"{_OPTIONS}.{parameter.name}"] = (value, given)
+
+
+def named_store(*, must_exist: bool = False) -> FileCredentials:
+    """Return the store that --keys or --config names.
+
+    Args:
+        must_exist: Refuse a directory that does not exist: a command that reads finds a slip of
+            the pen so, where one that writes makes the directory.
+
+    Raises:
+        CredentialError: If the directory does not exist and must.
+    """
+    from console.auth.stores.directory import FileCredentials  # noqa: PLC0415 - 30 ms that --help saves
+    from console.auth.stores.location import default_keys_directory  # noqa: PLC0415 - as above
+
+    keys, config = _named()
+    if config is not None:
+        keys = _settings(config).keys
+    store = FileCredentials(default_keys_directory() if keys is None else Path(keys))
+    if must_exist and not store.directory.is_dir():
+        raise CredentialError(
+            str(store.directory),
+            "there is no such directory",
+            "name another with --keys or --config, or add a user: console user add NAME",
+        )
+    return store
+
+
+def named_host_key() -> Path:
+    """Return the path of the host key that --keys or --config names."""
+    _, config = _named()
+    ssh = None if config is None else _settings(config).ssh
+    if ssh is not None and ssh.host_key is not None:
+        return Path(ssh.host_key)
+    return named_store().directory / "host_key"
+
+
+def _named() -> tuple[Path | str | None, str | None]:
+    """Return the values of --keys and --config.
+
+    Raises:
+        click.UsageError: If both are given. An environment variable is no second answer: it wins
+            over the file there as well.
+    """
+    context = click.get_current_context()
+    keys, source = context.meta[f"{_OPTIONS}.keys"]
+    config, _ = context.meta[f"{_OPTIONS}.config"]
+    if config is not None and source is click.core.ParameterSource.COMMANDLINE:
+        raise click.UsageError("give --keys or --config, not both")
+    return keys, config
+
+
+def _settings(config: str) -> ServerSettings:
     from console.config.file import read_settings  # noqa: PLC0415 - only where it is asked for
 
-    keys = read_settings(config).keys
-    return None if keys is None else str(keys)
-
-
-def _host_key_of(config: str) -> str | None:
-    from console.config.file import read_settings  # noqa: PLC0415 - only where it is asked for
-
-    ssh = read_settings(config).ssh
-    return None if ssh is None or ssh.host_key is None else str(ssh.host_key)
-
-
-def _store(keys: str | None) -> FileCredentials:
-    from console.auth.stores.directory import FileCredentials, default_keys_directory  # noqa: PLC0415 - 30 ms that --help saves
-
-    return FileCredentials(default_keys_directory() if keys is None else Path(keys))
+    return read_settings(config)
 
 
 def new_password(name: str, *, from_stdin: bool) -> str:
@@ -118,8 +133,8 @@ def new_password(name: str, *, from_stdin: bool) -> str:
     if from_stdin:
         try:
             return sys.stdin.buffer.readline().decode().rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            raise CredentialError("password", "is not UTF-8") from error
+        except UnicodeDecodeError:
+            raise CredentialError("password", "is not UTF-8", "give it in UTF-8") from None
     return str(
         click.prompt(f"new password for {name}", hide_input=True, confirmation_prompt="again")
     )

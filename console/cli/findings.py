@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import difflib
 import logging
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from console.application.shell import DEFAULT_USER
 from console.auth.keys.authorized_keys import read_authorities, read_authorized_keys
@@ -19,6 +21,7 @@ from console.auth.stores.key_files import AUTHORITIES_FILE, KEYS_DIRECTORY
 from console.auth.stores.users_file import parse_users
 from console.cli.configured import (
     default_password_remedy,
+    error_in_file,
     keys_directory,
     refuse_default_password,
     refuse_without_listeners,
@@ -27,31 +30,68 @@ from console.cli.hardening import weak_spots
 from console.config.declaration import declarations, variable
 from console.config.file import examine, place
 from console.config.settings import ServerSettings, tables
-from console.errors import ConsoleError
+from console.errors import ConfigurationError, ConsoleError
 from console.files.exposure import exposure, exposure_above
 from console.sessions.startup import read_startup
 from console.transports.telnet.tls import load_certificate
 
 _PASSWORDS_CHECKED = 50
-"""Users whose password is tried; each try costs 20 ms."""
+"""So many users' passwords are compared with their names; each takes 20 ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A line of the report. What is not a fault is a weak spot."""
+    """A line of the report. What is not a fault is a weak spot.
+
+    Attributes:
+        remedy: What to do, where it is a part of the text of its own.
+    """
 
     text: str
     is_fault: bool
+    remedy: str = ""
+
+    @classmethod
+    def of(cls, error: ConsoleError) -> Self:
+        """Make a finding of an error that a start would raise or log."""
+        return cls(str(error), is_fault=True, remedy=error.remedy)
 
     def __str__(self) -> str:
         return f"{'error' if self.is_fault else 'warning'}: {self.text}"
 
 
-def examine_all(file: str, environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Yield all there is to say, in the order in which somebody would put it right."""
+def examine_all(file: str, environment: Mapping[str, str]) -> list[Finding]:
+    """Return all findings, in the order in which they are best put right, each problem once."""
+    return _each_problem_once(list(_examine(file, environment)))
+
+
+def _each_problem_once(findings: list[Finding]) -> list[Finding]:
+    """Leave out what another finding says of the same file.
+
+    A directory that others can write exposes each file in it, and one command helps all of them:
+    of these the first error stays, or the first warning if there is no error.
+    """
+    kept: list[Finding] = []
+    first: dict[Path, Finding] = {}
+    for finding in sorted(findings, key=lambda one: not one.is_fault):
+        path = _mended_by(finding.remedy)
+        if path is not None and first.setdefault(path, finding) is not finding:
+            continue
+        kept.append(finding)
+    return [one for one in findings if any(one is other for other in kept)]
+
+
+def _mended_by(remedy: str) -> Path | None:
+    """Return the file whose permissions or owner a remedy changes."""
+    if not remedy.startswith(("chmod ", "chown ")):
+        return None
+    return Path(shlex.split(remedy)[-1]).absolute()
+
+
+def _examine(file: str, environment: Mapping[str, str]) -> Iterator[Finding]:
     settings, faults = examine(file, environment)
     for fault in faults:
-        yield Finding(str(fault), is_fault=True)
+        yield Finding.of(fault)
     yield from _environment(environment)
     if settings is None:
         return
@@ -65,9 +105,9 @@ def examine_all(file: str, environment: Mapping[str, str]) -> Iterator[Finding]:
     try:
         names = store.users()
     except ConsoleError as error:
-        yield Finding(str(error), is_fault=True)
+        yield Finding.of(error)
     else:
-        with _without_log():  # the store tells there what is found here
+        with _without_log():  # the store logs what is found here
             yield from _users(file, settings, store, names)
         yield from _authorized_keys(store.directory, names)
         yield from _second_factors(store.directory, names)
@@ -84,7 +124,7 @@ def _refused(rule: Callable[..., object], *arguments: object) -> Iterator[Findin
     try:
         rule(*arguments)
     except ConsoleError as error:
-        yield Finding(str(error), is_fault=True)
+        yield Finding.of(error)
 
 
 @contextlib.contextmanager
@@ -112,9 +152,9 @@ def _exposed(path: Path, why: str, *, secret: bool) -> Iterator[Finding]:
     try:
         problem = exposure(path, path.stat(), secret=secret) or exposure_above(path)
     except OSError:
-        return  # told elsewhere, or not there yet
+        return  # a finding of another function, or not there yet
     if problem:
-        yield Finding(f"{path}: {why}, and {problem}", is_fault=False)
+        yield Finding(f"{path}: {why}, and {problem}", is_fault=False, remedy=problem.remedy)
 
 
 def _users(
@@ -128,15 +168,16 @@ def _users(
     remedy = default_password_remedy(file, settings, store)
     if remedy is not None:
         where = path if names else place(file, "default_user")
-        yield Finding(
-            f"{where}: anybody on this machine can enter as {DEFAULT_USER} with the default"
+        weak = Finding(
+            f"{where}: every user of this machine can enter as {DEFAULT_USER} with the default"
             f" password; set another with: {remedy}",
             is_fault=False,
         )
-        yield from _refused(refuse_default_password, file, settings, remedy)
+        refused = list(_refused(refuse_default_password, file, settings, remedy))
+        yield from refused or [weak]
     elif not names:
         yield Finding(
-            f"{path}: no users, so nobody can log in;"
+            f"{path}: has no users, so no login succeeds;"
             f" add one with: console user add NAME --config {file}",
             is_fault=False,
         )
@@ -159,7 +200,7 @@ def _authorized_keys(keys: Path, users: list[str]) -> Iterator[Finding]:
         if path.name.startswith("."):  # a file that was being written when its writer was killed
             continue
         if path.name not in users:
-            text = f"{path}: lets nobody in, because there is no user {path.name!r}; remove it"
+            text = f"{path}: is not used, because there is no user {path.name!r}; remove it"
             yield Finding(text, is_fault=False)
             continue
         problems: list[ConsoleError] = []
@@ -168,7 +209,7 @@ def _authorized_keys(keys: Path, users: list[str]) -> Iterator[Finding]:
         except ConsoleError as error:
             problems.append(error)
         for problem in problems:
-            yield Finding(str(problem), is_fault=True)
+            yield Finding.of(problem)
 
 
 def _second_factors(keys: Path, users: list[str]) -> Iterator[Finding]:
@@ -176,7 +217,7 @@ def _second_factors(keys: Path, users: list[str]) -> Iterator[Finding]:
     try:
         names = factors.names()
     except ConsoleError as error:
-        yield Finding(str(error), is_fault=True)
+        yield Finding.of(error)
         return
     if names:
         yield from _refused(require_library, "a start is refused")
@@ -184,9 +225,8 @@ def _second_factors(keys: Path, users: list[str]) -> Iterator[Finding]:
         if name in users:
             yield from _refused(factors.check, name)
         else:
-            text = (
-                f"{factors.path(name)}: is nobody's, because there is no user {name!r}; remove it"
-            )
+            path = factors.path(name)
+            text = f"{path}: is not used, because there is no user {name!r}; remove it"
             yield Finding(text, is_fault=False)
 
 
@@ -197,7 +237,7 @@ def _authorities_and_revoked(store: FileCredentials) -> Iterator[Finding]:
     except ConsoleError as error:
         problems.append(error)
     for problem in problems:
-        yield Finding(str(problem), is_fault=True)
+        yield Finding.of(problem)
     yield from _refused(store.revocations)
 
 
@@ -210,13 +250,12 @@ def _host_key(settings: ServerSettings, keys: Path) -> Iterator[Finding]:
     try:
         load_host_keys(path)
     except ConsoleError as error:
-        yield Finding(str(error), is_fault=True)
+        yield Finding.of(error)
 
 
 def _certificate(file: str, settings: ServerSettings) -> Iterator[Finding]:
     if settings.telnets is not None:
         try:
             load_certificate(settings.telnets)
-        except ConsoleError as error:
-            where = place(file, "telnets.certificate")
-            yield Finding(f"{where}: {error}", is_fault=True)
+        except ConfigurationError as error:
+            yield Finding.of(error_in_file(file, error))

@@ -16,10 +16,10 @@ from console.config.settings import LoginSettings, ServerSettings, TelnetsSettin
 from console.interfaces.credentials import Role
 
 _EXPIRY_DAYS = 30
-"""A certificate that expires sooner is told of: time enough to get another."""
+"""A certificate that expires sooner is a weak spot: time enough to get another."""
 
 _NAMED = 5
-"""So many users are named; of more the number is told."""
+"""So many users are named; of more than that the number is given."""
 
 
 def weak_spots(
@@ -52,7 +52,7 @@ def _plain_text(file: str, settings: ServerSettings) -> Iterator[str]:
 def _passwords_alone(
     file: str, settings: ServerSettings, store: FileCredentials, names: list[str]
 ) -> Iterator[str]:
-    """Yield who can be guessed at from other machines with nothing but a password."""
+    """Yield the users whom a password alone lets in from other machines."""
     far = [one for one in listeners(settings) if not one.is_local]
     weak = [name for name in names if store.password_hash(name) and not _has_factor(store, name)]
     if far and weak:
@@ -69,25 +69,26 @@ def _has_factor(store: FileCredentials, name: str) -> bool:
 
 
 def _logins(file: str, settings: ServerSettings) -> Iterator[str]:
-    """Yield what costs a guesser, or a flood, less than it does by default."""
+    """Yield the limits on wrong passwords and unauthenticated connections that are lax."""
     login, usual = settings.login, LoginSettings()
     for name, peers in (("throttle_loopback", "on this machine"), ("throttle_unix", "on sockets")):
         if not getattr(login, name):
             yield (
-                f"{place(file, f'login.{name}')}: login.{name}: who guesses passwords {peers}"
-                " waits no longer with each; set it to true"
+                f"{place(file, f'login.{name}')}: login.{name}: wrong passwords of peers"
+                f" {peers} are not answered more slowly each time; set it to true"
             )
     for name in ("failure_seconds", "failure_most_seconds"):
         if getattr(login, name) < getattr(usual, name):
             yield (
-                f"{place(file, f'login.{name}')}: login.{name}: {getattr(login, name):g} lets"
-                f" somebody guess faster than {getattr(usual, name):g} does"
+                f"{place(file, f'login.{name}')}: login.{name}: {getattr(login, name):g} slows"
+                f" guessing less than the default; set it to {getattr(usual, name):g}"
             )
     for name in ("grace_seconds", "connections", "connections_per_source"):
         if getattr(login, name) > 4 * getattr(usual, name):
             yield (
                 f"{place(file, f'login.{name}')}: login.{name}: {getattr(login, name):g} lets"
-                f" strangers hold much more than {getattr(usual, name):g} does"
+                " unauthenticated connections hold much more than the default; set it to"
+                f" {getattr(usual, name):g}"
             )
 
 
@@ -101,8 +102,8 @@ def _admins(
         )
     if names and all(store.role(name) is not Role.ADMIN for name in names):
         yield (
-            f"{store.directory / 'users'}: nobody is an admin, so nobody can kick a session;"
-            f" make somebody one with: console user role NAME admin --config {file}"
+            f"{store.directory / 'users'}: no user is an admin, so no user can kick a session;"
+            f" make one with: console user role NAME admin --config {file}"
         )
 
 
@@ -114,7 +115,7 @@ def _certificate(file: str, settings: TelnetsSettings) -> Iterator[str]:
     try:
         certificate = x509.load_pem_x509_certificate(Path(settings.certificate).read_bytes())
     except (OSError, ValueError):
-        return  # told among the faults
+        return  # a fault, which findings.py finds
     left = certificate.not_valid_after_utc - dt.datetime.now(dt.UTC)
     until = certificate.not_valid_after_utc.date()
     if left.total_seconds() < 0:

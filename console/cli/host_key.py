@@ -1,4 +1,4 @@
-"""``console key host``: by which key clients know the server, and how it is changed."""
+"""``console key host``: the key by which clients know the server, and how it is changed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from console.cli.common import examples, with_host_key
+from console.cli.common import examples, named_host_key, naming_options
 
 
 @click.command(
@@ -18,9 +18,9 @@ from console.cli.common import examples, with_host_key
     )
 )
 @click.argument("action", type=click.Choice(["show", "next", "rotate", "forget"]), default="show")
-@with_host_key
-def host(action: str, path: Path) -> None:
-    """Show the server's host key, or change it without a warning for those who know it.
+@naming_options
+def host(action: str) -> None:
+    """Show the server's host key, or change it without a warning for its clients.
 
     SHOW prints the host key and those that are announced beside it, as fingerprints.
 
@@ -34,6 +34,7 @@ def host(action: str, path: Path) -> None:
     """
     from console.auth.keys import host_key  # noqa: PLC0415 - --help saves it
 
+    path = named_host_key()
     if action == "next":
         host_key.make_next_host_key(path)
         click.echo("announced from the next start on; rotate when your clients have learnt it")

@@ -143,4 +143,6 @@ def _write(path: Path, text: str) -> None:
     try:
         write_atomically(path, text.encode(), mode=0o644, replace=False)
     except OSError as error:
-        raise click.ClickException(f"{path}: cannot be written: {error.strerror}") from error
+        raise click.ClickException(
+            f"{path}: cannot be written: {error.strerror}; change to a directory of yours"
+        ) from None

@@ -1,21 +1,16 @@
-"""``console key``: who may enter, by public key."""
+"""``console key``: the public keys that let users in."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from console.cli.common import examples, with_store
+from console.cli.common import examples, named_store, naming_options
 from console.cli.host_key import host
 from console.errors import CredentialError
 from console.text import escape_line
 
-if TYPE_CHECKING:
-    from console.auth.stores.directory import FileCredentials
-
 KEY_FILE_CHARACTERS = 1024 * 1024
-"""More than that is no file of public keys."""
+"""A longer file is not one of public keys."""
 
 
 @click.group()
@@ -31,11 +26,12 @@ def key() -> None:
 )
 @click.argument("name")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
-@with_store
-def add(name: str, file: str, store: FileCredentials) -> None:
+@naming_options
+def add(name: str, file: str) -> None:
     """Let user NAME in by the public keys in FILE; - is stdin."""
     from console.auth.keys.authorized_keys import parse_authorized_key  # noqa: PLC0415 - --help saves it
 
+    store = named_store()
     with click.open_file(file, encoding="utf-8", errors="replace") as stream:
         lines = stream.read(KEY_FILE_CHARACTERS).split("\n")
     place = "stdin" if file == "-" else file
@@ -43,19 +39,19 @@ def add(name: str, file: str, store: FileCredentials) -> None:
     keys = [parse_authorized_key(line, f"{place}:{at}") for at, line in enumerate(lines, 1)]
     granted = [line for line, one in zip(lines, keys, strict=True) if one is not None]
     if not granted:
-        raise CredentialError(place, "there is no public key in it")
+        raise CredentialError(place, "there is no public key in it", "name a .pub file")
     for line in granted:
         click.echo(f"{store.grant_key(name, line)} lets {name} in")
 
 
 @key.command(name="list")
 @click.argument("name")
-@with_store
-def list_keys(name: str, store: FileCredentials) -> None:
+@naming_options
+def list_keys(name: str) -> None:
     """List the keys of user NAME: fingerprint, kind, options as they are enforced, comment."""
     from console.auth.keys.options import options_text  # noqa: PLC0415 - as above
 
-    for one in store.keys(name):
+    for one in named_store(must_exist=True).keys(name):
         parts = (one.fingerprint, one.algorithm, options_text(one.options), one.comment)
         click.echo(escape_line(" ".join(filter(None, parts)), KEY_FILE_CHARACTERS))
 
@@ -65,10 +61,10 @@ def list_keys(name: str, store: FileCredentials) -> None:
 )
 @click.argument("name")
 @click.argument("fingerprint")
-@with_store
-def remove(name: str, fingerprint: str, store: FileCredentials) -> None:
+@naming_options
+def remove(name: str, fingerprint: str) -> None:
     """Take a key from user NAME. Open sessions stay open."""
-    store.revoke_key(name, fingerprint)
+    named_store().revoke_key(name, fingerprint)
     click.echo(f"{fingerprint} no longer lets {name} in")
 
 

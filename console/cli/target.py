@@ -14,7 +14,7 @@ def load_application(target: str) -> Application:
 
     Raises:
         ConsoleError: If a file is at fault.
-        click.ClickException: If there is no such target, or it is no application.
+        click.ClickException: If there is no such target, or it is not an application.
     """
     if target.endswith(".toml"):
         return configured_application(target)
@@ -30,7 +30,7 @@ def load_application(target: str) -> Application:
         value = call_user_code(target, "calling it", value)
     if not isinstance(value, Application):
         raise click.ClickException(
-            f"{target}: is no Application but of type {type(value).__name__};"
+            f"{target}: is of type {type(value).__name__}, not an Application;"
             " name one, or a callable that returns one"
         )
     return value

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from console.cli.common import examples, warn, with_store
+from console.cli.common import examples, named_store, naming_options, warn
 
 if TYPE_CHECKING:
     from console.auth.second_factor import Enrolment
@@ -39,14 +39,13 @@ _BLOCKS = {(0, 0): " ", (0, 1): "▄", (1, 0): "▀", (1, 1): "█"}
     is_flag=True,
     help="Take the first line of stdin as the code, once the URI is printed.",
 )
-@with_store
-def totp(
-    name: str, store: FileCredentials, *, remove: bool, issuer: str | None, from_stdin: bool
-) -> None:
+@naming_options
+def totp(name: str, *, remove: bool, issuer: str | None, from_stdin: bool) -> None:
     """Give user NAME a second factor: codes of an authenticator app.
 
     It is in force once a code has shown that the app works. The secret is shown this once.
     """
+    store = named_store()
     if remove:
         if issuer is not None or from_stdin:
             raise click.UsageError("--remove goes with no other option of this command")
@@ -59,7 +58,7 @@ def totp(
     _confirm(enrolment, store, from_stdin=from_stdin)
     click.echo(f"the password of {name} needs a code beside it from now on")
     if is_first:
-        click.echo("everybody is asked for a code from now on; who has none presses Enter")
+        click.echo("all users are asked for a code from now on; one without a code presses Enter")
     if store.password_hash(name) is None:
         warn(f"{name} has no password, so no code is used; set one: console user passwd {name}")
     if store.authorized_keys(name):
@@ -80,10 +79,10 @@ def _confirm(enrolment: Enrolment, store: FileCredentials, *, from_stdin: bool) 
         if store.activate(enrolment, code):
             return
         if not from_stdin:
-            click.echo("that is none of its codes")
+            click.echo("that is not one of its codes")
     raise click.ClickException(
-        f"no right code, so nothing has changed for {enrolment.name};"
-        " are the clocks of the telephone and of this machine right?"
+        f"no code was right, so nothing has changed for {enrolment.name};"
+        " set the clocks of the telephone and of this machine, and try again"
     )
 
 
@@ -97,7 +96,7 @@ def _show(enrolment: Enrolment) -> None:
         groups = " ".join(secret[at : at + 4] for at in range(0, len(secret), 4))
         click.echo(f"Scan it with an authenticator app, or type in:\n  {groups}")
         click.echo("It is not shown again; clear the screen afterwards.")
-    sys.stdout.flush()  # whoever answers on stdin has to read it first
+    sys.stdout.flush()  # the program that answers on stdin has to read it first
 
 
 def _qr_code(text: str) -> str | None:

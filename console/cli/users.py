@@ -1,4 +1,4 @@
-"""``console user``: who may enter, and what they may do."""
+"""``console user``: the users who may enter, and what they may do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from console.cli.common import examples, new_password, stdin_option, warn, with_store
+from console.cli.common import (
+    examples,
+    named_store,
+    naming_options,
+    new_password,
+    stdin_option,
+    warn,
+)
 from console.cli.totp import totp
 from console.errors import UnknownUser
 from console.interfaces.credentials import Role
@@ -45,13 +52,12 @@ user.add_command(totp)
     show_default=True,
     help="A viewer looks, an operator evaluates, an admin manages sessions too.",
 )
-@with_store
-def add(
-    name: str, store: FileCredentials, *, from_stdin: bool, no_password: bool, role: str
-) -> None:
+@naming_options
+def add(name: str, *, from_stdin: bool, no_password: bool, role: str) -> None:
     """Add a user; the password is asked for."""
     from console.auth.stores.users_file import check_user_name  # noqa: PLC0415 - --help saves it
 
+    store = named_store()
     check_user_name(name, str(store.directory))  # before the question
     password = None if no_password else new_password(name, from_stdin=from_stdin)
     store.add(name, password, role=Role(role))
@@ -63,20 +69,22 @@ def add(
 @user.command(epilog=examples("console user passwd boss"))
 @click.argument("name")
 @stdin_option
-@with_store
-def passwd(name: str, store: FileCredentials, *, from_stdin: bool) -> None:
+@naming_options
+def passwd(name: str, *, from_stdin: bool) -> None:
     """Give a user a new password."""
+    store = named_store()
     if name not in store.users():  # a slip of the pen must not add a user
-        raise UnknownUser(str(store.directory), name)
+        raise UnknownUser(str(store.directory), name, "list the users: console user list")
     store.set_password(name, new_password(name, from_stdin=from_stdin))
     click.echo(f"changed the password of {name}")
 
 
 @user.command(epilog=examples("console user remove boss"))
 @click.argument("name")
-@with_store
-def remove(name: str, store: FileCredentials) -> None:
+@naming_options
+def remove(name: str) -> None:
     """Remove a user, keys and second factor included. Open sessions stay open."""
+    store = named_store()
     with _warning_of_no_admin(store):
         store.remove(name)
         click.echo(f"removed {name}")
@@ -85,22 +93,24 @@ def remove(name: str, store: FileCredentials) -> None:
 @user.command(epilog=examples("console user role ann viewer"))
 @click.argument("name")
 @click.argument("role", type=_ROLE)
-@with_store
-def role(name: str, role: str, store: FileCredentials) -> None:
+@naming_options
+def role(name: str, role: str) -> None:
     """Make user NAME a viewer, an operator or an admin. Open sessions keep their role."""
+    store = named_store()
     with _warning_of_no_admin(store):
         store.set_role(name, Role(role))
         click.echo(f"{name} is {role} from the next login on")
 
 
 @user.command(name="list")
-@with_store
-def list_users(store: FileCredentials) -> None:
+@naming_options
+def list_users() -> None:
     """List the users, a line each: name, role, and what lets them in."""
+    store = named_store(must_exist=True)
     names, roles = store.users(), store.roles()
     widths = max(map(len, names), default=0), max(len(role.value) for role in Role)
     for name in names:
-        # Who is refused altogether has no role; the store says why.
+        # A user who is refused altogether has no role; the store logs why.
         word = roles[name].value if name in roles else "-"
         ways = ", ".join(_ways_in(name, store)) or "no way in"
         click.echo(f"{name:{widths[0]}}  {word:{widths[1]}}  {ways}")
@@ -123,4 +133,4 @@ def _warning_of_no_admin(store: FileCredentials) -> Iterator[None]:
     before = Role.ADMIN in store.roles().values()
     yield
     if before and Role.ADMIN not in store.roles().values():
-        warn("nobody is an admin any more; make somebody one: console user role NAME admin")
+        warn("no user is an admin any more; make one: console user role NAME admin")

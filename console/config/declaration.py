@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import typing
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from console.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T")
+D = TypeVar("D", bound="DataclassInstance")
 
 _NUMBERS = 1_000_000_000
 """Numbers are smaller: a timer takes no more than a few hundred years, a list no more items."""
@@ -19,19 +26,19 @@ class _Facts:
     """What a declaration says beside name, type and default."""
 
     meaning: str
-    unit: str
-    least: int | None
-    most: int | None
-    positive: bool
-    choices: tuple[str, ...]
-    none_word: str
-    default_words: str
+    unit: str = ""
+    least: int | None = None
+    most: int | None = None
+    positive: bool = False
+    choices: tuple[str, ...] = ()
+    none_word: str = ""
+    default_words: str = ""
 
 
 def setting(
     meaning: str,
     *,
-    default: Any = MISSING,
+    default: T,
     unit: str = "",
     least: int | None = None,
     most: int | None = None,
@@ -39,12 +46,12 @@ def setting(
     choices: tuple[str, ...] = (),
     none_word: str = "",
     default_words: str = "",
-) -> Any:
-    """Declare a setting.
+) -> T:
+    """Declare a setting that has a default. ruff and mypy see a call that returns the default.
 
     Args:
-        meaning: A line for people.
-        default: Nothing if it must be given.
+        meaning: One line for the reference page.
+        default: The value if none is given.
         unit: What a number counts; empty where it counts nothing.
         least: The smallest number, itself allowed.
         most: The largest number, itself allowed.
@@ -52,10 +59,19 @@ def setting(
         choices: All the values there are; empty for any.
         none_word: What a file says for None, which TOML does not have. Empty if None is said by
             leaving the key out.
-        default_words: The default for people, where the value itself says nothing.
+        default_words: What the reference page says of the default, where its value says nothing.
     """
     facts = _Facts(meaning, unit, least, most, positive, choices, none_word, default_words)
     return field(default=default, metadata={"facts": facts})
+
+
+def required(meaning: str) -> dict[str, object]:
+    """Return the metadata of a field that has no default: ``field(metadata=required("..."))``.
+
+    Args:
+        meaning: One line for the reference page.
+    """
+    return {"facts": _Facts(meaning)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +90,7 @@ class Declaration:
         return self.default is MISSING
 
     def expected(self, none: str = "None") -> str:
-        """Say what a value has to be, for an error.
+        """Return what a value has to be, for an error.
 
         Args:
             none: How None is written.
@@ -136,6 +152,19 @@ def declarations(owner: type) -> tuple[Declaration, ...]:
                 Declaration(one.name, kind, one.default, one.metadata["facts"], optional=optional)
             )
     return tuple(found)
+
+
+def with_absolute_paths(settings: D) -> D:
+    """Return settings whose paths do not depend on the current directory.
+
+    They are texts then, which are saved and restored by each version of Python.
+    """
+    changed: dict[str, Any] = {}
+    for one in declarations(type(settings)):
+        value = getattr(settings, one.name)
+        if one.kind is Path and value is not None:
+            changed[one.name] = str(Path(value).absolute())
+    return dataclasses.replace(settings, **changed)
 
 
 def check(settings: Any, table: str) -> None:

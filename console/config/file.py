@@ -21,7 +21,7 @@ from console.errors import ConfigurationError
 from console.files.exposure import read_with_status
 
 _VALUE_CHARACTERS = 60
-"""A value is shown in an error so far."""
+"""An error shows so much of a value."""
 
 _LINES = 2000
 """In a longer file faults have no line numbers: finding one takes the square of the lines."""
@@ -31,20 +31,20 @@ _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
 class ConfigurationFileError(ConfigurationError):
-    """A fault of a configuration file, or of an environment variable in its place."""
+    """A fault of a configuration file, or of an environment variable in its place.
 
-    def __init__(self, place: str, setting: str, value: object, problem: str) -> None:
-        super().__init__(setting, value, problem)
-        self.args = (place, setting, value, problem)
-        self.place = place
+    The line is ``FILE:LINE: setting = value: problem; remedy``.
+    """
 
-    def __str__(self) -> str:
-        setting = self.setting
-        if self.value is not None:
-            shown = as_toml(self.value)
+    def __init__(
+        self, place: str, setting: str, value: object, problem: str, remedy: str = ""
+    ) -> None:
+        super().__init__(setting, value, problem, remedy)
+        if value is not None:
+            shown = as_toml(value)
             cut = "..." if len(shown) > _VALUE_CHARACTERS else ""
             setting += f" = {shown[:_VALUE_CHARACTERS]}{cut}"
-        return ": ".join(part for part in (self.place, setting, self.problem) if part)
+        self.place = f"{place}: {setting}" if setting else place
 
 
 def read_settings(
@@ -121,23 +121,23 @@ class _Reader:
             self._text = read_with_status(self._path)[0].decode()
             return tomllib.loads(self._text)
         except FileNotFoundError:
-            problem = "there is no such file; make one with: console init --name NAME"
+            problem, remedy = "there is no such file", "make one with: console init --name NAME"
         except OSError as error:
-            problem = f"cannot be read: {error.strerror}"
+            problem, remedy = f"cannot be read: {error.strerror}", "name a file that you can read"
         except UnicodeDecodeError:
-            problem = "is not UTF-8; save it as such"
+            problem, remedy = "is not UTF-8", "save it as such"
         except tomllib.TOMLDecodeError as error:
-            problem = f"is no TOML: {error}"
+            problem, remedy = f"is not valid TOML: {error}", "correct it"
             match = _SYNTAX_PLACE.fullmatch(str(error))
             if match is not None:
-                problem = f"is no TOML: {match[1]} at column {match[3]}; texts need quotes"
-                self._add(f"{self._path}:{match[2]}", "", None, problem)
+                problem = f"is not valid TOML: {match[1]} at column {match[3]}"
+                self._add(f"{self._path}:{match[2]}", "", None, problem, "texts need quotes")
                 return None
-        self._add(str(self._path), "", None, problem)
+        self._add(str(self._path), "", None, problem, remedy)
         return None
 
     def _wanted(self, table: str, kind: type, content: object) -> bool:
-        """Whether a table counts: a listener that is told nowhere where to listen does not."""
+        """Whether a table counts: that of a listener does if it is given a port or a socket."""
         return (
             content is not None
             or not issubclass(kind, ListenSettings)
@@ -168,7 +168,11 @@ class _Reader:
         except ConfigurationError as error:
             given = error.setting.rpartition(".")[2] in values
             self._fault(
-                error.setting, error.value, error.problem, at=None if given or not table else table
+                error.setting,
+                error.value,
+                error.problem,
+                error.remedy,
+                at=None if given or not table else table,
             )
             return None
 
@@ -184,7 +188,7 @@ class _Reader:
         elif one.name in content:
             value = content[one.name]
         elif one.required:
-            self._fault(setting, None, f"is missing; it is {one.expected()}", at=table)
+            self._fault(setting, None, "is missing", f"give {one.expected()}", at=table)
             return
         else:
             return
@@ -220,12 +224,20 @@ class _Reader:
             remedy = f"did you mean {' or '.join(elsewhere)}?"
         else:
             known = names if table else [*names, *(f"[{name}]" for name in tables() if name)]
-            remedy = f"there are {', '.join(known)}"
+            remedy = f"the settings are {', '.join(known)}"
         # Without its value: it may be a password that was thought to belong here.
-        self._fault(setting, None, f"is no setting; {remedy}")
+        self._fault(setting, None, "unknown setting", remedy)
 
-    def _fault(self, setting: str, value: object, problem: str, *, at: str | None = None) -> None:
-        self._add(self.place(setting if at is None else at), setting, value, problem)
+    def _fault(
+        self,
+        setting: str,
+        value: object,
+        problem: str,
+        remedy: str = "",
+        *,
+        at: str | None = None,
+    ) -> None:
+        self._add(self.place(setting if at is None else at), setting, value, problem, remedy)
 
     def place(self, setting: str) -> str:
         """Return where a setting was found, or should have been."""
@@ -235,14 +247,14 @@ class _Reader:
         file = "environment" if self._path is None else str(self._path)
         return f"{file}:{line}" if line else file
 
-    def _add(self, place: str, setting: str, value: object, problem: str) -> None:
-        self.faults.append(ConfigurationFileError(place, setting, value, problem))
+    def _add(self, place: str, setting: str, value: object, problem: str, remedy: str = "") -> None:
+        self.faults.append(ConfigurationFileError(place, setting, value, problem, remedy))
 
     def _line(self, keys: tuple[str, ...]) -> int:
         """Return the line on which a setting begins, 0 if it is not there.
 
-        tomllib tells no lines. The first lines of the file that are TOML and have the setting end
-        with it; it begins where the lines before that were TOML last.
+        tomllib does not report lines. The shortest beginning of the file that is TOML and has the
+        setting ends with it; the setting begins where the beginning before that one ended.
         """
         lines = self._text.split("\n")
         whole = 0

@@ -50,14 +50,15 @@ def page() -> str:
             for cells in (
                 ("key", "type", "unit", "default", "environment variable", "meaning"),
                 ("---",) * 6,
-                *(_cells(table, one) for one in declarations(kind)),
+                *(cells_of(table, one) for one in declarations(kind)),
             )
         ]
         parts.append(f"## {heading}\n\n{about}\n\n" + "\n".join(rows) + "\n")
     return "\n".join(parts)
 
 
-def _cells(table: str, one: Declaration) -> tuple[str, ...]:
+def cells_of(table: str, one: Declaration) -> tuple[str, ...]:
+    """Return the cells of a setting's row: key, type, unit, default, variable, meaning."""
     facts = one.facts
     kind = {bool: "true, false", int: "whole number", float: "number", str: "text", Path: "path"}
     words = kind[one.kind]
@@ -73,6 +74,8 @@ def _cells(table: str, one: Declaration) -> tuple[str, ...]:
         default = "none, it must be given"
     elif facts.default_words:
         default = facts.default_words
+    elif one.default is None and facts.none_word:
+        default = f"`{as_toml(facts.none_word)}`"
     else:
         default = f"`{as_toml(one.default)}`"
     return (

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from console.config.declaration import check, setting
+from console.config.declaration import check, required, setting
 from console.errors import ConfigurationError
 from console.limits import PENDING_OUTPUT_CHARACTERS, RESULT_CHARACTERS, RESULT_LINES
 
@@ -22,7 +22,7 @@ MODES = ("thread", "loop")
 """Where a statement can run."""
 
 FRONTENDS = ("auto", "line")
-"""How statements can be read where somebody types and the client does not choose."""
+"""How statements can be read at a terminal whose client does not choose."""
 
 AT_RESTART = ("keep", "undo")
 """What becomes of patches when a saved state is restored."""
@@ -46,18 +46,12 @@ SECRETS = (
 """What a statement with a secret in it looks like. One that only names it is none: get_token()."""
 
 
-# ---------------------------------------------------------------- declarations
-
-
-# ---------------------------------------------------------------- the settings
-
-
 @dataclass(frozen=True, slots=True)
 class ListenSettings:
     """Where a transport listens: a TCP port, or a Unix socket."""
 
     port: int | None = setting(
-        "TCP port; 0 lets the system choose one, which is told at the start.",
+        "TCP port; 0 lets the system choose one, which the start prints.",
         default=None,
         least=0,
         most=65535,
@@ -74,7 +68,7 @@ class ListenSettings:
         least=1,
         most=65535,
     )
-    socket: Path | str | None = setting(  # noqa: RUF009 - it returns a field()
+    socket: Path | str | None = setting(
         "Path of a Unix socket in place of port and host, for the service's user alone.",
         default=None,
         default_words="none",
@@ -86,13 +80,14 @@ class ListenSettings:
         """Refuse what cannot work, so that start never half succeeds."""
         check(self, self.name)
         if (self.port is None) == (self.socket is None):
+            given = "neither a port nor" if self.port is None else "both a port and"
             raise ConfigurationError(
-                f"{self.name}.port", self.port, "give a port or the path of a socket, one of them"
+                f"{self.name}.port", self.port, f"{given} a socket is given", "give one of them"
             )
 
     @property
     def address(self) -> str:
-        """Where it listens, for people."""
+        """The address as an error or a log line shows it."""
         return str(self.socket) if self.socket is not None else f"{self.host}:{self.port}"
 
     @property
@@ -118,8 +113,8 @@ class TelnetSettings(ListenSettings):
             raise ConfigurationError(
                 "telnet.host",
                 self.host,
-                "telnet shows passwords to the network; listen on 127.0.0.1, use telnets or ssh,"
-                " or set allow_plain_text",
+                "telnet shows passwords to the network",
+                "listen on 127.0.0.1, use telnets or ssh, or set allow_plain_text",
             )
 
 
@@ -127,10 +122,12 @@ class TelnetSettings(ListenSettings):
 class TelnetsSettings(ListenSettings):
     """Telnet within TLS, on a port of its own (992 is its own by IANA's list)."""
 
-    certificate: Path | str = setting(  # noqa: RUF009 - it returns a field()
-        "File of the server's certificate and those that it is signed by, in PEM form.",
+    certificate: Path | str = field(
+        metadata=required(
+            "File of the server's certificate and those that it is signed by, in PEM form."
+        )
     )
-    key: Path | str | None = setting(  # noqa: RUF009 - it returns a field()
+    key: Path | str | None = setting(
         "File of the certificate's private key, in PEM form, without a passphrase.",
         default=None,
         default_words="the file of the certificate",
@@ -143,7 +140,7 @@ class TelnetsSettings(ListenSettings):
 class SshSettings(ListenSettings):
     """The SSH listener."""
 
-    host_key: Path | str | None = setting(  # noqa: RUF009 - it returns a field()
+    host_key: Path | str | None = setting(
         "File of the private host key, never made if it is named here.",
         default=None,
         default_words="`host_key` in the keys directory, made on first use",
@@ -154,7 +151,7 @@ class SshSettings(ListenSettings):
 
 @dataclass(frozen=True, slots=True)
 class LoginSettings:
-    """What strangers may cost before they have logged in, and what a wrong password costs them."""
+    """What unauthenticated connections may cost, and how a wrong password is slowed down."""
 
     grace_seconds: float = setting(
         "From connection to login; traffic does not extend it.",
@@ -163,8 +160,7 @@ class LoginSettings:
         positive=True,
     )
     connections: int = setting(
-        "Connections that have not logged in; beyond them the oldest of the most crowded source"
-        " is ended.",
+        "Unauthenticated connections; beyond them the oldest of the largest source is evicted.",
         default=64,
         unit="connections",
         least=1,
@@ -272,8 +268,8 @@ class SessionSettings:
         least=0,
     )
     idle_seconds: float | None = setting(
-        "A session in which nobody has typed for so long is ended, after a notice; one whose"
-        " statement runs is not.",
+        "A session without input for so long is ended, after a notice; one whose statement runs"
+        " is not.",
         default=None,
         unit="seconds",
         positive=True,
@@ -287,7 +283,7 @@ class SessionSettings:
         positive=True,
         none_word="never",
     )
-    startup: Path | str | None = setting(  # noqa: RUF009 - as above
+    startup: Path | str | None = setting(
         "File of statements that run once, in the namespace, when the console starts.",
         default=None,
         default_words="none",
@@ -315,7 +311,7 @@ class SessionSettings:
             re.compile(self.secrets or "")
         except re.error as error:
             raise ConfigurationError(
-                "sessions.secrets", self.secrets, f"is no regular expression: {error}"
+                "sessions.secrets", self.secrets, f"is not a valid regular expression: {error}"
             ) from None
 
 
@@ -328,12 +324,12 @@ class ServerSettings:
         default=None,
         default_words="the file's name",
     )
-    keys: Path | str | None = setting(  # noqa: RUF009 - as above
+    keys: Path | str | None = setting(
         "Directory of the host key, the users and their public keys.",
         default=None,
         default_words="`console/keys` in the user's data directory",
     )
-    history: Path | str | None = setting(  # noqa: RUF009 - as above
+    history: Path | str | None = setting(
         "Directory of what users have typed and of what they prefer.",
         default=None,
         default_words="`console/history` in the user's state directory",
@@ -388,6 +384,7 @@ def listen_settings(kind: type[S], value: S | int | str | None) -> S | None:
     raise ConfigurationError(
         kind.name,
         value,
+        "does not name an address",
         f'write a port, "host:port", "/path/of.sock", {kind.__name__}(...), or None for off',
     )
 

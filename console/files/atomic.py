@@ -22,6 +22,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+UNWRITABLE_REMEDY = (
+    "name a directory that can be written: keys= in code and in the file, --keys for a command"
+)
+"""What to do where the keys directory cannot be written, as with a home that is read-only."""
+
 
 def write_atomically(
     path: str | os.PathLike[str], data: bytes, *, mode: int = 0o600, replace: bool = True

@@ -32,15 +32,6 @@ _PID = re.compile(rb"\s*[0-9]{1,19}\s*")
 class PidFileError(StartError):
     """A pid file is held by a live process, is not a pid file, or cannot be written."""
 
-    def __init__(self, place: str, problem: str, remedy: str) -> None:
-        super().__init__(place, problem, remedy)
-        self.place = place
-        self.problem = problem
-        self.remedy = remedy
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.problem}; {self.remedy}"
-
 
 class PidFile:
     """A pid file, held while the block runs.
@@ -77,7 +68,7 @@ class PidFile:
                 self._shown,
                 f"cannot be written: {error.strerror}",
                 "name another: --pid-file FILE",
-            ) from error
+            ) from None
         self._descriptor = descriptor
         _held.add(descriptor)
         return self

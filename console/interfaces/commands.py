@@ -44,12 +44,8 @@ class DeclarationError(ConsoleError):
     """A command is declared wrong: an error of its module, found when the module is imported."""
 
     def __init__(self, name: str, problem: str) -> None:
-        super().__init__(name, problem)
+        super().__init__(f"command {name}", problem)
         self.name = name
-        self.problem = problem
-
-    def __str__(self) -> str:
-        return f"command {self.name}: {self.problem}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,15 +30,6 @@ from console.text import escape_line
 class PatchError(ConsoleError):
     """A patch cannot be made, undone or kept."""
 
-    def __init__(self, target: str, problem: str, remedy: str) -> None:
-        super().__init__(target, problem, remedy)
-        self.target = target
-        self.problem = problem
-        self.remedy = remedy
-
-    def __str__(self) -> str:
-        return f"{self.target}: {self.problem}; {self.remedy}"
-
 
 _SECRET = re.compile("passw|secret|token|credential|private", re.IGNORECASE)
 """Names of attributes whose values must not stand in a log."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shlex
 import socket
 import stat
 from collections.abc import Callable
@@ -65,7 +66,8 @@ def bind(settings: ListenSettings, on_close: Callable[..., Any]) -> tuple[socket
             listener = Listener(settings.name, *sock.getsockname()[:2])
     except OSError as error:
         problem, remedy = _explain(error, settings)
-        raise ListenError(settings.name, settings.address, problem, remedy) from error
+        # The line says all that the system's error does, so it stands alone in a traceback.
+        raise ListenError(settings.name, settings.address, problem, remedy) from None
     sock.setblocking(False)
     on_close(sock.close)
     return sock, listener
@@ -96,7 +98,7 @@ def _remove_stale(path: Path, settings: ListenSettings) -> None:
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise ListenError(
-                settings.name, str(path), "there is a file that is no socket", "move it away"
+                settings.name, str(path), "there is a file that is not a socket", "move it away"
             )
     except FileNotFoundError:
         return
@@ -118,18 +120,31 @@ def _unlink(path: Path, inode: int) -> None:
 
 
 def _explain(error: OSError, settings: ListenSettings) -> tuple[str, str]:
-    """Say what is wrong with an address, and what to do."""
     if settings.socket is not None:
-        return error.strerror or str(error), "name a path in a directory that only we can write"
+        return _explain_unix(error, Path(settings.socket))
+    return explain_tcp(error, settings.port)
+
+
+def explain_tcp(error: OSError, port: int | None) -> tuple[str, str]:
+    """Return what is wrong with a TCP address, and what to do."""
     if isinstance(error, socket.gaierror):
         return "no such host", "name an address of this machine, 127.0.0.1 for loopback"
     if error.errno == errno.EADDRINUSE:
         return (
             "the address is in use",
-            f"stop what listens there (ss -ltnp 'sport = :{settings.port}') or use another port",
+            f"stop the process that listens there (ss -ltnp 'sport = :{port}') or use another port",
         )
     if error.errno in {errno.EACCES, errno.EPERM}:
         return "not permitted", "ports below 1024 need privileges; use a higher one"
     if error.errno == errno.EADDRNOTAVAIL:
         return "not an address of this machine", "use 127.0.0.1, or one that `ip addr` lists"
     return os.strerror(error.errno) if error.errno else str(error), "check the address"
+
+
+def _explain_unix(error: OSError, path: Path) -> tuple[str, str]:
+    if isinstance(error, FileNotFoundError):
+        directory = shlex.quote(str(path.parent))
+        return f"there is no directory {path.parent}", f"make it: mkdir -p -m 700 {directory}"
+    if error.errno is None:  # "AF_UNIX path too long"
+        return str(error), "name a shorter path: the system allows about 100 bytes"
+    return os.strerror(error.errno), "name a path in a directory that only you can write"

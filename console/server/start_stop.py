@@ -60,16 +60,18 @@ def wait_for_start(
     loop: asyncio.AbstractEventLoop | None,
     give_up: Callable[[], None],
 ) -> Awaitable[None]:
-    """Wait for the start, or return an awaitable. Whoever stops waiting gives the console up."""
+    """Wait for the start, or return an awaitable. A caller that stops waiting ends the console."""
     if loop is not None:
         waiting = asyncio.wrap_future(started, loop=loop)
         waiting.add_done_callback(lambda done: give_up() if done.cancelled() else None)
         return waiting
     try:
-        started.result()
-    except BaseException:  # Ctrl-C, or the start's own error, after which there is nothing to stop
+        error = started.exception()
+    except BaseException:  # Ctrl-C
         give_up()
         raise
+    if error is not None:
+        raise error
     return Done()
 
 

@@ -83,8 +83,9 @@ class ConsoleThread:
             thread.start()
         except RuntimeError as error:
             self._is_over()
-            message = f"the console cannot start: {error}"
-            raise StartError(message) from error
+            raise StartError(
+                "console thread", f"cannot be started: {error}", "end other threads or processes"
+            ) from error
 
     def request_stop(self) -> None:
         """Begin to stop. Can be called twice, and before it has started."""
@@ -177,8 +178,9 @@ def _finish_tasks(loop: asyncio.AbstractEventLoop) -> None:
 
 def _start_error(error: BaseException | None) -> BaseException:
     if isinstance(error, ConsoleError):
-        return error
-    made = StartError(f"the console cannot start: {error or 'it was stopped'}")
+        # Its line says all; how the console's thread came to it is nothing to its caller.
+        return error.with_traceback(None)
+    made = StartError("console", f"cannot start: {error or 'it was stopped'}")
     made.__cause__ = error
     return made
 

@@ -138,9 +138,9 @@ class SessionManager:
         """
         session = self._sessions.get(number)
         if session is None:
-            raise NoSuchSession(number, "is not open; who() lists those that are")
+            raise NoSuchSession(number, "is not open", "who() lists those that are")
         if number == own:
-            raise NoSuchSession(number, "is your own; exit() leaves it")
+            raise NoSuchSession(number, "is your own", "exit() leaves it")
         self._loop.call_soon_threadsafe(self._kick, session, by.user, reason)
         return f"session {number} of {escape_line(session.principal.user)} is being ended"
 

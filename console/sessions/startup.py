@@ -32,13 +32,9 @@ DIRECTORY: Final = "startup"
 class StartupFileError(StartError):
     """A startup file cannot be used."""
 
-    def __init__(self, path: Path, problem: str) -> None:
-        super().__init__(path, problem)
+    def __init__(self, path: Path, problem: str, remedy: str) -> None:
+        super().__init__(f"startup file {path}", problem, remedy)
         self.path = path
-        self.problem = problem
-
-    def __str__(self) -> str:
-        return f"startup file {self.path}: {self.problem}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +55,21 @@ def read_startup(path: Path) -> StartupFile:
         data, status = read_with_status(path)
         problem = exposure(path, status, secret=False) or exposure_above(path)
         if problem:
-            raise StartupFileError(path, f"is not used: it {problem}")
+            raise StartupFileError(path, f"is not used: it {problem.problem}", problem.remedy)
         encoding, _ = tokenize.detect_encoding(BytesIO(data).readline)
         return StartupFile(path, data.decode(encoding))
     except OSError as error:
-        raise StartupFileError(path, f"cannot be read: {error.strerror}") from error
+        # A user's own file is read only if there is one.
+        remedy = (
+            "make it, or leave sessions.startup out"
+            if isinstance(error, FileNotFoundError)
+            else "name a file that the service's user can read"
+        )
+        raise StartupFileError(
+            path, f"cannot be read: {error.strerror}", remedy
+        ) from error  # its caller asks what it was
     except (SyntaxError, UnicodeDecodeError) as error:
-        raise StartupFileError(path, f"cannot be read: {error}; save it as UTF-8") from error
+        raise StartupFileError(path, f"cannot be read: {error}", "save it as UTF-8") from None
 
 
 class ConsoleStartup:

@@ -5,7 +5,6 @@ import re
 import signal
 import socket
 import sys
-import threading
 
 import pytest
 
@@ -393,7 +392,7 @@ def test_a_taken_port_at_the_start(tmp_path, monkeypatch, capsys):
     application.listen_tcp(0, shell)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         application.listen_tcp(taken.getsockname()[1], Factory())
-        with pytest.raises(ListenError, match="address already in use"):
+        with pytest.raises(ListenError, match="the address is in use; stop the process"):
             application.run()
     said = capsys.readouterr().out
     assert not reachable(int(re.search(r"starting on (\d+)", said)[1]))
@@ -409,13 +408,5 @@ def test_running_twice(tmp_path, monkeypatch, capsys):
     application = Application("demo", keys=tmp_path / "keys")
     application.listen_tcp(0, ShellFactory("boss", "sekrit"))
     for _ in range(2):
-        stopper = threading.Thread(target=stop_when_open, args=[application])
-        stopper.start()
-        application.run()
-        stopper.join()
+        application.run(on_started=application.stop)
     assert capsys.readouterr().out.count(WORDS) == 2
-
-
-def stop_when_open(application):
-    wait_until(lambda: application._run is not None, "it runs")
-    application.stop()

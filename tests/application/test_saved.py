@@ -25,7 +25,7 @@ from console import (
     ShellFactory,
 )
 from console.application import application as application_module
-from console.application.run import Run
+from console.application.run import ConsoleSettings, Run
 from console.application.saved.file import VERSION, read
 from console.auth.passwords import verify
 from console.context.namespace import Namespace
@@ -104,9 +104,9 @@ def test_ports_factories_and_services(application, shell, path, tmp_path):
     assert restored.ssh_ports == [(8022, restored_shell, 5, "127.0.0.1")]
     assert restored.services == {"numbers": [1, 2, 3]}
     assert restored.motto == "an attribute of our own"
-    assert (restored._keys, restored._history) == (tmp_path / "keys", "history")
-    assert restored._evaluation == EvaluationSettings(mode="loop")
-    assert restored._sessions == SessionSettings(most=7)
+    assert restored._console_settings == ConsoleSettings(
+        tmp_path / "keys", "history", EvaluationSettings(mode="loop"), None, SessionSettings(most=7)
+    )
     assert application_module.current() is restored
     assert names == {}
 
@@ -190,9 +190,8 @@ def test_a_shell_without_its_store_authenticates_no_user(application, path):
     """Where a credential store cannot be saved, no default user takes its place."""
     application.listen_tcp(1, ShellFactory(credentials=Store()))
     (line,) = application.save(path)
-    assert line.startswith(
-        f"credentials on tcp port 1, so that nobody can log in there ({__name__}."
-    )
+    said = f"credentials on tcp port 1, so that no user can log in there ({__name__}."
+    assert line.startswith(said)
     shell = Application.load(path).tcp_ports[-1][1]
     assert shell.username == "admin"
     assert shell.password_hash("admin") is None
@@ -769,8 +768,8 @@ def test_a_file_of_another_user_is_refused(trap, path):
 
 def damaged(data):
     first, second, rest = data.split(b"\n", 2)
-    yield b"", "is no saved application"
-    yield b"\x80\x05N.", "is no saved application"
+    yield b"", "is not a saved application"
+    yield b"\x80\x05N.", "is not a saved application"
     yield first + b"\n", "is damaged"
     yield data[:-1], "is damaged"
     yield data + b"x", "is damaged"
@@ -790,7 +789,7 @@ def test_damaged_files(trap, path):
     assert "No such file" in refused(path)
     assert "Is a directory" in refused(path.parent)
     os.mkfifo(path)
-    assert "is no regular file" in refused(path)
+    assert "is not a regular file" in refused(path)
     assert "cannot be read" in refused(Path("a\0b"))
     assert application_module.current() is not None
 
@@ -823,7 +822,7 @@ def test_a_link_of_another_user_is_not_followed(application, path, tmp_path):
     victim.write_text("precious")
     path.symlink_to(victim)
     os.chown(path, 12345, -1, follow_symlinks=False)
-    with pytest.raises(StateError, match="somebody else"):
+    with pytest.raises(StateError, match="a link of another user"):
         application.save(path)
     assert victim.read_text() == "precious"
 

@@ -131,8 +131,7 @@ def test_the_last_admin_does_not_go_in_silence(console, keys, change):
     code, _, err = console(*change.split())
     assert code == 0
     assert err == (
-        "console: warning: nobody is an admin any more; make somebody one:"
-        " console user role NAME admin\n"
+        "console: warning: no user is an admin any more; make one: console user role NAME admin\n"
     )
     assert console("user", "add", "eve", "--no-password")[2] == ""
     assert console("user", "remove", "eve")[2] == ""
@@ -195,7 +194,7 @@ def test_options_of_keys_are_kept_and_shown_as_they_are_enforced(console, keys):
     ("arguments", "stdin", "problem"),
     [
         ("user add boss --stdin", "sekrit\n", "there is a user 'boss' already"),
-        ("user add ../x", "", "'../x' is no user name"),
+        ("user add ../x", "", "'../x' is not a user name"),
         ("user add ann --stdin", "\n", "password: is empty"),
         ("user add ann --stdin", "", "password: is empty"),
         ("user add ann --stdin", b"\xff\n", "password: is not UTF-8"),
@@ -357,9 +356,9 @@ def test_a_second_factor_is_set_up_on_a_terminal(keys):
     code, shown = ask(keys, answers, "user", "totp", "boss", "--issuer", "demo")
     assert code == 0
     text = shown.decode()
-    assert "that is none of its codes" in text
+    assert "that is not one of its codes" in text
     assert "the password of boss needs a code beside it from now on" in text
-    assert "everybody is asked for a code from now on" in text
+    assert "all users are asked for a code from now on" in text
     assert text.count("demo") == 2
     uri = re.search(r"otpauth://\S+", text)[0]
     expected = [
@@ -378,7 +377,7 @@ def test_a_second_factor_takes_a_right_code(keys):
     answers = [(b"code that the app shows:", b"0")] * 3
     code, shown = ask(keys, answers, "user", "totp", "boss")
     assert code == 2
-    assert b"no right code, so nothing has changed for boss" in shown
+    assert b"no code was right, so nothing has changed for boss" in shown
     assert not (keys / "second_factors").exists()
 
 
@@ -403,7 +402,7 @@ def test_a_second_factor_is_set_up_by_a_script(console, keys):
     code, out, err = console("user", "totp", "boss", "--stdin", stdin=b"\xff\n")
     assert code == 2
     assert out.count("\n") == 1
-    assert err.startswith("console: no right code, so nothing has changed for boss")
+    assert err.startswith("console: no code was right, so nothing has changed for boss")
     assert console("user", "totp", "boss", "--remove") == (
         0,
         "removed the second factor of boss\n",
@@ -549,7 +548,7 @@ def test_init_beside_another_keeps_its_keys(command, here):
         ("--name old", "old.toml: exists already; remove it, or give another --name"),
         ("--name ../x", "1 to 64 of a-z A-Z 0-9 _ . -"),
         ("--name new -u boss --stdin", "there is a user 'boss' already"),
-        ("--name new -u a/b --stdin", "'a/b' is no user name"),
+        ("--name new -u a/b --stdin", "'a/b' is not a user name"),
         ("--name new -u ann --stdin", "password: is empty"),
     ],
 )
@@ -613,7 +612,7 @@ def test_check_names_each_fault(command, here, monkeypatch):
     code, out, err = command("check", "bad.toml")
     assert (code, err) == (2, "")
     assert out.splitlines() == [
-        "error: bad.toml:2: telnet.prot: is no setting; did you mean telnet.port?",
+        "error: bad.toml:2: telnet.prot: unknown setting; did you mean telnet.port?",
         'error: CONSOLE_SSH_PORT: ssh.port = "ssh": must be a whole number, 0 to 65535',
         'error: bad.toml:5: evaluation.mode = "x": must be thread or loop',
         "warning: CONSOLE_TELNET_PROT: is without effect; did you mean CONSOLE_TELNET_PORT?",
@@ -645,7 +644,7 @@ def test_check_warns_of_passwords_that_everybody_knows(command):
 def test_check_warns_of_the_default_user(command):
     """The line that lets it in is named, with the command that adds a user."""
     command("init", "--name", "demo")
-    found(command, "demo.toml:7: anybody on this machine can enter as admin with the default")
+    found(command, "demo.toml:7: every user of this machine can enter as admin with the default")
 
 
 def test_check_refuses_the_default_password_for_other_machines(command, here):
@@ -654,7 +653,6 @@ def test_check_refuses_the_default_password_for_other_machines(command, here):
     command("user", "add", "admin", "--role", "admin", "--stdin", "--keys=keys", stdin="admin\n")
     found(
         command,
-        "anybody on this machine can enter as admin with the default password",
         "a password alone lets in admin",
         'error: demo.toml:4: ssh.host = "0.0.0.0": with the default password only this machine',
         status=2,
@@ -664,7 +662,7 @@ def test_check_refuses_the_default_password_for_other_machines(command, here):
 def test_check_warns_if_no_user_can_log_in(command, here):
     """No users and no default user: the command that adds one is named."""
     (here / "demo.toml").write_text('keys = "keys"\n[ssh]\nport = 0\n')
-    found(command, "no users, so nobody can log in; add one with: console user add NAME --config")
+    found(command, "no users, so no login succeeds; add one with: console user add NAME --config")
 
 
 def test_check_finds_what_is_wrong_with_keys(command, here):
@@ -684,7 +682,7 @@ def test_check_finds_what_is_wrong_with_keys(command, here):
         "warning: keys: holds keys and passwords, and can be read by other users (mode 0755)",
         "keys/users:2: has no argon2 hash",
         "keys/authorized_keys/boss:2: the line does not begin with an accepted kind of key",
-        "keys/authorized_keys/gone: lets nobody in, because there is no user 'gone'",
+        "keys/authorized_keys/gone: is not used, because there is no user 'gone'",
         "keys/authorities:1: the line does not begin with an accepted kind of key",
         "keys/revoked_keys: cannot be understood: line 2: not a serial number",
         "keys/host_key: can be read by other users (mode 0644); chmod 600",
@@ -706,7 +704,7 @@ def test_check_finds_what_is_wrong_with_roles_and_second_factors(command, here):
         command,
         "error: keys/users:2: has a role that is none of viewer, operator, admin",
         "error: keys/second_factors/boss: is no second factor, so no code is right",
-        "warning: keys/second_factors/gone: is nobody's, because there is no user 'gone'; remove",
+        "warning: keys/second_factors/gone: is not used, because there is no user 'gone'; remove",
         status=2,
     )
     factors.chmod(0o777)
@@ -738,22 +736,27 @@ def test_check_finds_a_users_file_that_is_not_trusted(command, here):
     """A users file that others can write authenticates no user."""
     command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
     (here / "keys" / "users").chmod(0o666)
-    found(command, "nobody gets in by it, because it can be changed by other users", status=2)
+    found(command, "is not used, because it can be changed by other users", status=2)
 
 
 def test_check_looks_at_the_directories_above(command, here):
-    """A user who may write there can replace the configuration."""
+    """A directory that others can write is one problem, told once, as the error that it is."""
     command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
     here.chmod(0o777)
+    remedy = f"chmod go-w {here}"
     found(
         command,
-        "demo.toml: says what code runs in the service, and is in ",
-        "keys: holds keys and passwords, and is in ",
-        "keys/users: nobody gets in by it, because it is in ",
-        "keys/host_key: is in ",
+        f"keys/users: is not used, because it is in {here}, which can be changed by",
         status=2,
     )
+    assert remedy in command("check", "demo.toml")[1]
     here.chmod(0o700)
+    (here / "keys").chmod(0o777)
+    found(command, "error: keys/users: is not used, because it is in ", status=2)
+    (here / "keys").chmod(0o700)
+    (here / "demo.toml").chmod(0o666)
+    found(command, "warning: demo.toml: says what code runs in the service, and can be changed")
+    (here / "demo.toml").chmod(0o600)
     assert command("check", "demo.toml")[0] == 0
 
 
@@ -777,11 +780,11 @@ def test_check_warns_of_what_could_be_harder(command, here):
         command,
         "telnet shows passwords to the network",
         "a password alone lets in boss",
-        "login.throttle_loopback: who guesses",
-        "login.failure_seconds: 0.01 lets somebody guess faster",
-        "login.grace_seconds: 900 lets strangers hold much more",
+        "login.throttle_loopback: wrong passwords of peers on this machine",
+        "login.failure_seconds: 0.01 slows guessing less",
+        "login.grace_seconds: 900 lets unauthenticated connections hold",
         "reserved_for_admin: 0 lets others take every session",
-        "nobody is an admin",
+        "no user is an admin, so",
     )
 
 
@@ -801,7 +804,7 @@ def test_check_looks_at_the_certificate(command, here):
     (here / "demo.toml").write_text(text.format("a"))
     found(command, "a.pem expires on ")
     (here / "demo.toml").write_text(text.format("b"))
-    found(command, "cannot be used with the key", "expires on", status=2)
+    found(command, 'b.key": is not the key of the certificate a.pem; name', "expires on", status=2)
 
 
 # ---------------------------------------------------------------- completion

@@ -8,7 +8,7 @@ import pytest
 
 from console.config.declaration import declarations, variable
 from console.config.file import examine, place, read_settings
-from console.config.page import page
+from console.config.page import cells_of, page
 from console.config.settings import (
     EvaluationSettings,
     LoginSettings,
@@ -148,29 +148,29 @@ def test_a_variable_of_a_transport_without_a_port_does_not_switch_it_on(write):
         ),
         ("[ssh]\nport = true", "demo.toml:2: ssh.port = true: must be a whole number, 0 to 65535"),
         ("[ssh]\nport = 22.0", "demo.toml:2: ssh.port = 22.0: must be a whole number, 0 to 65535"),
-        ("[ssh]", "demo.toml:1: ssh.port: give a port or the path of a socket, one of them"),
+        ("[ssh]", "demo.toml:1: ssh.port: neither a port nor a socket is given; give one of them"),
         ("ssh.port = 1\nssh.host = ''", 'demo.toml:2: ssh.host = "": must be a text on one line'),
         ("ssh = 8022", "demo.toml:1: ssh = 8022: must be a table: [ssh] and its settings"),
         (
             "[[ssh]]\nport = 1",
             "demo.toml:1: ssh = [{'port': 1}]: must be a table: [ssh] and its settings",
         ),
-        ("\nprot = 1", "demo.toml:2: prot: is no setting; there are name, keys, "),
+        ("\nprot = 1", "demo.toml:2: prot: unknown setting; the settings are name, keys, "),
         (
             "port = 1",
             (
-                "demo.toml:1: port: is no setting; "
+                "demo.toml:1: port: unknown setting; "
                 "did you mean telnet.port or telnets.port or ssh.port?"
             ),
         ),
-        ("[telnt]\nport = 1", "demo.toml:1: telnt: is no setting; did you mean telnet?"),
+        ("[telnt]\nport = 1", "demo.toml:1: telnt: unknown setting; did you mean telnet?"),
         (
             "[telnet]\nport = 1\nhots = 'x'",
-            "demo.toml:3: telnet.hots: is no setting; did you mean telnet.host?",
+            "demo.toml:3: telnet.hots: unknown setting; did you mean telnet.host?",
         ),
         (
             "[telnet]\nport = 1\nhost_key = 'x'",
-            "demo.toml:3: telnet.host_key: is no setting; did you mean ",
+            "demo.toml:3: telnet.host_key: unknown setting; did you mean ",
         ),
         ("[evaluation]\nmode = 'x'", 'demo.toml:2: evaluation.mode = "x": must be thread or loop'),
         (
@@ -210,9 +210,15 @@ def test_a_variable_of_a_transport_without_a_port_does_not_switch_it_on(write):
             "[telnet]\nport = 1\nhost = '0.0.0.0'",
             'demo.toml:3: telnet.host = "0.0.0.0": telnet shows passwords to the network',
         ),
-        ("name = demo", "demo.toml:1: is no TOML: Invalid value at column 8; texts need quotes"),
-        ("[ssh]\nport = 1\n[ssh]\n", "demo.toml:3: is no TOML: Cannot declare ('ssh',) twice"),
-        ('name = "', "demo.toml: is no TOML: Unterminated string"),
+        (
+            "name = demo",
+            "demo.toml:1: is not valid TOML: Invalid value at column 8; texts need quotes",
+        ),
+        (
+            "[ssh]\nport = 1\n[ssh]\n",
+            "demo.toml:3: is not valid TOML: Cannot declare ('ssh',) twice",
+        ),
+        ('name = "', "demo.toml: is not valid TOML: Unterminated string"),
     ],
 )
 def test_a_fault_says_where_and_what(write, text, fault):
@@ -336,3 +342,19 @@ def test_the_example_of_the_page_is_right(write):
     """What the page shows as a file can be read."""
     shown = page().split("```toml\n")[1].split("```")[0]
     assert read_settings(write(shown), {}).ssh == SshSettings(8022)
+
+
+def test_defaults_of_the_page_can_be_written_in_a_file(write):
+    """Each default that docs/configuration.md shows as a value is one that a file may hold."""
+    shown = 0
+    for table, kind in tables().items():
+        if table == "telnets":
+            continue  # its certificate must be given
+        for one in declarations(kind):
+            default = cells_of(table, one)[3]
+            if default.startswith("`") and default.count("`") == 2 and not one.facts.default_words:
+                shown += 1
+                head = f"[{table}]\n" if table else ""
+                port = "port = 1\n" if table in {"telnet", "ssh"} else ""
+                assert faults(write(f"{head}{port}{one.name} = {default.strip('`')}\n")) == []
+    assert shown > 20

@@ -1,8 +1,8 @@
-"""The file of a saved application: its format, and who may have written it.
+"""The file of a saved application: its format, and whether it can be trusted.
 
 A line of text with the format's version and the SHA-256 of all that follows; a line of JSON about
 the application; and what ``records.py`` makes of its parts. Restoring that runs code. So a file is
-read only if nobody but us or root can have written it, and looked at only if it is whole.
+read only if no user but ours or root can have written it, and parsed only if it is whole.
 """
 
 from __future__ import annotations
@@ -55,16 +55,14 @@ def write(path: Path, header: Header, payload: bytes) -> None:
     first = b"%s%d %s\n" % (_MAGIC, VERSION, hashlib.sha256(rest).hexdigest().encode())
     try:
         if path.is_symlink() and path.lstat().st_uid not in {0, os.geteuid()}:
-            raise StateError(
-                str(path), "is a link that somebody else has put there", "remove it, and save again"
-            )
+            raise StateError(str(path), "is a link of another user", "remove it, and save again")
         write_atomically(path, first + rest)
     except (OSError, ValueError, RuntimeError) as error:  # a null byte, a link to itself
         raise StateError(
             str(path),
             f"cannot be written: {_reason(error)}",
             "what was there before is unchanged; save to another place",
-        ) from error
+        ) from None
 
 
 def read(path: Path) -> tuple[Header, bytes]:
@@ -80,7 +78,7 @@ def read(path: Path) -> tuple[Header, bytes]:
 
 
 def _read(path: Path) -> bytes:
-    """Read a file that nobody but us or root can have written."""
+    """Read a file that no user but ours or root can have written."""
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
     try:
         # A link is followed now; what is checked and read is what these two descriptors are of.
@@ -96,12 +94,12 @@ def _read(path: Path) -> bytes:
     except (OSError, ValueError, RuntimeError) as error:  # as in write()
         raise StateError(
             str(path), f"cannot be read: {_reason(error)}", "name a file that was saved"
-        ) from error
+        ) from None
 
 
 def _check(path: Path, status: os.stat_result, directory: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise StateError(str(path), "is no regular file", "name a file that was saved")
+        raise StateError(str(path), "is not a regular file", "name a file that was saved")
     exposed = exposure(path, status, secret=False)
     if exposed is not None:
         raise StateError(str(path), exposed.problem, f"if you trust it: {exposed.remedy}")
@@ -109,7 +107,7 @@ def _check(path: Path, status: os.stat_result, directory: os.stat_result) -> Non
     if directory.st_uid not in {0, os.geteuid()}:
         raise StateError(
             str(path),
-            f"its directory is owned by user {directory.st_uid}, who could replace it",
+            f"its directory is owned by user {directory.st_uid}, which could replace it",
             "move the file to a directory of yours",
         )
     if directory.st_mode & 0o022 and not only_we_can_move(directory):
@@ -120,7 +118,7 @@ def _parse(path: Path, data: bytes) -> tuple[Header, bytes]:
     first, _, rest = data.partition(b"\n")
     version, _, digest = first.removeprefix(_MAGIC).partition(b" ")
     if not first.startswith(_MAGIC) or not version.isdigit():
-        raise StateError(str(path), "is no saved application", "name a file that was saved")
+        raise StateError(str(path), "is not a saved application", "name a file that was saved")
     if int(version) != VERSION:
         raise StateError(
             str(path),
@@ -137,12 +135,12 @@ def _parse(path: Path, data: bytes) -> tuple[Header, bytes]:
         about = json.loads(line)
         about["not_saved"] = tuple(about["not_saved"])
         return Header(**about), payload
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError):
         raise StateError(
             str(path),
             "is damaged: it does not say what it holds",
             "restore an older file, if there is one",
-        ) from error
+        ) from None
 
 
 def _reason(error: BaseException) -> str:

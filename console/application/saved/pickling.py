@@ -14,7 +14,7 @@ cloudpickle saves functions and classes that no module has, by value. What is do
   in its place. That is why the unpickler is Python's own and not the C one, which is twenty times
   as fast and gives up at the first error.
 
-Loading runs code. Whoever calls `StateUnpickler` has made sure whose.
+Loading runs code. The caller of `StateUnpickler` has made sure that the file can be trusted.
 """
 
 from __future__ import annotations
@@ -243,7 +243,7 @@ def _fill_cell(cell: types.CellType, content: tuple[Any, ...]) -> None:
 def _import(name: str, inner: list[str]) -> types.ModuleType:
     module = importlib.import_module(name)
     for one in inner:
-        # It was there for somebody's sake; whoever needs it says so when it is missed.
+        # Another object referred to it, and fails with its own error if it needs it.
         with contextlib.suppress(Exception):
             importlib.import_module(one)
     return module

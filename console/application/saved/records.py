@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from console.application.ports import Entry
 from console.application.saved import file as tap_file
 from console.application.saved.file import Header
 from console.application.saved.pickling import (
@@ -61,8 +62,7 @@ class Contents:
     name: str
     attributes: dict[str, Any] = field(default_factory=dict)
     services: dict[Any, Any] = field(default_factory=dict)
-    tcp_ports: list[tuple[Any, ...]] = field(default_factory=list)
-    ssh_ports: list[tuple[Any, ...]] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
     shells: list[Any] = field(default_factory=list)
     patches: list[tuple[Any, SavedPatch]] = field(default_factory=list)
     not_saved: list[str] = field(default_factory=list)
@@ -88,7 +88,7 @@ class _Record:
     """What is saved as one, or not at all.
 
     Attributes:
-        label: What people are told if it fails.
+        label: How a loss is named.
         kind: What `_put` does with it.
         parts: What it holds.
         value: The one of the parts that may fail.
@@ -103,7 +103,7 @@ class _Record:
 
     @property
     def is_port(self) -> bool:
-        return self.kind in {"tcp", "ssh"}
+        return self.kind == "port"
 
 
 # ---------------------------------------------------------------- saving
@@ -173,24 +173,22 @@ def _port_records(contents: Contents, skeletons: dict[int, Any]) -> list[_Record
     ports: list[_Record] = []
     parts: list[_Record] = []
     places: dict[int, str] = {}
-    for kind, entries in (("tcp", contents.tcp_ports), ("ssh", contents.ssh_ports)):
-        for entry in entries:
-            port, factory = entry[:2]
-            place = f"{kind} port {port}"
-            ports.append(_Record(place, kind, (entry,), factory, factory))
-            if id(factory) in places:
-                continue
-            places[id(factory)] = place
-            is_shell = id(factory) in skeletons
-            state = factory.__getstate__() if is_shell else _plain_state(factory)
-            if state is None:
-                continue
-            skeletons[id(factory)] = factory
-            for name, value in state.items():
-                label = f"attribute {name!r} of the factory on {place}"
-                if is_shell and name == "credentials":
-                    label = f"credentials on {place}, so that nobody can log in there"
-                parts.append(_Record(label, "attribute", (factory, name, value), value, factory))
+    for entry in contents.entries:
+        factory, place = entry.factory, str(entry)
+        ports.append(_Record(place, "port", (entry.settings, factory), factory, factory))
+        if id(factory) in places:
+            continue
+        places[id(factory)] = place
+        is_shell = id(factory) in skeletons
+        state = factory.__getstate__() if is_shell else _plain_state(factory)
+        if state is None:
+            continue
+        skeletons[id(factory)] = factory
+        for name, value in state.items():
+            label = f"attribute {name!r} of the factory on {place}"
+            if is_shell and name == "credentials":
+                label = f"credentials on {place}, so that no user can log in there"
+            parts.append(_Record(label, "attribute", (factory, name, value), value, factory))
     return ports + parts
 
 
@@ -296,7 +294,7 @@ def _undisturbed() -> Iterator[None]:
         before = sys.getswitchinterval()
         try:
             sys.setswitchinterval(_CALM_SECONDS)
-            # Those who wait already do so by the old interval: they have their turn now.
+            # Threads that wait already do so by the old interval: they have their turn now.
             begun = time.perf_counter()
             while threading.active_count() > 1 and time.perf_counter() < begun + 1.5 * before:
                 pass
@@ -415,10 +413,8 @@ def _put(contents: Contents, kind: str, parts: tuple[Any, ...]) -> bool:
     if any(type(part) is NotRestored for part in parts):
         return False
     match kind, *parts:
-        case (("tcp" | "ssh"), entry):
-            if type(entry[1]) is NotRestored:
-                return False
-            (contents.tcp_ports if kind == "tcp" else contents.ssh_ports).append(entry)
+        case "port", settings, factory:
+            contents.entries.append(Entry(settings, factory))
         case "attribute", owner, name, value:
             vars(owner)[name] = value
         case "name", namespace, name, value:

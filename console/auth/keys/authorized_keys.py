@@ -26,6 +26,12 @@ logger = logging.getLogger("console.auth")
 _LINE_CHARACTERS = 16 * 1024
 """An RSA key of 16384 bits takes 2.8 KB; sshd's own limit is 16 KiB (SSH_MAX_PUBKEY_BYTES)."""
 
+_GIVE_LINE = "give the one line of the .pub file"
+
+# Of a PEM file, or of a key in the form of RFC 4716.
+_BLOCK_BEGIN = re.compile(r"-----? ?BEGIN ")
+_BLOCK_END = re.compile(r"-----? ?END ")
+
 _REFUSED_KIND = re.compile(r"ssh-dss|[a-z0-9-]{1,40}-cert-v0[01]@openssh\.com")
 _OPTIONS = re.compile(rf'((?:{QUOTED}|[^ \t"])+)[ \t]*')
 _BLANKS = re.compile("[ \t]+")
@@ -91,11 +97,16 @@ def read_authorized_keys(path: Path, *, refused: Refused | None = None) -> list[
     """
     keys = []
     data = read_trusted(path)
+    in_block = False
     for number, line in enumerate(data.decode("utf-8", "surrogateescape").split("\n"), 1):
+        is_told, in_block = in_block, in_block or bool(_BLOCK_BEGIN.match(line))
+        if _BLOCK_END.match(line):
+            in_block = False
         try:
             key = parse_authorized_key(line, f"{path}:{number}")
         except InvalidKey as error:
-            (refused or _log_refused)(error)
+            if not is_told:  # a block of many lines is refused once, with its first
+                (refused or _log_refused)(error)
         else:
             if key is not None:
                 keys.append(key)
@@ -114,9 +125,15 @@ def read_trusted(path: Path, *, limit_bytes: int = 1024 * 1024) -> bytes:
         data, status = read_with_status(path, limit_bytes=limit_bytes)
         open_to_others = exposure(path, status, secret=False) or exposure_above(path)
     except OSError as error:
-        raise CredentialError(str(path), f"cannot be read: {error.strerror}") from error
+        raise CredentialError(
+            str(path),
+            f"cannot be read: {error.strerror}",
+            "make it readable for the service's user",
+        ) from None
     if open_to_others:
-        raise CredentialError(str(path), f"is not used, because it {open_to_others}")
+        raise CredentialError(
+            str(path), f"is not used, because it {open_to_others.problem}", open_to_others.remedy
+        )
     return data
 
 
@@ -158,11 +175,17 @@ def _fields(line: str, place: str) -> _Fields | None:
     if not line or line.startswith("#"):
         return None
     if len(line) > _LINE_CHARACTERS:
-        raise InvalidKey(place, f"the line is longer than {_LINE_CHARACTERS} characters")
+        raise InvalidKey(
+            place, f"the line is longer than {_LINE_CHARACTERS} characters", _GIVE_LINE
+        )
+    if line.startswith("---- BEGIN SSH2 PUBLIC KEY"):
+        raise InvalidKey(
+            place, "this is a key in the form of RFC 4716", "convert it: ssh-keygen -i -f FILE"
+        )
     if line.startswith("-----"):
-        raise InvalidKey(place, "this is a PEM file; give the one line of the .pub file")
+        raise InvalidKey(place, "this is a PEM file", _GIVE_LINE)
     if "\n" in line or "\r" in line:
-        raise InvalidKey(place, "this is more than one line")
+        raise InvalidKey(place, "this is more than one line", _GIVE_LINE)
     options, rest = "", line
     if _BLANKS.split(line, 1)[0] not in KINDS:
         first = _OPTIONS.match(line)
@@ -171,7 +194,7 @@ def _fields(line: str, place: str) -> _Fields | None:
             raise InvalidKey(place, _why_not(options, rest))
     fields = _BLANKS.split(rest, 2)
     if len(fields) < 2:
-        raise InvalidKey(place, "the line ends after the key's kind")
+        raise InvalidKey(place, "the line ends after the key's kind", _GIVE_LINE)
     # Cut after escaping, so that a line written by us is read back unchanged.
     comment = escape_line("".join(fields[2:]), _LINE_CHARACTERS)[:200].strip()
     return _Fields(options, fields[0], fields[1], comment)

@@ -25,7 +25,12 @@ from console.auth.keys.asyncssh_keys import import_private_key, make_private_key
 from console.auth.keys.openssh_key import ED25519, read_ed25519
 from console.auth.keys.public_keys import KINDS, key_problem
 from console.errors import KeyFileError
-from console.files.atomic import locked, make_private_directory, write_atomically
+from console.files.atomic import (
+    UNWRITABLE_REMEDY,
+    locked,
+    make_private_directory,
+    write_atomically,
+)
 from console.files.exposure import exposure, exposure_above, read_with_status
 
 if TYPE_CHECKING:
@@ -95,18 +100,18 @@ def load_host_key(path: str | os.PathLike[str]) -> HostKey:
     make_one = f"make one: ssh-keygen -t ed25519 -N '' -f {name}"
     try:
         data, status = read_with_status(path)
-    except FileNotFoundError as error:
-        raise KeyFileError(place, "there is no such file", make_one) from error
-    except PermissionError as error:
+    except FileNotFoundError:
+        raise KeyFileError(place, "there is no such file", make_one) from None
+    except PermissionError:
         raise KeyFileError(
             place,
             "cannot be read by the service's user",
             f"give it the file: chown {os.geteuid()} {name}",
-        ) from error
+        ) from None
     except OSError as error:
         raise KeyFileError(
             place, f"cannot be read: {error.strerror}", "name the file of a private key"
-        ) from error
+        ) from None
     open_to_others = exposure(path, status, secret=True) or exposure_above(path)
     if open_to_others:
         raise KeyFileError(place, open_to_others.problem, open_to_others.remedy)
@@ -165,8 +170,8 @@ def make_host_key(path: str | os.PathLike[str], kind: str = ED25519) -> HostKey:
         pass  # another process made it meanwhile: its key is loaded
     except OSError as error:
         raise KeyFileError(
-            str(file), f"cannot be made: {error.strerror}", "choose a writable directory"
-        ) from error
+            str(file), f"cannot be made: {error.strerror}", UNWRITABLE_REMEDY
+        ) from None
     return load_host_key(file)
 
 
@@ -230,7 +235,7 @@ def _changing(path: Path) -> Iterator[None]:
     except OSError as error:
         raise KeyFileError(
             str(path), f"cannot be written: {error.strerror}", "check the directory's permissions"
-        ) from error
+        ) from None
 
 
 def _import(data: bytes, place: str, name: str, make_one: str) -> SSHKey:
@@ -243,5 +248,5 @@ def _import(data: bytes, place: str, name: str, make_one: str) -> SSHKey:
                 place,
                 "is encrypted, and a service cannot ask for the passphrase",
                 f"remove it: ssh-keygen -p -N '' -f {name}",
-            ) from error
-        raise KeyFileError(place, "is not a private key", make_one) from error
+            ) from None
+        raise KeyFileError(place, "is not a private key", make_one) from None

@@ -50,13 +50,6 @@ from console.interfaces.credentials import AuthorizedKey, CredentialStore, Offer
 _NO_PASSWORD = "*"  # noqa: S105 - the mark that there is none, as in shadow(5)
 
 
-def default_keys_directory() -> Path:
-    """Return the directory of users and keys of this system user, where none is named."""
-    import platformdirs  # noqa: PLC0415 - 12 ms that a console with a directory of its own saves
-
-    return platformdirs.user_data_path("console") / "keys"
-
-
 def credential_store(value: object) -> CredentialStore:
     """Make a store of what a caller may write: a store, or a mapping of user to password.
 
@@ -71,6 +64,7 @@ def credential_store(value: object) -> CredentialStore:
     raise ConfigurationError(
         "credentials",
         type(value).__name__,
+        "is not a store of users",
         "give FileCredentials(directory), a mapping of user to password,"
         " or an object of a class derived from console.CredentialStore",
     )
@@ -243,7 +237,8 @@ class FileCredentials(CredentialStore):
             if name in parse_users(text, "").twice:
                 raise CredentialError(
                     str(self._users.path),
-                    f"{name!r} is on two lines; remove one, or set a password, which does",
+                    f"{name!r} is on two lines",
+                    "remove one, or set a password, which does so",
                 )
             self._users.write(replace_user(text, name, role=role))
 
@@ -390,6 +385,7 @@ class FileCredentials(CredentialStore):
             if only_new and name in parse_users(text, "").names:
                 raise CredentialError(
                     str(self._users.path),
-                    f"there is a user {name!r} already; change it with: console user passwd",
+                    f"there is a user {name!r} already",
+                    f"change the password with: console user passwd {name}",
                 )
             self._users.write(replace_user(text, name, phc=phc, role=role))

@@ -88,7 +88,9 @@ class KeyFiles:
             try:
                 revocations = parse_revocations(data)
             except WireError as error:
-                raise CredentialError(str(path), f"cannot be understood: {error}") from error
+                raise CredentialError(
+                    str(path), f"cannot be understood: {error}", "correct it, or write it anew"
+                ) from None
             self._revoked = (data, revocations)
         return revocations
 
@@ -114,8 +116,8 @@ class KeyFiles:
             # Added beside the other, the laxer of the two would count.
             raise CredentialError(
                 same[0].place,
-                "has this key already, with other options; first remove it:"
-                f" console key remove {name} {key.fingerprint}",
+                "has this key already, with other options",
+                f"first remove it: console key remove {name} {key.fingerprint}",
             )
         data = path.read_bytes() if path.exists() else b""
         newline = b"\n" if data and not data.endswith(b"\n") else b""
@@ -135,7 +137,9 @@ class KeyFiles:
         }
         if not numbers:
             raise CredentialError(
-                str(path), f"no key {fingerprint!r}; list them with: console key list {name}"
+                str(path),
+                f"no key {fingerprint!r}",
+                f"list the keys: console key list {name}",
             )
         lines = enumerate(path.read_bytes().split(b"\n"), 1)
         write_atomically(path, b"\n".join(line for at, line in lines if at not in numbers))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,12 @@ from console.auth.stores.key_files import KEYS_DIRECTORY
 from console.auth.stores.problem_log import Complaints
 from console.auth.stores.users_file import Users, check_user_name, parse_users
 from console.errors import CredentialError, UnknownUser
-from console.files.atomic import locked, make_private_directory, write_atomically
+from console.files.atomic import (
+    UNWRITABLE_REMEDY,
+    locked,
+    make_private_directory,
+    write_atomically,
+)
 from console.files.exposure import exposure, exposure_above, read_with_status
 from console.interfaces.credentials import Role
 
@@ -66,7 +72,7 @@ class UsersOnDisk:
         users = parse_users(self.text(), str(self.path))
         if not users.names:
             users.problems.append(
-                f"{self.path}: has no users, so nobody can log in;"
+                f"{self.path}: has no users, so no login succeeds;"
                 f" add one with: console user add NAME --keys {self._directory}"
             )
         return users
@@ -110,10 +116,16 @@ class UsersOnDisk:
         except FileNotFoundError:
             return ""
         except OSError as error:
-            raise CredentialError(str(self.path), f"cannot be read: {error.strerror}") from error
+            raise CredentialError(
+                str(self.path),
+                f"cannot be read: {error.strerror}",
+                "make it readable for the service's user",
+            ) from None
         if open_to_others:
             raise CredentialError(
-                str(self.path), f"nobody gets in by it, because it {open_to_others}"
+                str(self.path),
+                f"is not used, because it {open_to_others.problem}",
+                open_to_others.remedy,
             )
         # Bytes that are no UTF-8 (in a comment, say) survive a rewrite.
         return data.decode("utf-8", "surrogateescape")
@@ -126,7 +138,7 @@ class UsersOnDisk:
         """
         text = self.text()
         if name not in parse_users(text, "").names:
-            raise UnknownUser(str(self.path), name)
+            raise UnknownUser(str(self.path), name, "list the users: console user list")
         return text
 
     def write(self, text: str) -> None:
@@ -164,6 +176,8 @@ class UsersOnDisk:
             with locked(self._directory / ".lock", wait_seconds=LOCK_SECONDS):
                 yield
         except OSError as error:
+            # An error of the lock says itself what to do.
+            remedy = "" if error.errno == errno.EBUSY else UNWRITABLE_REMEDY
             raise CredentialError(
-                str(self._directory), f"cannot be written: {error.strerror or error}"
-            ) from error
+                str(self._directory), f"cannot be written: {error.strerror or error}", remedy
+            ) from None

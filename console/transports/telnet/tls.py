@@ -1,22 +1,26 @@
-"""The certificate of telnet within TLS, and its key."""
+"""The certificate and the key of telnet within TLS, checked before OpenSSL loads them.
+
+OpenSSL's own errors (``[SSL] PEM lib``, ``KEY_VALUES_MISMATCH``) say neither which of the two files
+is at fault nor what to do, so the usual mistakes are looked for first.
+"""
 
 from __future__ import annotations
 
+import re
+import shlex
 import ssl
-from typing import Final, NoReturn
 
 from console.config.settings import TelnetsSettings
 from console.errors import ConfigurationError
 from console.files.exposure import exposure, exposure_above, read_with_status
 
-# The ends of the first lines: each has more than one beginning, such as RSA PRIVATE KEY.
-_CERTIFICATE: Final = b"CERTIFICATE-----"
-_PRIVATE_KEY: Final = b"PRIVATE KEY-----"
+_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
+_KEY = re.compile(rb"-----BEGIN (?:(RSA|EC|DSA|ENCRYPTED|OPENSSH) )?PRIVATE KEY-----")
+_ENCRYPTED = b"Proc-Type: 4,ENCRYPTED"  # of the older form (RFC 1421)
 
-_NOT_ITS_KEY: Final = frozenset(
-    {"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"}
-)
-"""OpenSSL's reasons for a key of another certificate: of the same kind, or of another one."""
+_MISMATCHES = frozenset({"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"})
+"""OpenSSL's reasons for a key that belongs to another certificate; the last if it is of another
+algorithm."""
 
 
 def load_certificate(settings: TelnetsSettings) -> ssl.SSLContext:
@@ -26,59 +30,87 @@ def load_certificate(settings: TelnetsSettings) -> ssl.SSLContext:
         ConfigurationError: If a file cannot be read, is open to others or does not fit.
     """
     certificate, key = str(settings.certificate), str(settings.key or settings.certificate)
-    data = _read("telnets.certificate", certificate, secret=False)
-    if _CERTIFICATE not in data:
+    _check_certificate(certificate)
+    _check_key(key, is_certificate=settings.key is None)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    # Or newer, as OpenSSL's defaults have it.
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate, key, password=_no_passphrase)
+    except OSError as error:  # SSLError too
+        if getattr(error, "reason", "") in _MISMATCHES:
+            raise ConfigurationError(
+                "telnets.key",
+                key,
+                f"is not the key of the certificate {certificate}",
+                "name the key that the certificate was made with",
+            ) from None
         raise ConfigurationError(
             "telnets.certificate",
             certificate,
-            "is not a certificate in PEM form; convert it: openssl x509 -inform der",
-        )
-    if settings.key is None and _PRIVATE_KEY not in data:
+            f"cannot be used with the key {key}: {error.strerror or error}",
+            "make both anew: openssl req -x509 -nodes -newkey rsa:3072 -keyout KEY -out CERT",
+        ) from None
+    return context
+
+
+def _check_certificate(path: str) -> None:
+    if _CERTIFICATE not in _read("telnets.certificate", path, secret=False):
         raise ConfigurationError(
-            "telnets.key", None, f"the key is not in {certificate}; name the file of the key"
+            "telnets.certificate",
+            path,
+            "there is no certificate in PEM form in it",
+            f"if it is in DER form: openssl x509 -inform der -in {shlex.quote(path)} -out NEW.pem",
         )
-    if _PRIVATE_KEY not in _read("telnets.key", key, secret=True):
+
+
+def _check_key(path: str, *, is_certificate: bool) -> None:
+    # Asked before the permissions: those of a certificate without its key are no matter.
+    if is_certificate and not _KEY.search(_read("telnets.certificate", path, secret=False)):
         raise ConfigurationError(
-            "telnets.key", key, "is not a key in PEM form; convert it: openssl pkey -inform der"
+            "telnets.key", None, f"there is no key in {path}", "name the file of the private key"
         )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    # As OpenSSL's defaults have it.
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(certificate, key, password=_refuse_passphrase)
-    except _EncryptedKeyError as error:
+    data = _read("telnets.key", path, secret=True)
+    found = _KEY.search(data)
+    if found is None:
         raise ConfigurationError(
             "telnets.key",
-            key,
-            "is encrypted, and a service cannot be asked for the passphrase;"
-            f" write it without: openssl pkey -in {key} -out {key}.plain",
-        ) from error
-    except ssl.SSLError as error:
-        if error.reason in _NOT_ITS_KEY:
-            problem = f"is not the key of {certificate}; name the one that it was made with"
-            raise ConfigurationError("telnets.key", key, problem) from error
+            path,
+            "there is no private key in PEM form in it",
+            "name a file with a line that begins with -----BEGIN PRIVATE KEY",
+        )
+    if found[1] == b"OPENSSH":
         raise ConfigurationError(
-            "telnets.certificate", certificate, f"cannot be used with the key {key}: {error}"
-        ) from error
-    return context
+            "telnets.key",
+            path,
+            "is a key in OpenSSH's own form",
+            f"convert a copy of it: ssh-keygen -p -m PEM -f {shlex.quote(path)}",
+        )
+    if found[1] == b"ENCRYPTED" or _ENCRYPTED in data:
+        raise ConfigurationError(
+            "telnets.key",
+            path,
+            "is encrypted, and a service cannot ask for the passphrase",
+            f"decrypt it: openssl pkey -in {shlex.quote(path)} -out NEW.key, and name that",
+        )
 
 
 def _read(setting: str, path: str, *, secret: bool) -> bytes:
     try:
         data, status = read_with_status(path)
-        open_to_others = exposure(path, status, secret=secret) or exposure_above(path)
+        exposed = exposure(path, status, secret=secret) or exposure_above(path)
     except OSError as error:
-        problem = f"cannot be read: {error.strerror or error}"
-        raise ConfigurationError(setting, path, problem) from error
-    if open_to_others:
-        raise ConfigurationError(setting, path, str(open_to_others))
+        raise ConfigurationError(
+            setting,
+            path,
+            f"cannot be read: {error.strerror}",
+            "name a file that the service's user can read",
+        ) from None
+    if exposed is not None:
+        raise ConfigurationError(setting, path, exposed.problem, exposed.remedy)
     return data
 
 
-class _EncryptedKeyError(Exception):
-    """OpenSSL has asked for a passphrase."""
-
-
-def _refuse_passphrase() -> NoReturn:
-    # Else OpenSSL asks for it on the server's terminal.
-    raise _EncryptedKeyError
+def _no_passphrase() -> str:
+    # Else OpenSSL asks for one on the server's terminal.
+    raise ssl.SSLError("the key is encrypted")

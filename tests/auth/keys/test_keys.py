@@ -453,5 +453,24 @@ def test_an_unreadable_host_key_is_refused(tmp_path):
 def test_a_host_key_that_cannot_be_made_is_an_error(tmp_path):
     """A path that cannot be a file is an error with a remedy."""
     (tmp_path / "file").touch()
-    with pytest.raises(KeyFileError, match="choose a writable directory"):
+    with pytest.raises(KeyFileError, match="name a directory that can be written"):
         make_host_key(tmp_path / "file" / "host_key")
+
+
+def test_a_block_in_authorized_keys_is_refused_once(tmp_path):
+    """A key of many lines is refused with its first line, and the lines around it count."""
+    path = tmp_path / "keys"
+    blocks = (
+        '---- BEGIN SSH2 PUBLIC KEY ----\nComment: "me"\nAAAA\nBBBB\n---- END SSH2 PUBLIC KEY ----',
+        "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----",
+    )
+    good = [line_of("ssh-ed25519", bytes([seed]) * 32, comment=str(seed)) for seed in (1, 2)]
+    lines = (good[0], blocks[0], good[1], blocks[1], "nonsense")
+    path.write_text("\n".join(lines))
+    refused = []
+    keys = read_authorized_keys(path, refused=refused.append)
+    assert [key.comment for key in keys] == ["1", "2"]
+    assert [error.place for error in refused] == [f"{path}:{at}" for at in (2, 8, 11)]
+    assert str(refused[0]) == (
+        f"{path}:2: this is a key in the form of RFC 4716; convert it: ssh-keygen -i -f FILE"
+    )

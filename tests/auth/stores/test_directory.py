@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from console.auth.passwords import hash_password, verify
 from console.auth.stores import users_on_disk
-from console.auth.stores.directory import FileCredentials, credential_store, default_keys_directory
+from console.auth.stores.directory import FileCredentials, credential_store
+from console.auth.stores.location import default_keys_directory
 from console.auth.stores.memory import MemoryCredentials
 from console.auth.stores.users_file import parse_users, remove_user, replace_user
 from console.errors import (
@@ -262,7 +263,7 @@ def test_a_store_without_users_says_so_once(directory, caplog):
     store.prepare()
     assert store.password_hash("boss") is None
     (text,) = messages(caplog)
-    assert "nobody can log in" in text
+    assert "no login succeeds" in text
     assert f"console user add NAME --keys {directory}" in text
 
 
