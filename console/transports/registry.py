@@ -40,5 +40,6 @@ def make_lazy_listener(
     raise ConfigurationError(
         settings.name,
         type(settings).__name__,
-        f"no transport has such settings; give {', '.join(k.__name__ for k in LAZY_LISTENERS)}",
+        "no transport has such settings",
+        f"give one of {', '.join(kind.__name__ for kind in LAZY_LISTENERS)}",
     )

@@ -280,7 +280,7 @@ def test_settings_of_no_transport_are_refused(make):
 
     console = make(listen=[Unknown(0)])
     with pytest.raises(
-        ConfigurationError, match=r"^setting unknown: .*TelnetSettings, TelnetsSettings"
+        ConfigurationError, match=r"^setting unknown = 'Unknown': .*TelnetSettings, TelnetsSettings"
     ):
         console.start()
     assert console.listeners == ()
