@@ -49,7 +49,7 @@ class StopRequest:
 
 
 def uncancellable() -> concurrent.futures.Future[None]:
-    """Make a future that nobody can cancel: what it stands for goes on."""
+    """Make a future that its waiters cannot cancel: what it stands for goes on."""
     future: concurrent.futures.Future[None] = concurrent.futures.Future()
     future.set_running_or_notify_cancel()
     return future
@@ -60,7 +60,7 @@ def wait_for_start(
     loop: asyncio.AbstractEventLoop | None,
     give_up: Callable[[], None],
 ) -> Awaitable[None]:
-    """Wait for the start, or return an awaitable. Whoever stops waiting gives the console up."""
+    """Wait for the start, or return an awaitable. A caller that stops waiting ends the console."""
     if loop is not None:
         waiting = asyncio.wrap_future(started, loop=loop)
         waiting.add_done_callback(lambda done: give_up() if done.cancelled() else None)

@@ -1,11 +1,11 @@
-"""Who came in last by which name, and who was turned away since: kept beside the histories.
+"""The last login of each user, and the failed ones since: kept beside the histories.
 
 A small file a user: ``.NAME.login`` for the history ``NAME`` (a history's name never begins with
-a dot). It is replaced as a whole at each login to a prompt. What runs as a command, from cron or
-by a fleet tool, is no login here, as lastlog(8) has it: an operator would never see their own.
+a dot). It is replaced as a whole at each login to a prompt. A command, from cron or by a fleet
+tool, is no login here, as lastlog(8) has it: an operator would never see their own.
 
-Failed logins are counted in memory, for names by which somebody has come in before, and written
-when the console stops, so that guessing writes nothing, and guessing names keeps nothing.
+Failed logins are counted in memory, for users with a login before, and written when the console
+stops: guessed passwords cause no write, guessed names take no memory.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class LoginBook:
         self._warned = False
 
     def opened(self, principal: Principal, now: float) -> LastLogin | None:
-        """Note a login to a prompt.
+        """Keep a login to a prompt.
 
         Returns:
             The one before it; None if none is known.
@@ -67,7 +67,7 @@ class LoginBook:
         return last
 
     def on_event(self, event: Event) -> None:
-        """Count a failed login, if somebody has come in by that name before."""
+        """Count a failed login, if the user has logged in before."""
         if not isinstance(event, LoginFailed):
             return
         last = self._known.get(event.user) or self._read(event.user)
@@ -82,7 +82,7 @@ class LoginBook:
         self._unwritten.add(event.user)
 
     def close(self) -> None:
-        """Write what is not on the disk yet. A disk that hangs holds nobody up for long."""
+        """Write what is not on the disk yet; wait for a disk that hangs for 0.3 s at most."""
         for user in tuple(self._unwritten):
             self._write_soon(user)
         deadline = time.monotonic() + _CLOSE_SECONDS
@@ -119,7 +119,7 @@ class LoginBook:
         except OSError as error:
             self._warn(f"last login {path}: cannot be read: {error.strerror}")
         except (ValueError, RecursionError):
-            self._warn(f"last login {path}: is none; remove it")
+            self._warn(f"last login {path}: not used: not written by console; remove it")
         return None
 
     def _write_soon(self, user: str) -> None:
@@ -138,7 +138,7 @@ class LoginBook:
             self._writing = [*(one for one in self._writing if one.is_alive()), thread]
 
     def _write(self, path: Path, user: str) -> None:
-        with self._lock:  # the newest, whoever comes first
+        with self._lock:  # the newest, in whatever order the threads come
             data = json.dumps(asdict(self._known[user])).encode()
             try:
                 make_private_directory(path.parent)
