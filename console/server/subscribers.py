@@ -281,6 +281,7 @@ class Subscribers:
                 now = self._clock()
                 if not queue or self._thread is not thread or now - began > _TURN_SECONDS:
                     queue.busy = False
+                    self._changed.notify_all()  # if another thread goes on, this queue is its again
                     # Where this thread was left to a call, the one that goes on may be as well.
                     entry = "" if self._closed else self._see_to_thread(now)
                     break
