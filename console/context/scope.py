@@ -1,7 +1,7 @@
 """Whose code is running: the context variable that output and private names follow.
 
 A statement runs in its session's context, where `current_scope` is set. Tasks inherit it by
-themselves (PEP 567); threads get it from ``evaluation/threads.py``. Code of the host has none.
+themselves (PEP 567); threads get it from ``evaluation/hooks.py``. Code of the host has none.
 """
 
 from __future__ import annotations

@@ -16,12 +16,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from console.audit.logged_output import LoggedOutput
 from console.config.settings import MODES, EvaluationSettings
 from console.context.scope import Scope
 from console.evaluation.compiler import SourceCache
 from console.evaluation.execution import Execution, Surroundings
 from console.evaluation.host_loop import HostLoop
-from console.evaluation.statements import LateOutput, Statements
+from console.evaluation.statements import Statements
 from console.evaluation.worker import Worker
 from console.interfaces.statements import InputSource, Outcome, OutcomeKind, OutputSink
 from console.results.json_document import TIMEOUT_STATUS, CapturedOutput, Facts, write_document
@@ -31,12 +32,16 @@ from console.syntax.options import OptionError, Options, split_options
 from console.text import escape_line
 
 logger = logging.getLogger("console.evaluation")
+output_logger = logging.getLogger("console.output")
 
 _ASK_SECONDS = 0.05
 """How often a statement is asked again to stop: it may be where it must not be interrupted."""
 
 _GIVE_UP_SECONDS = 0.7
 """After Ctrl-C, the statement is left behind then. One second is what a person waits for."""
+
+_LATE_CHARACTERS = 64 * 1024
+"""Logged of what a statement prints that has been left behind, or outlives its session."""
 
 _WATCH_SECONDS = 0.1
 """How often a statement on the host's loop is looked at, at most."""
@@ -205,7 +210,7 @@ class SessionEvaluator:
             execution.withdraw()
         elif execution is not None and not execution.done.done():
             # Its session is gone. It is asked to stop, or left running, as the settings say.
-            execution.scope.sink = LateOutput(execution.name)
+            execution.scope.sink = _late_output(execution.name)
             execution.given_up = True
             if not self._settings.keep_running:
                 self._statements.wind_down(execution)
@@ -278,7 +283,7 @@ class SessionEvaluator:
     def _leave_behind(self, execution: Execution) -> None:
         """Give the prompt back while the statement goes on where nothing can wake it."""
         where = execution.where()
-        execution.scope.sink = LateOutput(execution.name)
+        execution.scope.sink = _late_output(execution.name)
         logger.warning("statement %s does not stop and is left behind: %s", execution.name, where)
         if execution.on_loop and execution.busy_since is not None:
             self._surroundings.host.leave_behind()
@@ -313,6 +318,10 @@ class SessionEvaluator:
             message = f"no mode {mode!r}; there are {' and '.join(map(repr, MODES))}"
             raise ValueError(message)
         self.mode = mode
+
+
+def _late_output(name: str) -> LoggedOutput:
+    return LoggedOutput(output_logger, f"late output of statement {name}", _LATE_CHARACTERS)
 
 
 def _timed_out(outcome: Outcome, seconds: float) -> Outcome:

@@ -81,6 +81,10 @@ class HistoryStore:
         history.refresh()
         return history
 
+    def is_secret(self, source: str) -> bool:
+        """Whether a text is kept out of histories, logs and events, as it looks like a secret."""
+        return _is_secret(source, self._secrets)
+
     def close(self) -> None:
         """Write the entries that could not be written yet."""
         for history in self._histories.values():
@@ -128,9 +132,7 @@ class UserHistory:
 
         Only the beginning of a long entry is searched: this runs on the console's loop.
         """
-        return entry.startswith(" ") or (
-            self._secrets is not None and self._secrets.search(entry, 0, ENTRY_BYTES) is not None
-        )
+        return _is_secret(entry, self._secrets)
 
     def flush(self) -> None:
         """Write the entries that wait for another process's rewrite to end. Never raises."""
@@ -310,4 +312,10 @@ def _problem(path: Path, error: OSError) -> str:
     return (
         f"history {path}: cannot be used: {error.strerror};"
         f" make {path.parent} writable for the service's user, or name another directory"
+    )
+
+
+def _is_secret(text: str, secrets: re.Pattern[str] | None) -> bool:
+    return text.startswith(" ") or (
+        secrets is not None and secrets.search(text, 0, ENTRY_BYTES) is not None
     )

@@ -55,7 +55,7 @@ class LoginBook:
         self._warned = False
 
     def opened(self, principal: Principal, now: float) -> LastLogin | None:
-        """Note a login to a prompt.
+        """Keep a login to a prompt.
 
         Returns:
             The previous login; None if none is known.

@@ -18,9 +18,11 @@ from console.events import (
     EventBus,
     ExceptionShown,
     SessionClosed,
+    SessionFields,
     SessionOpened,
     StatementFinished,
     StatementStarted,
+    source_shown,
 )
 from console.interfaces.credentials import Principal
 from console.interfaces.frontends import (
@@ -176,7 +178,8 @@ class Session:
         """Begin. ``on_closed`` is called once, when nothing of the session runs any more."""
         self._frontend = frontend
         self._evaluator = evaluator
-        self._publish(SessionOpened, role=self.principal.role.value, frontend=frontend.name)
+        role = self.principal.role.value
+        self._events.publish(SessionOpened(**self._fields, role=role, frontend=frontend.name))
         self.terminal.attach(self)
         self._task = asyncio.get_running_loop().create_task(
             self._run(evaluator, on_closed), name=f"console session {self.number}"
@@ -235,11 +238,13 @@ class Session:
             evaluator.close()
             self.private_names.clear()
             self.terminal.close(self._status)
-            self._publish(
-                SessionClosed,
-                role=self.principal.role.value,
-                reason=self._reason,
-                duration_seconds=time.time() - self.opened_at,
+            self._events.publish(
+                SessionClosed(
+                    **self._fields,
+                    role=self.principal.role.value,
+                    reason=self._reason,
+                    duration_seconds=time.time() - self.opened_at,
+                )
             )
             on_closed(self)
 
@@ -356,25 +361,29 @@ class Session:
         self, run: Awaitable[Outcome], source: str, count: int, *, secret: bool
     ) -> Outcome:
         """Wait for what comes of statements, and publish it."""
-        # That something ran, and how long it was, is no secret.
-        shown = f"({len(source)} characters, not shown as a secret)" if secret else source
-        self._publish(StatementStarted, statement=count, source=shown)
+        shown = source_shown(source, secret=secret)
+        fields = self._fields
+        self._events.publish(StatementStarted(**fields, statement=count, source=shown))
         self._statement = (
             f"{self.number}.{count}",
             shown.strip().partition("\n")[0][:_LINE_CHARACTERS],
         )
         began = time.monotonic()
-        outcome = await run
-        self._statement = ("", "")
-        self._publish(
-            StatementFinished,
-            statement=count,
-            kind=outcome.kind.value,
-            duration_seconds=time.monotonic() - began,
-        )
+        kind = "abandoned"  # if this session ends first
+        try:
+            outcome = await run
+            kind = outcome.kind.value
+        finally:
+            self._statement = ("", "")
+            seconds = time.monotonic() - began
+            self._events.publish(
+                StatementFinished(**fields, statement=count, kind=kind, duration_seconds=seconds)
+            )
         if outcome.error_id:
             text = "(not shown, as its statement is a secret)" if secret else outcome.text
-            self._publish(ExceptionShown, error_id=outcome.error_id, traceback=text)
+            self._events.publish(
+                ExceptionShown(**fields, error_id=outcome.error_id, traceback=text)
+            )
         return outcome
 
     def _enter(self, state: SessionState) -> None:
@@ -383,16 +392,15 @@ class Session:
         logger.debug("session %d: %s -> %s", self.number, self._state.value, state.value)
         self._state = state
 
-    def _publish(self, event: Any, **fields: Any) -> None:
-        self._events.publish(
-            event(
-                transport=self.principal.transport,
-                peer=self.principal.peer,
-                session=self.number,
-                user=self.principal.user,
-                **fields,
-            )
-        )
+    @property
+    def _fields(self) -> SessionFields:
+        principal = self.principal
+        return {
+            "transport": principal.transport,
+            "peer": principal.peer,
+            "session": self.number,
+            "user": principal.user,
+        }
 
     def _deliver(self, text: str, error: bool) -> None:
         if self._frontend is not None:
