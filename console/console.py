@@ -337,12 +337,13 @@ def _checked(subscribers: Iterable[Subscriber]) -> tuple[Subscriber, ...]:
     """
     setting = "subscribers"
     if callable(subscribers) or not isinstance(subscribers, Iterable):
-        raise ConfigurationError(setting, subscribers, "give a list of functions")
+        raise ConfigurationError(setting, subscribers, "not a list", "give a list of functions")
     found = tuple(subscribers)
     for one in found:
         if not callable(one):
-            raise ConfigurationError(setting, one, "give functions that take an event")
+            problem, remedy = "cannot be called", "give functions that take an event"
+            raise ConfigurationError(setting, one, problem, remedy)
         if inspect.iscoroutinefunction(one) or inspect.iscoroutinefunction(type(one).__call__):
-            problem = "it is async; give a function that hands the event to your loop"
-            raise ConfigurationError(setting, one, problem)
+            problem, remedy = "is async", "give a function that hands the event to your loop"
+            raise ConfigurationError(setting, one, problem, remedy)
     return found
