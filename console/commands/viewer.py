@@ -23,7 +23,7 @@ from typing import Final
 
 from console.commands.context import LookingContext
 from console.commands.inspection import Inspection
-from console.evaluation.worker import Worker
+from console.evaluation.worker import StatementWorker
 from console.interfaces.commands import Command, CommandRegistry
 from console.interfaces.credentials import Principal, Role
 from console.interfaces.statements import Outcome, OutcomeKind
@@ -84,7 +84,7 @@ class ViewerEvaluator:
         self._inspection = inspection
         self._limit = result_characters
         self._permitted = {one.name: one for one in commands.permitted(Role.VIEWER)}
-        self._worker: Worker | None = None
+        self._worker: StatementWorker | None = None
         self._pending: asyncio.Future[Outcome] | None = None
 
     async def evaluate(self, source: str, *, secret: bool = False) -> Outcome:
@@ -105,7 +105,7 @@ class ViewerEvaluator:
                 loop.call_soon_threadsafe(_settle, answered, outcome)
 
         if self._worker is None:
-            self._worker = Worker(f"console-session-{self._session}")
+            self._worker = StatementWorker(f"console-session-{self._session}")
         self._worker.submit(work)
         return await answered
 

@@ -1,0 +1,57 @@
+"""Which code is the console's own, told by where its file is.
+
+For tracebacks and stacks that are shown to a user: the frames between a statement and what it calls
+only distract.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import CodeType
+from typing import Any, Final, TypeVar
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+_PACKAGE: Final = str(Path(__file__).parent.parent) + os.sep
+
+_PUBLIC: Final = tuple(
+    _PACKAGE + name
+    for name in (
+        f"application{os.sep}",
+        f"auth{os.sep}",
+        f"config{os.sep}",
+        "console.py",
+        f"files{os.sep}",
+        f"server{os.sep}",
+        f"transports{os.sep}",
+    )
+)
+"""What a service calls by itself, and what that calls: a user who does it in a statement sees the
+frames as the service's author would. New code is hidden unless it is named here."""
+
+_boundaries: dict[int, CodeType] = {}
+# By identity: hashing a code object hashes its bytecode and constants each time. The values keep
+# the objects alive, so that no identity is used twice.
+
+
+def is_own(file: str) -> bool:
+    """Whether a file is the console's."""
+    return file.startswith(_PACKAGE)
+
+
+def is_hidden(file: str) -> bool:
+    """Whether the frames of a file are left out of the tracebacks that sessions see."""
+    return file.startswith(_PACKAGE) and not file.startswith(_PUBLIC)
+
+
+def statement_boundary(function: _Function) -> _Function:
+    """Mark a function that calls a statement's code: further out there is only what runs it."""
+    _boundaries[id(function.__code__)] = function.__code__
+    return function
+
+
+def is_statement_boundary(code: CodeType) -> bool:
+    """Whether a function with this code is marked."""
+    return id(code) in _boundaries
