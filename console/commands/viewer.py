@@ -18,8 +18,9 @@ import asyncio
 import contextlib
 import logging
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from console.commands.context import LookingContext
 from console.commands.inspection import Inspection
@@ -86,6 +87,11 @@ class ViewerEvaluator:
         self._permitted = {one.name: one for one in commands.permitted(Role.VIEWER)}
         self._worker: StatementWorker | None = None
         self._pending: asyncio.Future[Outcome] | None = None
+
+    @property
+    def names(self) -> Mapping[str, Any]:
+        """None: nothing that a viewer types is looked up. See `Evaluator.names`."""
+        return {}
 
     async def evaluate(self, source: str, *, secret: bool = False) -> Outcome:
         """Answer a command; say what may be typed if it is none. See `Evaluator.evaluate`."""
