@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from types import CodeType
 from typing import Any, Final, TypeVar
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -31,9 +30,10 @@ _PUBLIC: Final = tuple(
 """What a service calls by itself, and what that calls: a user who does it in a statement sees the
 frames as the service's author would. New code is hidden unless it is named here."""
 
-_boundaries: dict[int, CodeType] = {}
-# By identity: hashing a code object hashes its bytecode and constants each time. The values keep
-# the objects alive, so that no identity is used twice.
+STATEMENT_FILES: Final[set[str]] = set()
+"""The files of the functions marked by `statement_boundary`, as their code objects name them. For a
+search up the stack at each ``print`` of a statement: the hash of a string is kept by it, that of a
+code object is made of its bytecode and constants each time."""
 
 
 def is_own(file: str) -> bool:
@@ -47,11 +47,9 @@ def is_hidden(file: str) -> bool:
 
 
 def statement_boundary(function: _Function) -> _Function:
-    """Mark a function that calls a statement's code: further out there is only what runs it."""
-    _boundaries[id(function.__code__)] = function.__code__
+    """Mark a function that calls a statement's code: further out there is only what runs it.
+
+    Its file holds nothing else that a statement's code could call.
+    """
+    STATEMENT_FILES.add(function.__code__.co_filename)
     return function
-
-
-def is_statement_boundary(code: CodeType) -> bool:
-    """Whether a function with this code is marked."""
-    return id(code) in _boundaries

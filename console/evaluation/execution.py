@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from console.context.scope import Scope
 from console.evaluation.interrupts import StatementToken
-from console.evaluation.outcomes import INTERRUPTED
+from console.evaluation.outcomes import INTERRUPTED, NO_FACTS
 from console.evaluation.request import StatementRequest, Surroundings
 from console.evaluation.runner import StatementRunner
 from console.evaluation.worker import StatementWorker
@@ -108,7 +108,7 @@ class Execution:
     @property
     def facts(self) -> Facts:
         """What JSON needs to know of the outcome; nothing before the end."""
-        return self._runner.outcomes.facts if self.ended else Facts()
+        return self._runner.outcomes.facts if self.ended else NO_FACTS
 
     @property
     def future_flags(self) -> int:

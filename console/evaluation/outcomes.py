@@ -18,6 +18,8 @@ from console.results.printer import clip, drop_own_frames, format_exception, for
 
 INTERRUPTED = Outcome(OutcomeKind.INTERRUPTED, "KeyboardInterrupt", status=130)
 
+NO_FACTS = Facts()
+
 _NO_LOOP_MESSAGES = ("no running event loop", "There is no current event loop")
 
 _HINT_CHARACTERS = 2000
@@ -39,7 +41,7 @@ class OutcomeBuilder:
         source: InputSource | None,
         token: StatementToken,
     ) -> None:
-        self.facts = Facts()
+        self.facts = NO_FACTS
         self.last_error: BaseException | None = None
         self._request = request
         self._in = surroundings

@@ -24,7 +24,7 @@ _LIMIT_CHARACTERS = 64 * 1024
 
 
 class LateOutput:
-    """An `OutputSink` for a statement that nobody looks at any more: whole lines to the log."""
+    """An `OutputSink` for a statement that no session waits for: whole lines to the log."""
 
     def __init__(self, name: str) -> None:
         self._name = name

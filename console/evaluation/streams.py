@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from types import FrameType
 from typing import Any, TextIO
 
-from console.context.own_code import is_statement_boundary
+from console.context.own_code import STATEMENT_FILES
 from console.context.scope import Scope, current_scope
 
 _LOGGING_FILE = logging.Handler.emit.__code__.co_filename
@@ -213,10 +213,10 @@ def _called_by_logging(frame: FrameType | None) -> bool:
     for _ in range(_LOOK_BACK_FRAMES):
         if frame is None:
             return False
-        code = frame.f_code
-        if code.co_filename == _LOGGING_FILE:
-            return True
-        if is_statement_boundary(code):
+        file = frame.f_code.co_filename
+        if file in STATEMENT_FILES:
             return False
+        if file == _LOGGING_FILE:
+            return True
         frame = frame.f_back
     return False

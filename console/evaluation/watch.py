@@ -86,9 +86,13 @@ class Watch:
         execution = self.execution
         while not execution.done.done():
             execution.changed.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._patience()):
-                    await execution.changed.wait()
+            patience = self._patience()
+            if patience is None:  # most statements: a timer would cost more than the rest of this
+                await execution.changed.wait()
+            else:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(patience):
+                        await execution.changed.wait()
             if not execution.done.done():
                 self._look(time.monotonic())
         outcome = execution.done.result()

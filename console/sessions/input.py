@@ -25,11 +25,11 @@ _REFUSAL = (
 
 
 def _nothing() -> None:
-    """Nobody is there any more who could be told."""
+    """Do nothing: the session has ended."""
 
 
 def _nowhere(text: str) -> None:
-    """Nobody sees it any more."""
+    """Drop text: the session has ended."""
 
 
 class _Request:
@@ -105,11 +105,11 @@ class SessionInput:
 
     @property
     def wanted(self) -> bool:
-        """Whether somebody waits for a line."""
+        """Whether a statement waits for a line."""
         return bool(self._requests)
 
     def feed(self, text: str) -> str:
-        """Take typed text. Returns what is left over once nobody waits for a line any more."""
+        """Take typed text. Returns what is left over once no statement waits for a line."""
         if self._raw:
             self._piped.append(text)
             return self._answer_from_pipe()
@@ -119,7 +119,7 @@ class SessionInput:
         return self._answer()
 
     def feed_eof(self) -> None:
-        """No more input comes: whoever waits gets an empty line."""
+        """No more input comes: a statement that waits gets an empty line."""
         if self._raw:
             self._ended = True
             self._answer_from_pipe()
@@ -128,7 +128,7 @@ class SessionInput:
             self._answer()
 
     def drop(self) -> None:
-        """Ctrl-C: drop the line that is being typed, and let nobody wait for it."""
+        """Ctrl-C: drop the line that is being typed, and end the wait for it."""
         if self._requests and not self._raw:
             self._discipline.discard()
             self._show()
@@ -138,9 +138,9 @@ class SessionInput:
         self._requests.clear()
 
     def close(self) -> None:
-        """Let everybody go who waits. Can be called twice."""
+        """End each wait. Can be called twice."""
         self._closed = True
-        # Whoever keeps the scope of a statement must not keep the session.
+        # The scope of a statement may be kept for long: it must not keep the session.
         self._on_wanted = _nothing
         self._echo = _nowhere
         self._terminal = None
@@ -175,7 +175,7 @@ class SessionInput:
         return self._discipline.take_pending()
 
     def _answer_from_pipe(self) -> str:
-        """As `_answer`, for data that nobody types: nothing in it is a key."""
+        """As `_answer`, for data from a pipe: nothing in it is a key."""
         data = "".join(self._piped)
         self._piped.clear()
         while self._requests:

@@ -1,4 +1,4 @@
-"""A session's terminal: who gets what is typed, and in which order output reaches the client.
+"""A session's terminal: where what is typed goes, and in which order output reaches the client.
 
 What is typed goes to the frontend while it reads, to the statement that waits for a line, or is
 kept for whichever of them is next. Ctrl-C goes to the frontend, or interrupts the statement.
