@@ -116,10 +116,8 @@ class Execution:
         return self._runner.future_flags
 
     def take_error(self) -> BaseException | None:
-        """Hand over the exception that it raised: once, so that nothing here keeps its frames."""
-        outcomes = self._runner.outcomes
-        error, outcomes.last_error = outcomes.last_error, None
-        return error
+        """See `OutcomeBuilder.take_error`."""
+        return self._runner.outcomes.take_error()
 
     def begin(self) -> None:
         """Let it run. Once."""

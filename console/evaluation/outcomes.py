@@ -31,7 +31,6 @@ class OutcomeBuilder:
 
     Attributes:
         facts: What JSON needs to know of the outcome.
-        last_error: The exception that the statement raised, if it was shown.
     """
 
     def __init__(
@@ -42,7 +41,7 @@ class OutcomeBuilder:
         token: StatementToken,
     ) -> None:
         self.facts = NO_FACTS
-        self.last_error: BaseException | None = None
+        self._error: BaseException | None = None
         self._request = request
         self._in = surroundings
         self._source = source
@@ -64,6 +63,11 @@ class OutcomeBuilder:
         self._in.names["_"] = value
         return Outcome(OutcomeKind.VALUE, text, note=hint)
 
+    def take_error(self) -> BaseException | None:
+        """Hand over the exception that was shown: once, so that nothing here keeps its frames."""
+        error, self._error = self._error, None
+        return error
+
     def failed(self, error: BaseException, *, compiling: bool = False) -> Outcome:
         """Show an exception; say how the statement ended if it is one that only ends it."""
         # The type is asked, not the exception: its __class__ may be user code.
@@ -82,7 +86,7 @@ class OutcomeBuilder:
         )
         if self._request.as_json:
             self.facts = facts_of_error(error)
-        self.last_error = error
+        self._error = error
         return Outcome(
             OutcomeKind.EXCEPTION,
             text,

@@ -55,8 +55,7 @@ class SessionInput:
         self._raw = not terminal.kind.interactive
         self._piped: list[str] = []
         self._ended = False
-        self.unattended = False
-        """Whether the input has ended already: it was piped into nc, and a program reads."""
+        self._unattended = False
         self.rest = ""
         self._echo = echo
         self._on_wanted = on_wanted
@@ -80,7 +79,7 @@ class SessionInput:
     def _watched(self) -> Terminal | None:
         """Return the terminal, if a person looks at it."""
         terminal = self._terminal
-        if terminal is None or self._raw or self.unattended or terminal.command is not None:
+        if terminal is None or self._raw or self._unattended or terminal.command is not None:
             return None
         return terminal
 
@@ -126,6 +125,10 @@ class SessionInput:
         else:
             self._discipline.feed_eof()
             self._answer()
+
+    def set_unattended(self) -> None:
+        """The input has ended, though not all of it is read: it was piped, and a program reads."""
+        self._unattended = True
 
     def drop(self) -> None:
         """Ctrl-C: drop the line that is being typed, and end the wait for it."""

@@ -209,7 +209,8 @@ class SessionTerminal:
 
     def eof_received(self) -> None:
         """Let the frontend finish what it has, and then end."""
-        self._eof = self.input.unattended = True
+        self._eof = True
+        self.input.set_unattended()
         if self._reading and self._frontend is not None:
             self._frontend.feed_eof()
         elif self.input.wanted:
