@@ -11,12 +11,23 @@ import logging
 import time
 from collections.abc import Callable
 
+from console.audit.logged_output import LoggedOutput
 from console.evaluation.execution import Execution
 from console.evaluation.gate import Gate
 from console.text import escape_controls
 
+output_logger = logging.getLogger("console.output")
+
+_LATE_CHARACTERS = 64 * 1024
+"""Logged of what a statement prints that has been left behind, or outlives its session."""
+
 _ASK_SECONDS = 0.05
 _ASK_FOR_SECONDS = 1.0
+
+
+def late_output(name: str) -> LoggedOutput:
+    """Return where a statement prints for which no session waits any more: lines to the log."""
+    return LoggedOutput(output_logger, f"late output of statement {name}", _LATE_CHARACTERS)
 
 
 class Statements:

@@ -12,9 +12,9 @@ from itertools import groupby
 from pathlib import Path
 from types import FrameType
 
+from console.context.own_code import is_own
 from console.text import escape_line, plain
 
-_OWN_DIRECTORY = str(Path(__file__).parent.parent)
 _LIBRARIES = ("/site-packages/", "/dist-packages/", f"{Path(threading.__file__).parent}/")
 _LOOP_DIRECTORY = str(Path(asyncio.__file__).parent)
 
@@ -33,7 +33,7 @@ class Place:
     @property
     def is_own(self) -> bool:
         """Whether it is the console's own code."""
-        return self.file.startswith(_OWN_DIRECTORY)
+        return is_own(self.file)
 
 
 def _within_library(file: str) -> str:
@@ -83,9 +83,9 @@ def thread_stack(ident: int, *, skip_own: bool = False) -> traceback.StackSummar
     stack = traceback.extract_stack(frame)
     if skip_own:
         if any(entry.filename.startswith("<console-") for entry in stack):
-            while stack[-1].filename.startswith(_OWN_DIRECTORY):
+            while is_own(stack[-1].filename):
                 stack.pop()  # a command of ours, which the statement has called
-        ours = [n for n, entry in enumerate(stack) if entry.filename.startswith(_OWN_DIRECTORY)]
+        ours = [n for n, entry in enumerate(stack) if is_own(entry.filename)]
         if ours and ours[-1] + 1 < len(stack):
             del stack[: ours[-1] + 1]
     return stack

@@ -185,7 +185,8 @@ class Assembly:
                 inspection=self._inspection(number, sources=False),
                 result_characters=self._plan.evaluation.result_characters,
             )
-        terminal, names = session.terminal, session.private_names
+        terminal = session.terminal
+        names: dict[str, Any] = {}
         is_script = terminal.command is None and not terminal.kind.interactive
         evaluator = self._evaluator(
             number,

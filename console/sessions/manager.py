@@ -18,8 +18,9 @@ from console.sessions.admission import refusal
 from console.sessions.history import HistoryStore
 from console.sessions.idle import IdleLimit
 from console.sessions.preferences import PreferenceStore
-from console.sessions.session import Greet, MakeFrontend, Session, SessionState
+from console.sessions.session import Greet, Opening, Session, SessionState
 from console.sessions.startup import UserStartup
+from console.sessions.terminal import MakeFrontend
 from console.text import escape_line
 
 logger = logging.getLogger("console.sessions")
@@ -62,11 +63,10 @@ class SessionManager:
         self._viewer_commands = viewer_commands
         self._history = history
         self._preferences = preferences
-        self._startup = startup
+        self._opening = Opening(greeting, startup)
         self._events = events
         self._make_frontend = make_frontend
         self._make_evaluator = make_evaluator
-        self._greeting = greeting
         self._pending_output_characters = pending_output_characters
         self._sessions: dict[int, Session] = {}
         self._idle_limits: dict[int, IdleLimit] = {}
@@ -105,8 +105,6 @@ class SessionManager:
                 history=self._history.for_user(principal.user),
                 choices=self._preferences.for_session(principal.user),
                 events=self._events,
-                greeting=self._greeting,
-                startup=self._startup,
                 make_frontend=self._make_frontend,
                 pending_output_characters=self._pending_output_characters,
             )
@@ -120,21 +118,21 @@ class SessionManager:
         if self._settings.idle_seconds is not None:
             limit = IdleLimit(session, self._settings.idle_seconds)
             self._idle_limits[session.number] = limit
-        session.open(frontend, evaluator, self._closed)
+        session.open(frontend, evaluator, self._opening, self._closed)
 
     def kick(self, number: int, reason: str, by: Principal, own: int) -> str:
-        """End a session in order, and tell its user who does it and why.
+        """End a session in order, and tell its user by which admin and why.
 
         Safe to call from any thread. Returns at once, with what is done in words.
 
         Args:
             number: The session's.
             reason: For the user and the log; may be empty.
-            by: Who does it.
-            own: The number of the session in which they do it.
+            by: The admin.
+            own: The number of the admin's own session.
 
         Raises:
-            NoSuchSession: If no such session is open, or it is one's own.
+            NoSuchSession: If no such session is open, or it is the admin's own.
         """
         session = self._sessions.get(number)
         if session is None:

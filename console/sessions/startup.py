@@ -1,10 +1,11 @@
-"""Files of statements that run before anybody types.
+"""Files of statements that run before anything is typed.
 
 A console has one, which runs once when it starts, in the namespace that all share. Each user may
 have one, which runs at each of the user's logins; what it binds is that session's own.
 
-Whoever can change such a file can do anything in the service: it is used only if nobody but the
-service's user can. Reading one takes less than a millisecond, so it is done on the console's loop.
+A user of the system that can change such a file can do anything in the service: it is used only if
+the service's own user alone can. Reading one takes less than a millisecond, so it is done on the
+console's loop.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class ConsoleStartup:
     for our start.
 
     Attributes:
-        notice: What whoever logs in now is told of it; empty once all is well.
+        notice: What a user that logs in now is told of it; empty once all is well.
     """
 
     def __init__(
