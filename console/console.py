@@ -338,7 +338,7 @@ def _checked(subscribers: Iterable[Subscriber]) -> tuple[Subscriber, ...]:
     setting = "subscribers"
     if callable(subscribers) or not isinstance(subscribers, Iterable):
         raise ConfigurationError(setting, subscribers, "not a list", "give a list of functions")
-    found = tuple(subscribers)
+    found: tuple[Any, ...] = tuple(subscribers)
     for one in found:
         if not callable(one):
             problem, remedy = "cannot be called", "give functions that take an event"
