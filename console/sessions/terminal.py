@@ -7,15 +7,22 @@ kept for whichever of them is next. Ctrl-C goes to the frontend, or interrupts t
 from __future__ import annotations
 
 import asyncio
+import functools
+import logging
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Concatenate, Final, ParamSpec
 
+from console.audit.failure_log import FailureLog
 from console.interfaces.frontends import Frontend, FrontendHost
 from console.interfaces.statements import Outcome
 from console.sessions.input import SessionInput
 from console.sessions.output import SessionOutput
 from console.sessions.typeahead import INTERRUPT, Room, Typeahead
+
+logger = logging.getLogger("console.sessions")
+
+P = ParamSpec("P")
 
 _PIECE_CHARACTERS: Final = 64 * 1024
 """A large result is handed on in pieces of this size, as a client takes them."""
@@ -24,6 +31,24 @@ _BELL: Final = b"\a"
 
 MakeFrontend = Callable[[FrontendHost, Frontend | None], Frontend]
 """Returns the frontend that suits the terminal: the present one, if it does."""
+
+
+def _edge(
+    method: Callable[Concatenate[SessionTerminal, P], None],
+) -> Callable[Concatenate[SessionTerminal, P], None]:
+    """Make a method the edge "terminal event": what it raises costs that event alone.
+
+    It would else go out to the transport, which ends the connection with all that is open on it.
+    """
+
+    @functools.wraps(method)
+    def guarded(self: SessionTerminal, /, *arguments: P.args, **keywords: P.kwargs) -> None:
+        try:
+            method(self, *arguments, **keywords)
+        except Exception as error:  # noqa: BLE001 - the edge "terminal event": it is logged
+            self.event_failed(method.__name__, error)
+
+    return guarded
 
 
 class SessionTerminal:
@@ -61,6 +86,7 @@ class SessionTerminal:
         self._reading = False
         self._eof = False
         self._ended = False
+        self._failures = FailureLog(logger)
         self.output = SessionOutput(
             asyncio.get_running_loop(), self.deliver, pending_output_characters
         )
@@ -180,6 +206,7 @@ class SessionTerminal:
 
     # ---- what the terminal tells (TerminalReceiver)
 
+    @_edge
     def data_received(self, text: str) -> None:
         """Give typed text to the frontend, or keep it while a statement runs."""
         self._typed_at = time.monotonic()
@@ -197,6 +224,7 @@ class SessionTerminal:
         if text:
             self._keep(text)
 
+    @_edge
     def interrupt_received(self) -> None:
         """Drop the line that is being typed, or interrupt the statement that runs."""
         if self._reading and self._frontend is not None:
@@ -207,6 +235,7 @@ class SessionTerminal:
         self.input.drop()
         self._on_interrupt()
 
+    @_edge
     def eof_received(self) -> None:
         """Let the frontend finish what it has, and then end."""
         self._eof = True
@@ -216,25 +245,30 @@ class SessionTerminal:
         elif self.input.wanted:
             self.input.feed_eof()
 
+    @_edge
     def resized(self) -> None:
         """Draw anew for the new size."""
         if self._frontend is not None:
             self._frontend.resized()
 
+    @_edge
     def kind_changed(self) -> None:
         """Go on with the frontend that suits, from the next prompt or by a new one."""
         before = self._frontend
         if self._reading and self._suited() is not before:
             self._reading = False  # its read ends now; what is typed waits for the next one
 
+    @_edge
     def asked(self) -> None:
         """Answer that the session is alive."""
         self.deliver("[yes]\n")
 
+    @_edge
     def writing_paused(self) -> None:
         """Hold output back: the client does not read."""
         self.output.pause()
 
+    @_edge
     def writing_resumed(self) -> None:
         """Let output go on."""
         self.output.resume()
@@ -247,6 +281,11 @@ class SessionTerminal:
         self._on_lost()
 
     # ----
+
+    def event_failed(self, event: str, error: Exception) -> None:
+        """Log that an event of the terminal could not be handled, and ring the bell."""
+        self._failures.tell(f"{self._host!r}: {event}", error)
+        self._terminal.write(_BELL)
 
     def _suited(self) -> Frontend:
         """Return the frontend that suits the terminal as it is now: a new one, if it changed."""
