@@ -100,10 +100,10 @@ class SecondFactors:
             open_to_others = exposure(place, status, secret=False) or exposure_above(place)
         except OSError as error:
             raise CredentialError(
-                place, f"nobody gets in by password, because it cannot be read: {error.strerror}"
+                place, f"no password is accepted, because it cannot be read: {error.strerror}"
             ) from None
         if open_to_others:
-            raise CredentialError(place, f"nobody gets in by password, because it {open_to_others}")
+            raise CredentialError(place, f"no password is accepted, because it {open_to_others}")
         # A name with a dot is a file that was being written when its writer was killed.
         return sorted(name for name in names if not name.startswith("."))
 

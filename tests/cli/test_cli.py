@@ -711,7 +711,7 @@ def test_check_finds_what_is_wrong_with_roles_and_second_factors(command, here):
     found(
         command,
         "error: keys/users:2: has a role",
-        "error: keys/second_factors: nobody gets in by password, because it can be changed by",
+        "error: keys/second_factors: no password is accepted, because it can be changed by",
         status=2,
     )
 

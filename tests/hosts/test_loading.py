@@ -145,7 +145,9 @@ def test_a_library_that_cannot_be_loaded(start):
     host.ask(gate="open")
     with Lines(host.ssh_port) as client:
         assert client.rest() == ""
-    host.wait_for_stderr(r"ERROR console: ssh: nobody can be let in\n(?s:.)+asyncssh is broken")
+    host.wait_for_stderr(
+        r"ERROR console: ssh: no connection can be served\n(?s:.)+asyncssh is broken"
+    )
     with line_login(host.telnet_port) as client:
         assert client.run("foo") == "12"
     host.ask(**{"gate": "broken", "is": False})

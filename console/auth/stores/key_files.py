@@ -68,7 +68,7 @@ class KeyFiles:
         try:
             found = self.revocations()
         except CredentialError as error:
-            problems = [f"{error}; until then nobody gets in by key"]
+            problems = [f"{error}; until then no key is accepted"]
         self._complaints.tell(self._directory / REVOKED_FILE, problems)
         return found
 
