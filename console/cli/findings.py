@@ -110,7 +110,7 @@ def _parts(file: str, settings: ServerSettings) -> Iterator[Iterator[Finding]]:
     yield _startup(settings, store.directory)
     yield _exposed(store.directory, "holds keys and passwords", secret=True)
     history = Path(settings.history or history_directory())
-    yield _exposed(history / "NAME", "would hold what users type", secret=True)
+    yield _exposed(history, "holds what users have typed", secret=False, own_group=True)
     names: list[str] = []
     try:
         names = store.users()

@@ -40,9 +40,7 @@ def open_log(file: str) -> int:
         click.ClickException: If it cannot be written, or other users can change or replace it.
     """
     try:
-        return open_checked(
-            file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, mode=0o600, secret=False
-        )
+        return open_checked(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, mode=0o600, secret=False)
     except ExposedFileError as error:
         raise click.ClickException(
             f"{file}: the log {error.exposure}; or name another: --log-file FILE"

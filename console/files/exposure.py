@@ -250,11 +250,12 @@ def exposure(
             f"chown {os.geteuid()} {name}",
         )
     mode = stat.S_IMODE(status.st_mode)
+    refused = 0o077 if secret else 0o022
     if own_group and not secret and _is_own_group(status.st_gid):
-        mode &= ~0o020
-    if not mode & (0o077 if secret else 0o022):
+        refused = 0o002
+    if not mode & refused:
         return None
-    deeds = "changed" if mode & 0o022 else "read"
+    deeds = "changed" if mode & refused & 0o022 else "read"
     if secret:
         remedy = f"chmod {'700' if stat.S_ISDIR(status.st_mode) else '600'} {name}"
     else:
