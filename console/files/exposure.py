@@ -10,6 +10,7 @@ for where the file itself is checked and no file that is missing matters: ``own_
 from __future__ import annotations
 
 import errno
+import functools
 import grp
 import os
 import pwd
@@ -150,7 +151,7 @@ def open_checked(path: str | os.PathLike[str], flags: int, *, mode: int, secret:
 
     Args:
         path: The file. Its directory exists; it may be a sticky one.
-        flags: Those of open(2).
+        flags: Those of open(2), without ``O_TRUNC``: that is done before the check.
         mode: The permissions of a new file, of which the umask is taken away.
         secret: Whether others must not read it either.
 
@@ -325,8 +326,14 @@ def _foreign_link(link: Path, owner: int) -> Exposure:
 
 def _account() -> pwd.struct_passwd | None:
     """Return the entry of our user; in a container there may be none."""
+    return _account_of(os.geteuid())
+
+
+@functools.lru_cache(maxsize=4)
+def _account_of(user: int) -> pwd.struct_passwd | None:
+    # Kept: a directory service that is asked may be slow, and the console's loop writes histories.
     try:
-        return pwd.getpwuid(os.geteuid())
+        return pwd.getpwuid(user)
     except KeyError:
         return None
 

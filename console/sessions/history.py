@@ -193,7 +193,8 @@ class UserHistory:
 
     def _append_to_file(self, record: bytes) -> bool:
         """Append records, in one write; False if another process is rewriting the file."""
-        make_directory_of(self._path)
+        if not self._path.parent.is_dir():
+            make_directory_of(self._path)
         for _ in range(3):  # a file is rewritten once in ten thousand entries, not three times
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
             with _opened(self._path, flags) as (descriptor, before):

@@ -18,6 +18,14 @@ from console.files.exposure import (
 )
 
 
+@pytest.fixture(autouse=True)
+def _accounts_are_asked_for_anew():
+    """The entry of our user is kept, and some tests replace it."""
+    exposure._account_of.cache_clear()
+    yield
+    exposure._account_of.cache_clear()
+
+
 @pytest.fixture
 def keys(tmp_path):
     """Make a file as it should be: ``tmp_path/top/middle/keys/users``."""
@@ -93,6 +101,7 @@ def test_what_is_above_our_home_is_not_ours_to_judge(keys, monkeypatch):
     account = pwd.struct_passwd(("x", "x", os.geteuid(), os.getegid(), "", str(home), ""))
     assert exposure_above(keys) is not None
     monkeypatch.setattr(exposure.pwd, "getpwuid", lambda _uid: account)
+    exposure._account_of.cache_clear()
     assert exposure_above(keys) is None
     outside = home.parent / "elsewhere"
     outside.mkdir(mode=0o755)
@@ -228,7 +237,7 @@ def test_a_link_of_another_user_leads_nowhere(shared, tmp_path, deed):
     with pytest.raises(ExposedFileError, match=f"a link that is owned by user {STRANGER}"):
         {
             "write": lambda: write_atomically(link, b"overwritten"),
-            "open": lambda: open_checked(link, os.O_WRONLY | os.O_TRUNC, mode=0o600, secret=True),
+            "open": lambda: open_checked(link, os.O_WRONLY, mode=0o600, secret=True),
             "read": lambda: read_checked(link, secret=False, sticky=True),
         }[deed]()
     assert victim.read_text() == "precious"
