@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import re
 
+from console.audit.fallback import log_login
 from console.events import (
     ConnectionDropped,
     Event,
@@ -38,7 +39,13 @@ def _name(user: str) -> str:
 
 
 def log_event(event: Event) -> None:
-    """Write an event to ``console.audit``. An event subscriber; safe to call from any thread."""
+    """Write an event to ``console.audit``. An event subscriber; safe to call from any thread.
+
+    ``dictConfig`` and ``fileConfig`` disable the loggers that exist, unless told otherwise, and the
+    record of logins would end with a service's late configuration. So the logger is enabled again:
+    a service that does not want an entry sets a level.
+    """
+    audit_logger.disabled = False
     if isinstance(event, StatementStarted | StatementFinished):
         # Two a statement: they cost nothing where the service does not log them.
         if audit_logger.isEnabledFor(logging.INFO):
@@ -47,7 +54,8 @@ def log_event(event: Event) -> None:
     where = f"transport={event.transport} peer={escape_line(event.peer)}"
     match event:
         case LoginSucceeded():
-            audit_logger.info(
+            log_login(
+                audit_logger,
                 "login: user=%s %s method=%s %s",
                 _name(event.user),
                 where,

@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import ctypes
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -33,6 +32,7 @@ from typing import Any, Final, Protocol
 
 from console.context.uninterrupted import uninterrupted
 from console.evaluation.vetoes import Vetoes
+from console.introspect.frames import current_frames
 
 
 class ConsoleInterrupt(KeyboardInterrupt):
@@ -243,7 +243,7 @@ class AsyncExceptionGuard:
         """Set the exception, unless there is a veto."""
         # We hold the interpreter, so that the thread is stopped where this says. Out of a call that
         # blocks the exception is raised when that has ended, for a lock's: when it has been taken.
-        frame = sys._current_frames().get(self._thread)  # noqa: SLF001 - documented
+        frame = current_frames().get(self._thread)
         if frame is not None and self._vetoes.veto(frame, wakes=False):
             return False
         now = time.monotonic()

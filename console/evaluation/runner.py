@@ -30,6 +30,7 @@ from console.evaluation.worker import StatementWorker
 from console.interfaces.statements import Outcome, OutcomeKind
 from console.introspect.stacks import describe_place, thread_places, thread_stack
 from console.introspect.tasks import awaiting_places
+from console.text import escape_controls
 
 
 class Listener(Protocol):
@@ -218,18 +219,20 @@ class StatementRunner:
         if self._token.busy_since is not None or self._task is None:
             return "on the service's loop, " + _place(self._in.host.ident, sources=sources)
         places = awaiting_places(self._task.get_coro(), (GuardedCoroutine,))
-        return f"awaiting at {' > '.join(map(str, places))}" if places else "on the service's loop"
+        at = escape_controls(" > ".join(map(str, places)))
+        return f"awaiting at {at}" if places else "on the service's loop"
 
     def stack_on_loop(self) -> str:
-        """Return the stack that holds the host's loop, as text."""
-        return "".join(thread_stack(self._in.host.ident, skip_own=True).format()).rstrip("\n")
+        """Return the stack that holds the host's loop, as safe text."""
+        stack = thread_stack(self._in.host.ident, skip_own=True)
+        return escape_controls("".join(stack.format()).rstrip("\n"))
 
 
 def _place(ident: int, *, sources: bool) -> str:
     if sources:
         return describe_place(thread_stack(ident, skip_own=True))
     places = thread_places(ident, skip_own=True)
-    return str(places[-1]) if places else "nowhere: its thread has ended"
+    return escape_controls(str(places[-1])) if places else "nowhere: its thread has ended"
 
 
 async def _maybe(value: Any, flags: int) -> Any:

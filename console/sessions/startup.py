@@ -27,7 +27,7 @@ from console.events import (
     StatementStarted,
     source_shown,
 )
-from console.files.exposure import exposure, exposure_above, read_with_status
+from console.files.exposure import exposure_of, read_with_status
 from console.interfaces.statements import Evaluator, Outcome
 from console.sessions.history import file_name
 from console.text import quoted
@@ -62,7 +62,7 @@ def read_startup(path: Path) -> StartupFile:
     """
     try:
         data, status = read_with_status(path)
-        problem = exposure(path, status, secret=False) or exposure_above(path)
+        problem = exposure_of(path, status, secret=False)
         if problem:
             raise StartupFileError(path, f"is not used: it {problem.problem}", problem.remedy)
         encoding, _ = tokenize.detect_encoding(BytesIO(data).readline)

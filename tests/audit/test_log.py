@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import re
+import subprocess
 import sys
 
 import pytest
@@ -255,6 +256,66 @@ def test_fallback_writes_warnings():
         assert re.fullmatch(
             r"[\d-]+ [\d:,]+ WARNING console\.audit: turned away\n", stderr.getvalue()
         )
+
+
+LOGIN = LoginSucceeded(transport="ssh", peer="192.0.2.1:1", user="boss", method="publickey")
+
+
+def test_a_login_is_on_stderr_without_configuration():
+    """User, method and address are recorded where nothing else is set up."""
+    with unconfigured_logging() as stderr:
+        log_event(LOGIN)
+        assert re.fullmatch(
+            r"[\d-]+ [\d:,]+ INFO console\.audit: login: user=boss transport=ssh"
+            r" peer=192\.0\.2\.1:1 method=publickey \n",
+            stderr.getvalue(),
+        )
+
+
+def test_a_login_is_logged_where_the_service_says():
+    """With a handler of the service it is not on stderr; the service's level decides."""
+    with unconfigured_logging() as stderr:
+        assert len(logged(log_event, LOGIN)) == 1
+        theirs = Records()
+        logging.getLogger().addHandler(theirs)  # its level is WARNING
+        log_event(LOGIN)
+        logging.getLogger().removeHandler(theirs)
+        assert theirs.entries == []
+        logging.getLogger("console.audit").setLevel(logging.WARNING)
+        try:
+            log_event(LOGIN)
+        finally:
+            logging.getLogger("console.audit").setLevel(logging.NOTSET)
+        assert stderr.getvalue() == ""
+
+
+@pytest.mark.parametrize("handlers", [["theirs"], []])
+def test_the_record_survives_a_late_configuration(handlers):
+    """DictConfig's default disables each logger that exists."""
+    program = """
+import logging.config, sys
+from console.audit.fallback import FallbackHandler
+from console.audit.log import log_event
+from console.events import LoginFailed, LoginSucceeded
+where = {"transport": "ssh", "peer": "192.0.2.1:1", "user": "boss", "method": "password"}
+logging.getLogger("console").addHandler(FallbackHandler())
+theirs = {"class": "logging.StreamHandler", "stream": "ext://sys.stdout"}
+root = {"level": "INFO", "handlers": HANDLERS}
+logging.config.dictConfig({"version": 1, "handlers": {"theirs": theirs}, "root": root})
+log_event(LoginSucceeded(**where))
+log_event(LoginFailed(**where, reason="wrong"))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program.replace("HANDLERS", repr(handlers))],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    theirs, ours = (done.stdout, done.stderr) if handlers else (done.stderr, done.stdout)
+    assert theirs.count("login: user=boss") == 1
+    assert theirs.count("login failed: user=boss") == 1
+    assert ours == ""
 
 
 def test_fallback_leaves_information_out():
