@@ -230,15 +230,11 @@ def test_a_document_is_bounded():
 def test_keys_wait_for_the_history():
     """A search that is typed in one piece with its Enter finds an entry, whenever it arrives."""
 
-    async def test():
-        async with editing(history=["alpha = 1", "beta = 2", "alphabet = 3"]) as (
-            frontend,
-            _,
-            task,
-        ):
+    async def test(late):
+        history = ["alpha = 1", "beta = 2", "alphabet = 3"]
+        async with editing(history=history) as (frontend, _, task):
             frontend.feed("\x12bet =")
-            for _ in range(late):
-                await turns(1)
+            await turns(late)
             frontend.feed("\r")
             await editor_of(frontend)
             buffer = await settled(frontend)
