@@ -57,7 +57,7 @@ class SessionEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionOpened(SessionEvent):
-    """A session began. ``frontend`` names how it is shown: fullscreen, line or once."""
+    """A session began. ``frontend`` is the name of one: fullscreen, words, line, once."""
 
     role: str
     frontend: str

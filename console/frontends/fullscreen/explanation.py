@@ -57,8 +57,6 @@ class Explanation:
         self._text = "" if self._text else self._explain(document)
 
     def _explain(self, document: Document) -> str:
-        if self._host.commands:  # nothing that is typed there is looked up
-            return f"These words are understood: {', '.join(self._host.commands)}"
         scopes = (self._host.namespace, self._host.names(), vars(builtins))
         for path in paths_at(document):
             try:
