@@ -123,7 +123,8 @@ class SessionOpened(SessionEvent):
 
     Attributes:
         role: ``viewer``, ``operator`` or ``admin``.
-        frontend: ``fullscreen``, ``line`` or ``once`` (a command, or statements on stdin).
+        frontend: ``fullscreen``, ``words`` (a viewer's), ``line`` or ``once`` (a command, or
+            statements on stdin).
     """
 
     role: str

@@ -31,15 +31,17 @@ DEFAULT_HOST = "127.0.0.1"
 
 SECRETS = (
     # A literal that is assigned, passed or paired with a name of a secret; also what such a
-    # function is called with. Repetitions are bounded: a pasted file is searched on a loop.
+    # function is called with. A text is searched on a loop: repetitions are bounded, and possessive
+    # so that none is tried in more than one way. What follows each begins with another character;
+    # where it may not (blanks are part of an annotation), the lookahead decides.
     r"(?i)(?:pass(?:word|wd|phrase)|secret|token|api_?key|access_?key|private_?key|credential)"
-    r"\w{0,40}"
-    r"(?:['\"]?\]?(?:\s?:\s?[\w.\[\]| ]{1,60})?\s{0,40}=(?!=)[\s(]{0,40}"
-    r"|['\"]\s{0,40}:\s{0,40}"
-    r"|\([^()\n]{0,200}?)"
-    r"[bfru]{0,2}['\"]"
+    r"\w{0,40}+"
+    r"(?:['\"]?+\]?+(?:\s?+:(?:\s(?=[\w.\[\]| ]))?+[\w.\[\]| ]{1,60}+)?+\s{0,40}+=(?!=)[\s(]{0,40}+"
+    r"|['\"]\s{0,40}+:\s{0,40}+"
+    r"|\([^()\n'\"]{0,200}+)"
+    r"[bfru]{0,2}+['\"]"
     # In a URL, in a header, in a file.
-    r"|://[^\s/:@'\"]{1,200}:[^\s/@'\"]{1,200}@"
+    r"|://[^\s/:@'\"]{1,200}+:[^\s/@'\"]{1,200}+@"
     r"|\bBearer\s[\w.~+/=-]{12}"
     r"|PRIVATE KEY-----"
 )

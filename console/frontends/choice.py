@@ -6,6 +6,7 @@ from typing import Final
 
 from console.frontends.line import LineFrontend
 from console.frontends.once import OnceFrontend
+from console.frontends.words import WordsFrontend
 from console.interfaces.frontends import Frontend, FrontendHost
 from console.interfaces.terminals import TerminalKind
 
@@ -45,17 +46,20 @@ def choose_frontend(
     terminal = host.terminal
     has_command = terminal.command is not None
     name = frontend_name(terminal.kind, has_command=has_command, default=default)
-    if host.commands and name == "once" and not has_command:
-        name = "line"  # a pipe to a viewer's session: each line is a command
+    if host.commands and not has_command:
+        # A pipe of commands: each line is one. Where words are typed no editor is needed.
+        name = {"once": "line", "fullscreen": "words"}.get(name, name)
     if current is not None and current.name == name:
         return current
     match name:
         case "once":
             return OnceFrontend(host, terminal.command)
+        case "words":
+            frontend: Frontend = WordsFrontend(host)
         case "fullscreen":
             from console.frontends.fullscreen.frontend import FullscreenFrontend  # noqa: PLC0415 - heavy
 
-            frontend: Frontend = FullscreenFrontend(host)
+            frontend = FullscreenFrontend(host)
         case _:
             frontend = LineFrontend(host)
     wanted = _wanted(terminal.kind)

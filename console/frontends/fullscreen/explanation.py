@@ -57,8 +57,6 @@ class Explanation:
         self._text = "" if self._text else self._explain(document)
 
     def _explain(self, document: Document) -> str:
-        if self._host.commands:  # a viewer's text is not looked up
-            return f"These commands exist: {', '.join(self._host.commands)}"
         scopes = (self._host.namespace, self._host.names(), vars(builtins))
         for path in paths_at(document):
             try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prompt_toolkit.clipboard import Clipboard
-from prompt_toolkit.completion import DummyCompleter, WordCompleter
+from prompt_toolkit.completion import DummyCompleter
 from prompt_toolkit.cursor_shapes import (
     CursorShape,
     DynamicCursorShapeConfig,
@@ -22,11 +22,10 @@ from prompt_toolkit.key_binding import merge_key_bindings
 from prompt_toolkit.key_binding.emacs_state import EmacsState
 from prompt_toolkit.key_binding.vi_state import ViState
 from prompt_toolkit.layout.controls import SearchBufferControl
-from prompt_toolkit.lexers import SimpleLexer
 from prompt_toolkit.output.color_depth import ColorDepth
 from prompt_toolkit.search import SearchState
 from prompt_toolkit.styles import BaseStyle, DynamicStyle
-from prompt_toolkit.validation import DummyValidator, ValidationError, Validator
+from prompt_toolkit.validation import ValidationError, Validator
 from ptpython.layout import CompletionVisualisation
 from ptpython.python_input import PythonInput
 
@@ -89,19 +88,14 @@ class ConsoleInput(PythonInput):
             input=input,
             output=output,
             color_depth=color_depth(self._kind),
-            # A viewer's commands are not Python: they are not lexed, parsed or looked up.
-            _lexer=SimpleLexer() if host.commands else BoundedLexer(),
+            _lexer=BoundedLexer(),
             _completer=DummyCompleter(),  # the buffer gets ours; ptpython's takes 1 ms to make
-            _validator=DummyValidator() if host.commands else _StatementValidator(),
+            _validator=_StatementValidator(),
             _extra_toolbars=[self._explanation.container, paste_hint(lambda: self.paste_mode)],
         )
         buffer = self.default_buffer
         self.history = buffer.history = _SharedHistory(host.history)
-        if host.commands:
-            buffer.completer = WordCompleter(list(host.commands), sentence=True)
-            self.accept_input_on_enter = 1  # a command has one line
-        else:
-            buffer.completer = StaticCompleter(host.namespace, host.names)
+        buffer.completer = StaticCompleter(host.namespace, host.names)
         buffer.auto_suggest = None  # it would start a task for each key, without effect
         # jedi looks signatures up while the user types, in threads, by evaluating.
         buffer.on_text_changed -= self._on_input_timeout
