@@ -11,6 +11,7 @@ import logging
 import re
 
 from console.events import (
+    AccessEnded,
     ConnectionDropped,
     Event,
     ExceptionShown,
@@ -94,6 +95,14 @@ def log_event(event: Event) -> None:
                 _name(event.user),
                 where,
                 _name(event.by),
+                escape_line(event.reason),
+            )
+        case AccessEnded():
+            audit_logger.warning(
+                "session %d ended with its access: user=%s %s reason=%s",
+                event.session,
+                _name(event.user),
+                where,
                 escape_line(event.reason),
             )
         case _:

@@ -182,6 +182,10 @@ class Session:
             self._run(evaluator, on_closed), name=f"console session {self.number}"
         )
 
+    def use_proof(self, proof: bytes) -> None:
+        """Stand for the password of today from now on: the user has changed it here."""
+        self.principal = replace(self.principal, proof=proof)
+
     def warn(self, text: str) -> None:
         """Show a person a line above the prompt, which stays as it is."""
         if self._has_person:
