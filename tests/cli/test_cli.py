@@ -89,9 +89,9 @@ def test_help_has_an_example(console, command):
 def test_a_user_comes_changes_and_goes(console, keys):
     """Each step says what it did, and the store knows it."""
     store = FileCredentials(keys)
-    code, out, err = console("user", "add", "boss", "--stdin", stdin="sekrit\nnot this\n")
+    code, out, err = console("user", "add", "boss", "--stdin", stdin="long-sekrit\nnot this\n")
     assert (code, out, err) == (0, f"added boss to {keys}\n", "")
-    assert verify(store.password_hash("boss"), "sekrit")
+    assert verify(store.password_hash("boss"), "long-sekrit")
     assert console("user", "passwd", "boss", "--stdin", stdin="other\r\n")[0] == 0
     assert verify(store.password_hash("boss"), "other")
     assert console("user", "add", "ann", "--no-password")[0] == 0
@@ -104,7 +104,9 @@ def test_a_user_comes_changes_and_goes(console, keys):
 
 def test_roles_are_given_and_listed(console, keys):
     """With the user, later, and by hand; a user who is refused has no role."""
-    assert console("user", "add", "boss", "--stdin", "--role", "admin", stdin="sekrit\n")[0] == 0
+    assert (
+        console("user", "add", "boss", "--stdin", "--role", "admin", stdin="long-sekrit\n")[0] == 0
+    )
     assert console("user", "add", "ann", "--no-password", "--role", "viewer")[0] == 0
     assert console("key", "add", "ann", "-", stdin=ed25519_line(1, "laptop"))[0] == 0
     assert console("user", "list")[1] == "boss  admin     password\nann   viewer    1 key\n"
@@ -125,7 +127,7 @@ def test_roles_are_given_and_listed(console, keys):
 @pytest.mark.parametrize("change", ["user role boss operator", "user remove boss"])
 def test_the_last_admin_does_not_go_in_silence(console, keys, change):
     """The change is made, with a warning; while there is another admin there is none."""
-    console("user", "add", "boss", "--stdin", "--role", "admin", stdin="sekrit\n")
+    console("user", "add", "boss", "--stdin", "--role", "admin", stdin="long-sekrit\n")
     console("user", "add", "ann", "--no-password", "--role", "admin")
     assert console(*change.replace("boss", "ann").split())[2] == ""
     code, _, err = console(*change.split())
@@ -193,12 +195,12 @@ def test_options_of_keys_are_kept_and_shown_as_they_are_enforced(console, keys):
 @pytest.mark.parametrize(
     ("arguments", "stdin", "problem"),
     [
-        ("user add boss --stdin", "sekrit\n", "there is a user 'boss' already"),
+        ("user add boss --stdin", "long-sekrit\n", "there is a user 'boss' already"),
         ("user add ../x", "", "'../x' is not a user name"),
         ("user add ann --stdin", "\n", "password: is empty"),
         ("user add ann --stdin", "", "password: is empty"),
         ("user add ann --stdin", b"\xff\n", "password: is not UTF-8"),
-        ("user passwd ann --stdin", "sekrit\n", "no user 'ann'"),
+        ("user passwd ann --stdin", "long-sekrit\n", "no user 'ann'"),
         ("user remove ann", "", "no user 'ann'"),
         ("user role ann viewer", "", "no user 'ann'"),
         ("user totp ann", "", "no user 'ann'"),
@@ -224,7 +226,7 @@ def test_an_error_is_one_line_and_status_2(console, keys, arguments, stdin, prob
     assert err.startswith("console: ")
     assert err.count("\n") == 1
     assert problem in err
-    assert "sekrit" not in err
+    assert "long-sekrit" not in err
     assert (keys / "users").read_bytes() == before
 
 
@@ -313,17 +315,17 @@ def test_the_password_is_asked_for_twice_and_not_shown(keys):
     code, shown = ask(
         keys,
         [
-            (b"new password for boss:", b"sekrit"),
+            (b"new password for boss:", b"long-sekrit"),
             (b"again:", b"sekrlt"),
-            (b"new password for boss:", b"sekrit"),
-            (b"again:", b"sekrit"),
+            (b"new password for boss:", b"long-sekrit"),
+            (b"again:", b"long-sekrit"),
         ],
         *("user", "add", "boss"),
     )
     assert code == 0
     assert b"sekr" not in shown
     assert b"added boss" in shown
-    assert verify(FileCredentials(keys).password_hash("boss"), "sekrit")
+    assert verify(FileCredentials(keys).password_hash("boss"), "long-sekrit")
 
 
 # ---------------------------------------------------------------- second factors
@@ -350,7 +352,7 @@ def drawn_modules(shown):
 def test_a_second_factor_is_set_up_on_a_terminal(keys):
     """The URI is shown with its QR code, and a code of the app puts it in force."""
     store = FileCredentials(keys)
-    store.add("boss", "sekrit")
+    store.add("boss", "long-sekrit")
     prompt = b"code that the app shows:"
     answers = [(prompt, b"000 0000"), (prompt, code_of)]
     code, shown = ask(keys, answers, "user", "totp", "boss", "--issuer", "demo")
@@ -373,7 +375,7 @@ def test_a_second_factor_is_set_up_on_a_terminal(keys):
 
 def test_a_second_factor_takes_a_right_code(keys):
     """After three wrong ones nothing has changed, and the line says what may be the reason."""
-    FileCredentials(keys).add("boss", "sekrit")
+    FileCredentials(keys).add("boss", "long-sekrit")
     answers = [(b"code that the app shows:", b"0")] * 3
     code, shown = ask(keys, answers, "user", "totp", "boss")
     assert code == 2
@@ -384,7 +386,7 @@ def test_a_second_factor_takes_a_right_code(keys):
 def test_a_second_factor_is_set_up_by_a_script(console, keys):
     """The one line on stdout is the URI; the code comes on stdin."""
     store = FileCredentials(keys)
-    store.add("boss", "sekrit")
+    store.add("boss", "long-sekrit")
     command = [sys.executable, "-c", "from console.cli import main; main()"]
     with subprocess.Popen(
         [*command, "user", "totp", "boss", "--stdin"],
@@ -506,21 +508,21 @@ def test_init_without_a_user_says_who_may_enter(command, here):
 
 def test_init_takes_the_password_from_stdin(command):
     """The first line is the user's password; the user is an admin by default."""
-    code, out, err = command("init", "--ssh-port", "0", "--stdin", stdin="sekrit\n")
+    code, out, err = command("init", "--ssh-port", "0", "--stdin", stdin="long-sekrit\n")
     assert (code, err) == (0, "")
-    assert "sekrit" not in out
+    assert "long-sekrit" not in out
     assert read_settings("console.toml").telnet is None
-    assert verify(FileCredentials("keys").password_hash("admin"), "sekrit")
+    assert verify(FileCredentials("keys").password_hash("admin"), "long-sekrit")
 
 
 def test_init_asks_for_the_password(here):
     """With a user and no password it is typed hidden, on the terminal."""
-    answers = [(b"new password for boss:", b"sekrit"), (b"again:", b"sekrit")]
+    answers = [(b"new password for boss:", b"long-sekrit"), (b"again:", b"long-sekrit")]
     code, shown = ask(here, answers, "init", "-u", "boss")
     assert code == 0
-    assert b"sekrit" not in shown
+    assert b"long-sekrit" not in shown
     assert b"warning" not in shown
-    assert verify(FileCredentials("keys").password_hash("boss"), "sekrit")
+    assert verify(FileCredentials("keys").password_hash("boss"), "long-sekrit")
 
 
 def test_ctrl_c_at_the_question_leaves_nothing(here):
@@ -533,7 +535,7 @@ def test_ctrl_c_at_the_question_leaves_nothing(here):
 
 def test_init_beside_another_keeps_its_keys(command, here):
     """A second configuration in a directory has the same host key and users."""
-    assert command("init", "--name", "one", "-u", "boss", "--stdin", stdin="sekrit\n")[0] == 0
+    assert command("init", "--name", "one", "-u", "boss", "--stdin", stdin="long-sekrit\n")[0] == 0
     before = {path: path.read_bytes() for path in (here / "keys").rglob("*") if path.is_file()}
     code, out, _ = command("init", "--name", "two")
     assert code == 0
@@ -554,7 +556,7 @@ def test_init_beside_another_keeps_its_keys(command, here):
 )
 def test_init_changes_nothing_if_it_fails(command, here, arguments, told):
     """What exists is kept, and nothing is half written."""
-    assert command("init", "--name", "old", "-u", "boss", "--stdin", stdin="sekrit\n")[0] == 0
+    assert command("init", "--name", "old", "-u", "boss", "--stdin", stdin="long-sekrit\n")[0] == 0
     before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
     code, out, err = command("init", *arguments.split(), stdin="\n")
     assert (code, out, err.count("\n")) == (2, "", 1)
@@ -576,7 +578,7 @@ def test_the_users_of_a_configuration(command, here):
     (here / "sub").mkdir()
     (here / "sub" / "demo.toml").write_text('keys = "own"\n')
     config = ("--config", "sub/demo.toml")
-    assert command("user", "add", "boss", "--stdin", *config, stdin="sekrit\n")[0] == 0
+    assert command("user", "add", "boss", "--stdin", *config, stdin="long-sekrit\n")[0] == 0
     assert FileCredentials(here / "sub" / "own").users() == ["boss"]
     assert command("user", "list", *config) == (0, "boss  operator  password\n", "")
     code, _, err = command("key", "list", "ann", *config)
@@ -591,7 +593,7 @@ def test_the_users_of_a_configuration(command, here):
 
 def test_check_has_nothing_to_say_of_a_good_one(command):
     """A configuration with a user and a real password is fine, and stays as it is."""
-    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
+    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="long-sekrit\n")
     assert command("check", "demo.toml") == (0, "demo.toml: no errors, no warnings\n", "")
 
 
@@ -600,7 +602,7 @@ def test_check_without_a_file(command):
     code, out, _ = command("check")
     assert code == 2
     assert out.startswith("error: console.toml: there is no such file; make one with: console init")
-    command("init", "-u", "boss", "--stdin", stdin="sekrit\n")
+    command("init", "-u", "boss", "--stdin", stdin="long-sekrit\n")
     assert command("check")[0] == 0
 
 
@@ -667,9 +669,11 @@ def test_check_warns_if_no_user_can_log_in(command, here):
 
 def test_check_finds_what_is_wrong_with_keys(command, here):
     """Lines of the users file and of authorized keys, permissions, and the host key."""
-    command("init", "--name", "demo", "--ssh-port", "0", "-u", "boss", "--stdin", stdin="sekrit\n")
+    command(
+        "init", "--name", "demo", "--ssh-port", "0", "-u", "boss", "--stdin", stdin="long-sekrit\n"
+    )
     with (here / "keys" / "users").open("a") as users:
-        users.write("ann:sekrit\n")
+        users.write("ann:long-sekrit\n")
     granted = here / "keys" / "authorized_keys"
     (granted / "boss").write_text(f"{ed25519_line(1, 'good')}\nnonsense\n")
     (granted / "gone").write_text(ed25519_line(1, "good"))
@@ -692,7 +696,7 @@ def test_check_finds_what_is_wrong_with_keys(command, here):
 
 def test_check_finds_what_is_wrong_with_roles_and_second_factors(command, here):
     """An unknown role, files without a user, and files for which no code is right."""
-    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
+    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="long-sekrit\n")
     with (here / "keys" / "users").open("a") as users:
         users.write("ann:*:root\n")
     factors = here / "keys" / "second_factors"
@@ -718,7 +722,7 @@ def test_check_finds_what_is_wrong_with_roles_and_second_factors(command, here):
 
 def test_check_finds_that_the_extra_is_missing(command, here):
     """Second factors without the library for codes: a start is refused, and so says the check."""
-    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
+    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="long-sekrit\n")
     answers = [(b"code that the app shows:", code_of)]
     assert ask(here / "keys", answers, "user", "totp", "boss")[0] == 0
     found(command)
@@ -734,14 +738,14 @@ def test_check_finds_that_the_extra_is_missing(command, here):
 
 def test_check_finds_a_users_file_that_is_not_trusted(command, here):
     """A users file that others can write authenticates no user."""
-    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
+    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="long-sekrit\n")
     (here / "keys" / "users").chmod(0o666)
     found(command, "is not used, because it can be changed by other users", status=2)
 
 
 def test_check_looks_at_the_directories_above(command, here):
     """A directory that others can write is one problem, told once, as the error that it is."""
-    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
+    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="long-sekrit\n")
     here.chmod(0o777)
     remedy = f"chmod go-w {here}"
     found(
@@ -762,14 +766,14 @@ def test_check_looks_at_the_directories_above(command, here):
 
 def test_check_finds_that_nothing_listens(command, here):
     """A file without a port starts nothing."""
-    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
+    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="long-sekrit\n")
     (here / "demo.toml").write_text('keys = "keys"\n')
     found(command, "nothing listens; add [telnet] or [ssh] with a port", status=2)
 
 
 def test_check_warns_of_what_could_be_harder(command, here):
     """Each item of the checklist that is off has a line with its place and its remedy."""
-    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
+    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="long-sekrit\n")
     command("user", "role", "boss", "operator", "--keys", "keys")
     (here / "demo.toml").write_text(
         'keys = "keys"\n[telnet]\nport = 0\nhost = "0.0.0.0"\nallow_plain_text = true\n'
@@ -790,7 +794,7 @@ def test_check_warns_of_what_could_be_harder(command, here):
 
 def test_check_looks_at_the_certificate(command, here):
     """One that expires soon is warned of, one that does not fit its key is a fault."""
-    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
+    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="long-sekrit\n")
     make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
     make += ["-nodes", "-days", "7", "-subj", "/CN=localhost"]
     for name in ("a", "b"):
