@@ -1,6 +1,6 @@
 # make demo    a service with a console in it: examples/manhole2.py
 # make test    the tests, three at a time; make test PYTEST_ARGS='-k ssh -x'
-# make fuzz    what reads what strangers send; make fuzz SECONDS=600 FUZZ_ARGS='--target telnet'
+# make fuzz    the parsers of unauthenticated input; make fuzz SECONDS=600 FUZZ_ARGS='--target telnet'
 # make attacks the attacks of the tests, with what each does to a service, as a Markdown table
 # make screenshots  the pictures of README and docs, anew
 # make bench   the benchmarks, into benchmarks/results; QUICK=1; ONLY='key_echo enter'

@@ -1,9 +1,9 @@
 """`Console`: its settings, and its life from start to stop.
 
-A thread of its own (``server/thread.py``) carries transports, login and frontends. The host's
-threads and loop are never waited for, and the host waits for nothing but `start` and `stop`.
-Statements run on workers and on the host's loop (``evaluation/``); no user code runs on the
-console's thread.
+Transports, login and frontends run on the console's thread (``server/thread.py``). It never waits
+for the host's threads or loop, and the host waits for nothing but `start` and `stop`. Statements
+run on worker threads and on the host's loop (``evaluation/``), never on the console's thread;
+subscribers to events run on one more thread (``server/subscribers.py``).
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import enum
+import inspect
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -38,6 +39,7 @@ from console.server.start_stop import Done, running_loop, wait_for_end, wait_for
 from console.server.thread import ConsoleThread
 
 if TYPE_CHECKING:  # what serves is imported on the console's thread
+    from console.events import Subscriber
     from console.patches.journal import PatchJournal
     from console.server.server import Server
     from console.server.sockets import Listener
@@ -65,7 +67,8 @@ class Console:
 
     Args:
         name: What the banner calls the service.
-        namespace: The live names that sessions share. The dict itself is used, never a copy.
+        namespace: The live names that sessions share. The dict itself is used, never a copy. None
+            for an empty one.
         credentials: The users: a `CredentialStore`, or a mapping of user names to passwords for
             examples and tests. None for the users file in the keys directory.
         telnet: Port, ``"host:port"``, the path of a Unix socket, `TelnetSettings`, or None for no
@@ -79,12 +82,16 @@ class Console:
         history: The directory of the users' histories. None for the user's state directory.
         notice: Lines that each interactive session shows above its first prompt; or a callable
             that returns them at each login, on the console's thread; it neither waits nor raises.
+        subscribers: Functions that are called with each `console.events.Event`: logins, sessions,
+            statements. They run on one thread, each behind a queue of 1,000 events; what is more is
+            dropped, and the number logged. One that raises is logged. They may block, and neither
+            the console nor a session notices. ``docs/events.md`` has more.
         login: Limits on unauthenticated connections and wrong passwords; None for the defaults of
             `LoginSettings`.
         evaluation: How statements run; None for the defaults of `EvaluationSettings`.
         sessions: How many there may be, and what they begin with; None for the defaults of
             `SessionSettings`.
-        loop: The host's loop, where it is not the one that runs when `start` is called.
+        loop: The host's loop. None for the one that runs when `start` is called.
 
     Raises:
         ConfigurationError: If a setting cannot work.
@@ -106,6 +113,8 @@ class Console:
         history: Path | str | None = None,
         # Words
         notice: str | Callable[[], str] = "",
+        # Events
+        subscribers: Iterable[Subscriber] = (),
         # Unauthenticated connections
         login: LoginSettings | None = None,
         # Statements
@@ -146,6 +155,7 @@ class Console:
         self._login = login or LoginSettings()
         self._history = None if history is None else Path(history)
         self.notice = notice
+        self._subscribers = _checked(subscribers)
         self._evaluation = evaluation or EvaluationSettings()
         self._sessions = sessions or SessionSettings()
         self._given_loop = loop
@@ -162,7 +172,7 @@ class Console:
 
     @property
     def state(self) -> ConsoleState:
-        """Where in its life the console is."""
+        """The state of the console."""
         return self._state
 
     @property
@@ -197,7 +207,7 @@ class Console:
 
     @property
     def patch_journal(self) -> PatchJournal | None:
-        """The patches that its sessions have made; None unless it runs."""
+        """The patches that sessions have made; None unless the console runs."""
         server = self._server
         return None if server is None else server.journal
 
@@ -314,5 +324,26 @@ class Console:
             evaluation=self._evaluation,
             sessions=self._sessions,
             notice=lambda: self.notice() if callable(self.notice) else self.notice,
+            subscribers=self._subscribers,
             forked=self._died_in_fork,
         )
+
+
+def _checked(subscribers: Iterable[Subscriber]) -> tuple[Subscriber, ...]:
+    """Return the subscribers, if each can be called.
+
+    Raises:
+        ConfigurationError: If one cannot, or would return a coroutine that is never awaited.
+    """
+    setting = "subscribers"
+    if callable(subscribers) or not isinstance(subscribers, Iterable):
+        raise ConfigurationError(setting, subscribers, "not a list", "give a list of functions")
+    found: tuple[Any, ...] = tuple(subscribers)
+    for one in found:
+        if not callable(one):
+            problem, remedy = "cannot be called", "give functions that take an event"
+            raise ConfigurationError(setting, one, problem, remedy)
+        if inspect.iscoroutinefunction(one) or inspect.iscoroutinefunction(type(one).__call__):
+            problem, remedy = "is async", "give a function that hands the event to your loop"
+            raise ConfigurationError(setting, one, problem, remedy)
+    return found

@@ -1,37 +1,88 @@
-"""What happens in a console, as values: each fact on the way from connection to outcome.
+"""Events: what happens in a console, as values that a service can subscribe to.
 
-The parts of a console publish events; the audit log and the mirror of exceptions subscribe.
-A subscriber runs in the publisher's thread and must be quick and safe to call from any thread.
-One that raises is logged and skipped: an event sink never harms a session.
+Pass subscribers to `console.Console`::
+
+    from console.events import Event, LoginFailed
+
+    def count(event: Event) -> None:
+        if isinstance(event, LoginFailed):
+            failures.inc()
+
+    Console("shop", subscribers=[count], ...)
+
+A subscriber of a service runs on a thread of the console's own, a moment after the event; see
+``docs/events.md`` for threads, queues and drops. The console's own subscribers (the audit log, the
+mirror of exceptions) run in place: each has returned before what the event announces happens, and
+before the service's subscribers get the event.
+
+What a peer has sent (``user`` before login, ``reason``, ``source``, ``traceback``) is in an event
+as it came. Escape it before it is shown at a terminal or written to a log.
 """
 
 from __future__ import annotations
 
 import logging
+import time
+import traceback as tracebacks
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypedDict
+
+from console.text import quoted
+
+__all__ = [
+    "ConnectionDropped",
+    "Event",
+    "ExceptionShown",
+    "LoginFailed",
+    "LoginSucceeded",
+    "SessionClosed",
+    "SessionEvent",
+    "SessionKicked",
+    "SessionOpened",
+    "SessionRefused",
+    "StatementFinished",
+    "StatementStarted",
+    "Subscriber",
+]
 
 logger = logging.getLogger("console.events")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that happened. ``peer`` is the other end's address, as text."""
+    """Something that happened: the base of all events.
+
+    Attributes:
+        transport: ``telnet``, ``telnets`` or ``ssh``; ``startup`` for the console's startup file.
+        peer: The address of the client, as text; for ``startup`` the path of the file.
+        at: When it happened, in seconds since the epoch. Not compared.
+    """
 
     transport: str
     peer: str
+    at: float = field(default_factory=time.time, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionDropped(Event):
-    """A connection was ended by us for breaking a rule, before or after login."""
+    """The console ended a connection that broke a rule, before or after login.
+
+    Of one source ten a minute are reported one by one, then their number once a minute.
+    """
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginFailed(Event):
-    """Somebody was turned away. ``user`` is as the peer sent it: escape it before showing it."""
+    """A login was refused.
+
+    Attributes:
+        user: The name as the client sent it, which may be any text, or a password typed by mistake.
+        method: ``password``, ``publickey`` or another of the transport's.
+        reason: Why.
+    """
 
     user: str
     method: str
@@ -40,7 +91,13 @@ class LoginFailed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginSucceeded(Event):
-    """Somebody proved who they are. ``detail`` names the key, where one was used."""
+    """A user has proved an identity.
+
+    Attributes:
+        user: The user's name.
+        method: As in `LoginFailed`.
+        detail: The key or certificate, where one was used; else empty.
+    """
 
     user: str
     method: str
@@ -49,7 +106,12 @@ class LoginSucceeded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEvent(Event):
-    """Something that happened in the session with this number."""
+    """Something that happened in a session.
+
+    Attributes:
+        session: The number of the session; 0 for the console's startup file.
+        user: The user's name; empty for the console's startup file.
+    """
 
     session: int
     user: str
@@ -57,7 +119,12 @@ class SessionEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionOpened(SessionEvent):
-    """A session began. ``frontend`` names how it is shown: fullscreen, line or once."""
+    """A session began.
+
+    Attributes:
+        role: ``viewer``, ``operator`` or ``admin``.
+        frontend: ``fullscreen``, ``line`` or ``once`` (a command, or statements on stdin).
+    """
 
     role: str
     frontend: str
@@ -65,7 +132,7 @@ class SessionOpened(SessionEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionClosed(SessionEvent):
-    """A session ended."""
+    """A session ended, and nothing of it runs any more but statements that were left behind."""
 
     role: str
     reason: str
@@ -74,7 +141,7 @@ class SessionClosed(SessionEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRefused(Event):
-    """Somebody who proved who they are was not given a session."""
+    """A user has logged in and was not given a session: there are as many as there may be."""
 
     user: str
     role: str
@@ -83,7 +150,12 @@ class SessionRefused(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionKicked(SessionEvent):
-    """An admin ended somebody's session. ``reason`` is as the admin typed it; it may be empty."""
+    """An admin ended the session of another user.
+
+    Attributes:
+        by: The admin's name.
+        reason: As the admin typed it; may be empty.
+    """
 
     by: str
     reason: str
@@ -98,7 +170,12 @@ class AccessEnded(SessionEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatementStarted(SessionEvent):
-    """A statement is about to run. ``source`` is as the peer sent it."""
+    """A statement is about to run. `StatementFinished` follows, unless the process ends first.
+
+    Attributes:
+        statement: Its number in the session; 0 for a startup file.
+        source: Its text; where it looks like a secret, only how long it is.
+    """
 
     statement: int
     source: str
@@ -106,7 +183,14 @@ class StatementStarted(SessionEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatementFinished(SessionEvent):
-    """A statement ended. ``kind`` is the name of its outcome's kind, in lower case."""
+    """A statement ended, or its session did while it ran.
+
+    Attributes:
+        statement: The number that its `StatementStarted` has.
+        kind: ``nothing``, ``value``, ``exception``, ``interrupted``, ``exit``; ``abandoned`` if the
+            session ended first: the statement may go on.
+        duration_seconds: From its start on.
+    """
 
     statement: int
     kind: str
@@ -115,17 +199,42 @@ class StatementFinished(SessionEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExceptionShown(SessionEvent):
-    """A statement raised, and its session was shown ``traceback`` under ``error_id``."""
+    """A statement raised, and its session was shown the traceback.
+
+    Attributes:
+        error_id: Stands in the session and in the log.
+        traceback: As it was shown; not shown where the statement looks like a secret.
+    """
 
     error_id: str
     traceback: str
 
 
 Subscriber = Callable[[Event], None]
+"""Is called with each event. What it returns is ignored; an ``async def`` function is refused."""
+
+
+def source_shown(source: str, *, secret: bool) -> str:
+    """Return what an event, and the list of statements, have as a statement's source."""
+    # That something ran, and how long it was, is no secret.
+    return f"({len(source)} characters, not shown as a secret)" if secret else source
+
+
+class SessionFields(TypedDict):
+    """What each `SessionEvent` of a session has: ``SessionOpened(**fields, role=...)``."""
+
+    transport: str
+    peer: str
+    session: int
+    user: str
 
 
 class EventBus:
-    """Hands each event to every subscriber, in the order of subscription."""
+    """Hands each event to every subscriber, in place and in the order of subscription.
+
+    A subscriber here runs on the publisher's thread, which is mostly that of the console's loop:
+    it must neither wait nor block.
+    """
 
     def __init__(self) -> None:
         self._subscribers: tuple[Subscriber, ...] = ()
@@ -135,9 +244,16 @@ class EventBus:
         self._subscribers += (subscriber,)
 
     def publish(self, event: Event) -> None:
-        """Hand an event to every subscriber. Safe to call from any thread; never raises."""
+        """Hand an event to every subscriber, and return when all have it.
+
+        Safe to call from any thread; never raises.
+        """
         for subscriber in self._subscribers:
             try:
                 subscriber(event)
-            except Exception:  # the edge "event sink": a broken sink must not end a session
-                logger.exception("an event subscriber failed on %s", type(event).__name__)
+            except Exception:  # noqa: BLE001 - the edge "event sink": it must not end a session
+                logger.error(  # noqa: TRY400 - what a peer sent may be in the traceback: quoted
+                    "an event subscriber failed on %s:\n%s",
+                    type(event).__name__,
+                    quoted(tracebacks.format_exc()),
+                )

@@ -1,8 +1,8 @@
-"""Imports that are put off until somebody needs them, on a thread that nobody waits for.
+"""Imports at first use, on a thread of the loop's pool.
 
-A fork copies the locks of modules that other threads are just importing, and no thread that would
-ever give them back: a child that needs such a module would wait for ever. So a fork waits until no
-import of ours is under way. That is some 200 ms, once in a process.
+A fork copies the locks of modules that other threads are just importing, but not these threads,
+which would release them: a child that needs such a module would wait for ever. So a fork waits
+until no import of ours is under way. That is some 200 ms, once in a process.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class _Imports:
             self._lock.release()
 
     def begin_anew(self) -> None:
-        """Forget what was under way: in a forked child nobody goes on with it."""
+        """Forget what was under way: a forked child has no thread that goes on with it."""
         self._lock = threading.RLock()
 
 

@@ -58,5 +58,11 @@ PAGE_CHARACTERS: Final = 1024 * 1024
 SUBNEGOTIATION_BYTES: Final = 2048
 """The longest telnet subnegotiation (RFC 855) that is looked at."""
 
+SUBSCRIBER_EVENTS: Final = 1000
+"""Events that wait for a subscriber of the service; more are dropped, counted and logged."""
+
+SUBSCRIBER_CHARACTERS: Final = 8 * 1024 * 1024
+"""Characters of sources and tracebacks in these events: a statement may have a million."""
+
 STOP_SECONDS: Final = 3.0
 """stop() returns within this time, whatever sessions and statements do."""

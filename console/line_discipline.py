@@ -6,7 +6,7 @@ lines (nc, a pipe). No I/O: text goes in with `LineDiscipline.feed`, events come
 `LineDiscipline.take_output`.
 
 How it works: fed text stays in a queue and is scanned once, from left to right, and only as far
-as the next event, so what was typed ahead can be handed to somebody else unread. All that must be
+as the next event, so what was typed ahead can be handed to another reader unread. All that must be
 known about text already scanned is two facts, whether it ended in CR and whether it ended inside
 an escape sequence. So no border between two feeds can change the result, and the cost is linear.
 """

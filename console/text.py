@@ -1,4 +1,4 @@
-"""Text from strangers, made safe to show.
+"""Text of unauthenticated peers, users and their statements, made safe to show.
 
 What a peer sends (user names, client versions, statements) and what its statements produce
 (values, exception texts) may hold control characters: in a log they forge lines, on a terminal
@@ -35,6 +35,11 @@ def escape_line(text: str, limit: int = 200) -> str:
     """Make one safe line of at most ``limit`` characters: for a log entry, a banner, ``who``."""
     clipped = text if len(text) <= limit else text[:limit] + "..."
     return escape_controls(clipped).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def quoted(text: str) -> str:
+    """Mark each line as a quotation: none can pass for a log entry of its own."""
+    return "\n".join(f"  | {line}" for line in escape_controls(text).split("\n"))
 
 
 def plain(text: str) -> str:

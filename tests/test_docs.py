@@ -89,7 +89,8 @@ def test_the_index_is_whole():
 
 def test_files_of_the_architecture_page():
     """Each file and folder that docs/architecture.md names exists."""
-    spans = re.findall(r"`([\w./-]+(?:\.py|/))`", prose(ARCHITECTURE.read_text("utf-8")))
+    text = prose(ARCHITECTURE.read_text("utf-8"))
+    spans = [one for one in re.findall(r"`([\w./-]+(?:\.py|/))`", text) if "NAME" not in one]
     assert len(spans) > 50
     missing = set()
     folder = ""

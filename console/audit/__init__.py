@@ -1,1 +1,1 @@
-"""Audit: who came, what they ran, what went wrong, as log entries."""
+"""Audit: logins, sessions, statements and exceptions, as log entries."""

@@ -330,7 +330,7 @@ class Authenticator:
         try:
             return bool(self._store.second_factor())
         except (Exception, SystemExit) as error:  # noqa: BLE001 - as in _check_password()
-            self._log_store_error("nobody", error)
+            self._log_store_error("each user with a password", error)
             return True
 
     def _role(self, user: str) -> Role:

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Final
 
 from console.errors import CredentialError
 from console.files.atomic import make_private_directory, write_atomically
-from console.files.exposure import exposure, exposure_above, read_with_status
+from console.files.exposure import exposure_of, read_with_status
 
 if TYPE_CHECKING:
     from pyotp import TOTP
@@ -97,13 +97,13 @@ class SecondFactors:
                 return []
             status = self.directory.stat()
             names = [path.name for path in self.directory.iterdir()]
-            open_to_others = exposure(place, status, secret=False) or exposure_above(place)
+            open_to_others = exposure_of(place, status, secret=False)
         except OSError as error:
             raise CredentialError(
-                place, f"nobody gets in by password, because it cannot be read: {error.strerror}"
+                place, f"no password is accepted, because it cannot be read: {error.strerror}"
             ) from None
         if open_to_others:
-            raise CredentialError(place, f"nobody gets in by password, because it {open_to_others}")
+            raise CredentialError(place, f"no password is accepted, because it {open_to_others}")
         # A name with a dot is a file that was being written when its writer was killed.
         return sorted(name for name in names if not name.startswith("."))
 
@@ -171,7 +171,7 @@ class SecondFactors:
         path = self.path(name)
         try:
             data, status = read_with_status(path)
-            open_to_others = exposure(path, status, secret=True) or exposure_above(path)
+            open_to_others = exposure_of(path, status, secret=True)
         except OSError as error:
             raise CredentialError(str(path), f"cannot be read: {error.strerror}") from None
         if open_to_others:

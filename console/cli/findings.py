@@ -19,6 +19,7 @@ from console.auth.second_factor import FACTORS_DIRECTORY, SecondFactors, require
 from console.auth.stores.directory import FileCredentials
 from console.auth.stores.key_files import AUTHORITIES_FILE, KEYS_DIRECTORY
 from console.auth.stores.users_file import parse_users
+from console.cli.attribute import search_exposure
 from console.cli.configured import (
     default_password_remedy,
     error_in_file,
@@ -31,7 +32,9 @@ from console.config.declaration import declarations, variable
 from console.config.file import examine, place
 from console.config.settings import ServerSettings, tables
 from console.errors import ConfigurationError, ConsoleError
-from console.files.exposure import exposure, exposure_above
+from console.files.exposure import exposure_of
+from console.sessions.history import history_directory
+from console.sessions.startup import DIRECTORY as STARTUP_DIRECTORY
 from console.sessions.startup import read_startup
 from console.transports.telnet.tls import load_certificate
 
@@ -101,28 +104,77 @@ def _examine(file: str, environment: Mapping[str, str]) -> Iterator[Finding]:
     yield from _environment(environment)
     if settings is None:
         return
-    yield from _exposed(Path(file), "says what code runs in the service", secret=False)
-    yield from _refused(refuse_without_listeners, file, settings)
-    if settings.sessions.startup is not None:
-        yield from _refused(read_startup, Path(settings.sessions.startup))
+    for part in _parts(file, settings):
+        yield from _without_traceback(part)
+
+
+def _parts(file: str, settings: ServerSettings) -> Iterator[Iterator[Finding]]:
+    """Yield the findings of each part: what one cannot read keeps no other from being read."""
+    yield _refused(refuse_without_listeners, file, settings)
+    yield _namespace(settings)
     store = FileCredentials(keys_directory(settings))
-    yield from _exposed(store.directory, "holds keys and passwords", secret=True)
+    yield _startup(settings, store.directory)
+    yield _exposed(store.directory, "holds keys and passwords", secret=True)
+    history = Path(settings.history or history_directory())
+    yield _exposed(history, "holds what users have typed", secret=False, own_group=True)
     names: list[str] = []
     try:
         names = store.users()
-    except ConsoleError as error:
-        yield Finding.of(error)
+    except (ConsoleError, OSError):
+        yield _refused(store.users)
     else:
+        yield _users(file, settings, store, names)
+        yield _authorized_keys(store.directory, names)
+        yield _second_factors(store.directory, names)
+        yield _authorities_and_revoked(store)
+    yield _host_key(settings, store.directory)
+    yield _certificate(file, settings)
+    yield (Finding(weak, is_fault=False) for weak in weak_spots(file, settings, store, names))
+
+
+def _without_traceback(part: Iterator[Finding]) -> Iterator[Finding]:
+    """Turn what a part cannot read into a finding. The stores' log is off meanwhile."""
+    found: list[Finding] = []
+    try:
         with _without_log():  # the store logs what is found here
-            yield from _users(file, settings, store, names)
-        yield from _authorized_keys(store.directory, names)
-        yield from _second_factors(store.directory, names)
-        yield from _authorities_and_revoked(store)
-    yield from _host_key(settings, store.directory)
-    yield from _certificate(file, settings)
-    with _without_log():
-        for weak in weak_spots(file, settings, store, names):
-            yield Finding(weak, is_fault=False)
+            found.extend(part)
+    except ConsoleError as error:
+        found.append(Finding.of(error))
+    except OSError as error:
+        found.append(
+            Finding(
+                f"{error.filename or 'a file'}: cannot be read: {error.strerror};"
+                " run this command as the service's user",
+                is_fault=True,
+            )
+        )
+    yield from found
+
+
+def _namespace(settings: ServerSettings) -> Iterator[Finding]:
+    """Yield what keeps the file that ``namespace`` names from being run, without running it."""
+    target = (settings.namespace or "").rpartition(":")[0]
+    if target.endswith(".py"):
+        path = Path(target).absolute()
+        yield from _exposed(
+            path, "is run in the service", secret=False, is_fault=True, sticky=True, own_group=True
+        )
+    elif target:
+        exposed = search_exposure(Path.cwd())
+        if exposed is not None:
+            yield Finding(
+                f"{target}: is not imported from {Path.cwd()}: a module {exposed}",
+                is_fault=False,
+                remedy=exposed.remedy,
+            )
+
+
+def _startup(settings: ServerSettings, keys: Path) -> Iterator[Finding]:
+    if settings.sessions.startup is not None:
+        yield from _refused(read_startup, Path(settings.sessions.startup))
+    if (keys / STARTUP_DIRECTORY).is_dir():
+        for path in sorted((keys / STARTUP_DIRECTORY).glob("*.py")):
+            yield from _refused(read_startup, path)
 
 
 def _refused(rule: Callable[..., object], *arguments: object) -> Iterator[Finding]:
@@ -154,13 +206,19 @@ def _environment(environment: Mapping[str, str]) -> Iterator[Finding]:
             yield Finding(f"{name}: is without effect; did you mean {nearest[0]}?", is_fault=False)
 
 
-def _exposed(path: Path, why: str, *, secret: bool) -> Iterator[Finding]:
-    try:
-        problem = exposure(path, path.stat(), secret=secret) or exposure_above(path)
-    except OSError:
-        return  # a finding of another function, or not there yet
+def _exposed(
+    path: Path,
+    why: str,
+    *,
+    secret: bool,
+    is_fault: bool = False,
+    own_group: bool = False,
+    sticky: bool = False,
+) -> Iterator[Finding]:
+    status = path.stat() if path.exists() else None
+    problem = exposure_of(path, status, secret=secret, own_group=own_group, sticky=sticky)
     if problem:
-        yield Finding(f"{path}: {why}, and {problem}", is_fault=False, remedy=problem.remedy)
+        yield Finding(f"{path}: {why}, and {problem}", is_fault=is_fault, remedy=problem.remedy)
 
 
 def _users(

@@ -7,6 +7,8 @@ import os
 
 import click
 
+from console.files.exposure import ExposedFileError, open_checked
+
 LOG_FILE = "console.log"
 """The log of a server in the background, if no other is named."""
 
@@ -21,8 +23,8 @@ def log_to_file(file: str) -> None:
     """
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     handlers[0].setLevel(logging.WARNING)
-    os.close(open_log(file))  # makes it private
-    handlers.append(logging.FileHandler(file, encoding="utf-8"))
+    # The descriptor that was checked, not the name: that may have become another file's.
+    handlers.append(logging.StreamHandler(os.fdopen(open_log(file), "a", encoding="utf-8")))
     _configure(handlers)
 
 
@@ -35,10 +37,14 @@ def open_log(file: str) -> int:
     """Open a log file to append to; a new one is for its owner alone. Return the descriptor.
 
     Raises:
-        click.ClickException: If it cannot be written.
+        click.ClickException: If it cannot be written, or other users can change or replace it.
     """
     try:
-        return os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return open_checked(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, mode=0o600, secret=False)
+    except ExposedFileError as error:
+        raise click.ClickException(
+            f"{file}: the log {error.exposure}; or name another: --log-file FILE"
+        ) from None
     except OSError as error:
         raise click.ClickException(
             f"{file}: the log cannot be written: {error.strerror}; name another: --log-file FILE"

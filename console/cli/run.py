@@ -46,7 +46,8 @@ def run(target: str, *, daemon: bool, log_file: str | None, pid_file: str, no_sa
 
     TARGET is a configuration file (.toml), saved state (.tap), or an Application, or a callable
     that returns one, as module:attribute or file.py:attribute. Modules are looked for in the
-    current directory first. At the end its state is saved to NAME-shutdown.tap.
+    current directory first, unless other users can write to it. At the end its state is saved to
+    NAME-shutdown.tap.
     """
 
     def serve(started: Callable[[], None] | None = None) -> None:

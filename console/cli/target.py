@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from console.application.application import Application
-from console.cli.attribute import call_user_code, load_attribute
+from console.cli.attribute import call_user_code, leave_exposed_directory, load_attribute
 from console.cli.configured import configured_application
 
 
@@ -16,6 +16,7 @@ def load_application(target: str) -> Application:
         ConsoleError: If a file is at fault.
         click.ClickException: If there is no such target, or it is not an application.
     """
+    leave_exposed_directory()
     if target.endswith(".toml"):
         return configured_application(target)
     if target.endswith(".tap"):

@@ -12,6 +12,7 @@ from console.commands.context import LookingContext
 from console.commands.names import SessionCommand
 from console.interfaces.commands import Command, CommandRegistry, Section, command
 from console.interfaces.credentials import Role
+from console.text import escape_controls
 
 # Not in typeshed, though documented by name in pydoc's own source.
 _PLAIN_TEXT = pydoc.plaintext  # type: ignore[attr-defined]
@@ -75,7 +76,8 @@ def help_(context: LookingContext, *objects: Any) -> None:
             context.page(thing.description)
         else:
             # Not pydoc's pager: it would use the server's terminal, for the whole process.
-            context.page(pydoc.render_doc(thing, renderer=_PLAIN_TEXT))
+            # Names, docstrings and reprs in it may be what a peer has sent.
+            context.page(escape_controls(pydoc.render_doc(thing, renderer=_PLAIN_TEXT)))
 
 
 def help_text(commands: CommandRegistry, role: Role) -> str:

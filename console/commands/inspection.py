@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from console.evaluation.guarded_coroutine import GuardedCoroutine
 from console.evaluation.host_loop import HostLoop
-from console.evaluation.interrupts import GuardedCoroutine
 from console.evaluation.statements import Statements
 from console.introspect.listing import Listing, moment
 from console.introspect.process import ProcessFacts, process_facts

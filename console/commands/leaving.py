@@ -6,7 +6,7 @@ import asyncio
 from typing import NoReturn
 
 from console.commands.context import LookingContext
-from console.evaluation.interrupts import GuardedCoroutine
+from console.evaluation.guarded_coroutine import GuardedCoroutine
 from console.interfaces.commands import Section, command
 from console.interfaces.credentials import Role
 

@@ -18,12 +18,13 @@ import asyncio
 import contextlib
 import logging
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from console.commands.context import LookingContext
 from console.commands.inspection import Inspection
-from console.evaluation.worker import Worker
+from console.evaluation.worker import StatementWorker
 from console.interfaces.commands import Command, CommandRegistry
 from console.interfaces.credentials import Principal, Role
 from console.interfaces.statements import Outcome, OutcomeKind
@@ -84,8 +85,13 @@ class ViewerEvaluator:
         self._inspection = inspection
         self._limit = result_characters
         self._permitted = {one.name: one for one in commands.permitted(Role.VIEWER)}
-        self._worker: Worker | None = None
+        self._worker: StatementWorker | None = None
         self._pending: asyncio.Future[Outcome] | None = None
+
+    @property
+    def names(self) -> Mapping[str, Any]:
+        """None: nothing that a viewer types is looked up. See `Evaluator.names`."""
+        return {}
 
     async def evaluate(self, source: str, *, secret: bool = False) -> Outcome:
         """Answer a command; say what may be typed if it is none. See `Evaluator.evaluate`."""
@@ -105,7 +111,7 @@ class ViewerEvaluator:
                 loop.call_soon_threadsafe(_settle, answered, outcome)
 
         if self._worker is None:
-            self._worker = Worker(f"console-session-{self._session}")
+            self._worker = StatementWorker(f"console-session-{self._session}")
         self._worker.submit(work)
         return await answered
 

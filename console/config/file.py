@@ -18,7 +18,7 @@ from typing import Any
 from console.config.declaration import Declaration, as_toml, declarations, variable
 from console.config.settings import ListenSettings, ServerSettings, tables
 from console.errors import ConfigurationError
-from console.files.exposure import read_with_status
+from console.files.exposure import exposure_of, read_with_status
 
 _VALUE_CHARACTERS = 60
 """An error shows so much of a value."""
@@ -118,7 +118,12 @@ class _Reader:
         if self._path is None:
             return {}
         try:
-            self._text = read_with_status(self._path)[0].decode()
+            data, status = read_with_status(self._path)
+            # It names code that runs in the service. What else is wrong is found all the same.
+            exposed = exposure_of(self._path, status, secret=False, own_group=True, sticky=True)
+            if exposed is not None:
+                self._add(str(self._path), "", None, exposed.problem, exposed.remedy)
+            self._text = data.decode()
             return tomllib.loads(self._text)
         except FileNotFoundError:
             problem, remedy = "there is no such file", "make one with: console init --name NAME"

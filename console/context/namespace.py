@@ -56,7 +56,7 @@ class Namespace:
         self.names["__builtins__"] = self._builtins
 
     def uninstall(self) -> None:
-        """Put back what was there. Left alone if somebody else has replaced ours since."""
+        """Put back what was there. Left alone if other code has replaced ours since."""
         self._builtins.in_use = False
         if self.names.get("__builtins__") is not self._builtins:
             return

@@ -3,7 +3,7 @@
 `console.evaluation.interrupts` raises KeyboardInterrupt in that thread, between any two bytecodes.
 Most code stands that. Code that keeps an invariant across two lines does not, nor do the locks of
 `threading` that are written in Python: a Condition (and with it an Event, a Semaphore, a Queue)
-whose ``__enter__`` is interrupted when it has just taken its lock keeps it for ever, and whoever
+whose ``__enter__`` is interrupted when it has just taken its lock keeps it for ever, and what
 waits for it next, such as the console's loop, stands still. ``with`` on a plain Lock or RLock is
 safe: nothing is raised between taking the lock and the block, nor between the block and its end.
 """

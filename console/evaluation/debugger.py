@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import io
 import sys
-from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
+from console.context.own_code import is_own
+
 if TYPE_CHECKING:
     import pdb  # noqa: T100 - offering a debugger is what this module does
-
-_OWN = str(Path(__file__).parent)
 
 _REFUSAL = (
     "a debugger cannot wait for you on a thread that runs an event loop, which would stop the"
@@ -45,8 +44,8 @@ def post_mortem(traceback: TracebackType | None) -> None:
 
 
 def is_quit(error: BaseException) -> bool:
-    """Whether a statement ended because somebody quit its debugger."""
-    bdb = sys.modules.get("bdb")  # if nobody has imported it, nobody has quit it
+    """Whether a statement ended because the user quit its debugger."""
+    bdb = sys.modules.get("bdb")  # not imported: no debugger has run
     return bdb is not None and issubclass(type(error), bdb.BdbQuit)
 
 
@@ -77,7 +76,7 @@ def _make() -> pdb.Pdb:
             finally:
                 _forget(frame, "__return__")
                 # Stepping off the end of a statement must not step into us.
-                if frame.f_back is None or frame.f_back.f_code.co_filename.startswith(_OWN):
+                if frame.f_back is None or is_own(frame.f_back.f_code.co_filename):
                     self.set_continue()
 
         def user_exception(self, frame: FrameType, exc_info: Any) -> None:

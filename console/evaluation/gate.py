@@ -27,25 +27,25 @@ class Gate:
 
     def __init__(self, hold_seconds: float = HOLD_SECONDS) -> None:
         self._hold_seconds = hold_seconds
-        self._inside: dict[object, float] = {}
+        self._running: dict[object, float] = {}
         self._waiting: deque[tuple[object, Callable[[], None]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
-    def enter(self, who: object, begin: Callable[[], None]) -> None:
-        """Call ``begin`` now if there is room, else as soon as there is."""
-        self._waiting.append((who, begin))
+    def enter(self, owner: object, begin: Callable[[], None]) -> None:
+        """Call ``begin`` as soon as there is room, for ``owner``, which `leave` names again."""
+        self._waiting.append((owner, begin))
         self._admit()
 
-    def leave(self, who: object) -> None:
+    def leave(self, owner: object) -> None:
         """Give back the place of what has ended."""
-        self._inside.pop(who, None)
+        self._running.pop(owner, None)
         if self._waiting:
             self._admit()
 
-    def withdraw(self, who: object) -> bool:
+    def withdraw(self, owner: object) -> bool:
         """Let what has not begun never begin. False if it has."""
         for entry in self._waiting:
-            if entry[0] is who:
+            if entry[0] is owner:
                 self._waiting.remove(entry)
                 return True
         return False
@@ -57,13 +57,13 @@ class Gate:
         loop = asyncio.get_running_loop()
         while self._waiting:
             now = loop.time()
-            if len(self._inside) >= AT_ONCE:
-                longest = next(iter(self._inside))  # they are in the order in which they began
-                until = self._inside[longest] + self._hold_seconds
+            if len(self._running) >= AT_ONCE:
+                longest = next(iter(self._running))  # they are in the order in which they began
+                until = self._running[longest] + self._hold_seconds
                 if until > now:
                     self._timer = loop.call_at(until, self._admit)
                     return
-                del self._inside[longest]
-            who, begin = self._waiting.popleft()
-            self._inside[who] = now
+                del self._running[longest]
+            owner, begin = self._waiting.popleft()
+            self._running[owner] = now
             begin()

@@ -8,7 +8,7 @@
   what it prints reaches the session (Python does that by itself from 3.14 on, by an option). Pool
   threads are left out: they outlive the statement and work for the host.
 
-Undoing checks identity: what somebody else replaced after us stays as it is.
+Undoing checks identity: what other code replaced after us stays as it is.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class _Hooks:
             self._replace(threading.Thread, "start", _inheriting(threading.Thread.start))
 
     def uninstall(self) -> None:
-        """Undo the changes once nobody uses them any more. Safe to call from any thread."""
+        """Undo the changes once no console uses them any more. Safe to call from any thread."""
         with self._lock:
             self._users -= 1
             if not self._users:

@@ -47,7 +47,7 @@ class HostLoop:
         # One that will wake up anyway sees this change too: a call more would cost it a turn.
         if loop is not None and self._waking is not loop:
             self._waking = loop
-            with contextlib.suppress(RuntimeError):  # closed meanwhile: nobody to wake
+            with contextlib.suppress(RuntimeError):  # closed meanwhile: nothing to wake
                 loop.call_soon_threadsafe(self._woken)
 
     def _woken(self) -> None:
@@ -104,7 +104,7 @@ class HostLoop:
             self._holds_signal = False
             main_guard.uninstall()
         elif self._given is not None:
-            with contextlib.suppress(RuntimeError):  # closed: whoever stops us on main does it
+            with contextlib.suppress(RuntimeError):  # closed: a stop on the main thread does it
                 self._given.call_soon_threadsafe(self.give_back_signal)
 
     def leave_behind(self) -> None:
@@ -155,7 +155,7 @@ def _run_until_stopped(loop: asyncio.AbstractEventLoop) -> None:
             loop.run_forever()
         except (SystemExit, KeyboardInterrupt) as error:
             # asyncio raises what a task raises: it was one that a statement started. The task has
-            # it as its exception; the other tasks go on, as in a process that nobody exits.
+            # it as its exception; the other tasks go on, as if the process went on.
             logger.warning("a task on the loop for awaiting statements raised %r", error)
         else:
             return

@@ -1,6 +1,6 @@
-"""Whether the service's loop answers, asked when somebody wants to know.
+"""Whether the service's loop answers, asked when a user wants to know.
 
-There is no heartbeat: a service that nobody looks into is not woken. So how long a loop has been
+There is no heartbeat: a service without a session is not woken. So how long a loop has been
 silent is known from the first question on that it has not answered.
 """
 
@@ -15,7 +15,7 @@ from typing import Final
 from console.evaluation.host_loop import HostLoop
 
 ANSWER_SECONDS: Final = 0.2
-"""A loop that takes longer is blocked, for somebody who types."""
+"""A loop that takes longer is blocked, as a user at a prompt sees it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

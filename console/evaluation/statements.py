@@ -8,44 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
 from collections.abc import Callable
 
+from console.audit.logged_output import LoggedOutput
 from console.evaluation.execution import Execution
 from console.evaluation.gate import Gate
 from console.text import escape_controls
 
 output_logger = logging.getLogger("console.output")
 
+_LATE_CHARACTERS = 64 * 1024
+"""Logged of what a statement prints that has been left behind, or outlives its session."""
+
 _ASK_SECONDS = 0.05
 _ASK_FOR_SECONDS = 1.0
-_LIMIT_CHARACTERS = 64 * 1024
 
 
-class LateOutput:
-    """An `OutputSink` for a statement that nobody looks at any more: whole lines to the log."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._lock = threading.RLock()
-        self._line = ""
-        self._room = _LIMIT_CHARACTERS
-
-    def write(self, text: str, *, error: bool = False) -> bool:
-        """Log what is a whole line by now. Safe to call from any thread."""
-        with self._lock:
-            if self._room <= 0:
-                return True
-            *lines, self._line = (self._line + text[: self._room]).split("\n")
-            self._room -= len(text)
-            if self._room <= 0:
-                lines += [self._line, "(further output is dropped)"]
-        for line in lines:
-            output_logger.warning(
-                "late output of statement %s: %s", self._name, escape_controls(line)
-            )
-        return True
+def late_output(name: str) -> LoggedOutput:
+    """Return where a statement prints for which no session waits any more: lines to the log."""
+    return LoggedOutput(output_logger, f"late output of statement {name}", _LATE_CHARACTERS)
 
 
 class Statements:

@@ -1,11 +1,11 @@
 """``sys.stdout``, ``sys.stderr`` and ``sys.stdin``, told apart by whose code is running.
 
 Each is replaced once while any console runs. A replacement asks
-`console.context.scope.current_scope`:
-text of a session's code goes to that session, everything else to the host's own stream, untouched
-(about 0.4 us more for each ``print`` of the host). What was tried and does not work: replacing
-``sys.stdout`` around each statement, as Twisted's manhole did, sends the host's own output of that
-moment to the operator, and loses that of tasks which print later.
+`console.context.scope.current_scope`: text of a session's code goes to that session, everything
+else to the host's own stream, untouched (about 0.4 us more for each ``print`` of the host). What
+was tried and does not work: replacing ``sys.stdout`` around each statement, as Twisted's manhole
+did, sends the host's own output of that moment to the operator, and loses that of tasks which print
+later.
 """
 
 from __future__ import annotations
@@ -14,16 +14,13 @@ import io
 import logging
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
+from console.context.own_code import STATEMENT_FILES
 from console.context.scope import Scope, current_scope
 
-_LOGGING_FILE = logging.__file__
-
-_LAST_FILES = frozenset({_LOGGING_FILE, str(Path(__file__).with_name("execution.py"))})
-"""Where looking back ends: below a statement there is only what runs it."""
+_LOGGING_FILE = logging.Handler.emit.__code__.co_filename
 
 _LOOK_BACK_FRAMES = 30
 """As deep as a handler that renders before it writes; a statement's own stack ends before that."""
@@ -217,7 +214,9 @@ def _called_by_logging(frame: FrameType | None) -> bool:
         if frame is None:
             return False
         file = frame.f_code.co_filename
-        if file in _LAST_FILES:
-            return file == _LOGGING_FILE
+        if file in STATEMENT_FILES:
+            return False
+        if file == _LOGGING_FILE:
+            return True
         frame = frame.f_back
     return False

@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from console.evaluation.interrupts import AsyncExceptionGuard
 
 
-class Worker:
+class StatementWorker:
     """A daemon thread: a statement that never ends must not keep the process alive.
 
     It starts with the first job and ends with `close`, after the job that runs then.

@@ -22,6 +22,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from console.files.exposure import follow_own_links, require_unexposed
+
 UNWRITABLE_REMEDY = (
     "name a directory that can be written: keys= in code and in the file, --keys for a command"
 )
@@ -33,8 +35,8 @@ def write_atomically(
 ) -> None:
     """Make a file hold exactly ``data``, or leave it as it was.
 
-    The data is on the disk when the call returns. A symbolic link stays one: the file that it
-    names is replaced.
+    The data is on the disk when the call returns. A symbolic link of our user or of root stays
+    one: the file that it names is replaced.
 
     Args:
         path: The file. Its directory exists.
@@ -44,9 +46,10 @@ def write_atomically(
 
     Raises:
         FileExistsError: If the file exists and ``replace`` is False.
+        ExposedFileError: If it is a link of another user.
         OSError: If the file cannot be written. It is then unchanged, and nothing is left.
     """
-    target = Path(path).resolve()
+    target = follow_own_links(path)
     temporary = target.with_name(f".{target.name[:200]}.{secrets.token_hex(8)}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
@@ -113,6 +116,22 @@ def make_private_directory(path: str | os.PathLike[str], *, tighten: bool = Fals
                 raise NotADirectoryError(
                     errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(one)
                 ) from None
+
+
+def make_directory_of(path: str | os.PathLike[str]) -> None:
+    """Make the directory of a file with mode 0700, if it is missing, and check what is above it.
+
+    For files of users that the console writes: histories, login books, preferences.
+
+    Raises:
+        ExposedFileError: If other users can put another file in the place of this one.
+        OSError: If the directory cannot be made.
+    """
+    if not Path(path).parent.is_dir():
+        # Nothing is made where another user could move it.
+        require_unexposed(path, None, secret=True, own_group=True, sticky=True)
+        make_private_directory(Path(path).parent)
+    require_unexposed(path, None, secret=True, own_group=True, sticky=True)
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Self
 
 from console.errors import StartError
+from console.files.exposure import ExposedFileError, require_unexposed, require_writable
 
 _PID_BYTES = 32
 """A pid has at most 7 digits on Linux, 5 on macOS; a longer file is not a pid file."""
@@ -63,6 +64,12 @@ class PidFile:
             except BaseException:
                 os.close(descriptor)
                 raise
+        except ExposedFileError as error:
+            raise PidFileError(
+                self._shown,
+                error.exposure.problem,
+                f"{error.exposure.remedy}, or name another: --pid-file FILE",
+            ) from None
         except OSError as error:
             raise PidFileError(
                 self._shown,
@@ -94,9 +101,11 @@ class PidFile:
     def _lock(self) -> int:
         """Open and lock the file that the path names; return its descriptor."""
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        require_unexposed(self.path, None, secret=False, own_group=True, sticky=True)
         while True:
             descriptor = os.open(self.path, flags, 0o644)
             try:
+                require_writable(self.path, os.fstat(descriptor))
                 self._refuse_others(descriptor)
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

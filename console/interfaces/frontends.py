@@ -51,7 +51,7 @@ class HistoryLog(Protocol):
         """Keep an entry, in memory and on disk. A disk that fails is logged once, never raised."""
 
     def is_secret(self, entry: str) -> bool:
-        """Whether an entry is not to be kept, or shown to anybody else, in a log for one."""
+        """Whether an entry is not to be kept, or shown to other users, in a log for one."""
 
 
 class FrontendHost(Protocol):

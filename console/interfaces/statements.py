@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class OutcomeKind(enum.Enum):
@@ -62,7 +63,7 @@ class InputSource(Protocol):
 
     @property
     def page_rows(self) -> int:
-        """Lines that fit the screen; 0 where nobody turns pages, as with a pipe."""
+        """Lines that fit the screen; 0 where no user turns pages, as with a pipe."""
 
     @property
     def page_columns(self) -> int:
@@ -72,12 +73,16 @@ class InputSource(Protocol):
 class Evaluator(Protocol):
     """Runs the statements of one session, one at a time."""
 
+    @property
+    def names(self) -> Mapping[str, Any]:
+        """What the session adds to the builtins, by name; nothing where no Python is evaluated."""
+
     async def evaluate(self, source: str, *, secret: bool = False) -> Outcome:
         """Run a statement and return what came of it. Never raises what user code raises.
 
         Args:
             source: The statement.
-            secret: Show it to nobody else: neither in the log nor in the list of statements.
+            secret: Show it to no other user: neither in the log nor in the list of statements.
         """
 
     async def run_file(

@@ -33,12 +33,12 @@ class TerminalKind:
 
     Attributes:
         name: The terminal's type (``xterm-256color``), lower case; empty if unknown.
-        interactive: Somebody types here: echo, prompts and CR LF are wanted. False for a pipe.
+        interactive: A user types here: echo, prompts and CR LF are wanted. False for a pipe.
         server_echo: The client leaves the echo of what is typed to us.
         whole_lines: The client edits lines by itself, and sends each when it is done.
         environment: The few variables that describe the terminal (``COLORTERM``, ``LANG``) and
-            what is wanted there (``CONSOLE_FRONTEND``). Never anything about who the user is.
-        carriage_return: A new line has to be written as CR LF, where somebody types.
+            what is wanted there (``CONSOLE_FRONTEND``). Never anything that identifies the user.
+        carriage_return: A new line has to be written as CR LF, where a user types.
     """
 
     name: str = ""
@@ -83,7 +83,7 @@ class TerminalReceiver(Protocol):
         """The terminal is of another kind now: a telnet client sends lines, or keys again."""
 
     def asked(self) -> None:
-        """Somebody asks whether we are still here (telnet's AYT)."""
+        """The client asks whether the server is still there (telnet's AYT)."""
 
     def writing_paused(self) -> None:
         """The client does not keep up: write nothing more until `writing_resumed`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 import traceback
 from collections.abc import Iterator
@@ -12,11 +11,15 @@ from itertools import groupby
 from pathlib import Path
 from types import FrameType
 
-from console.text import escape_line, plain
+from console.context.own_code import is_own
+from console.introspect.frames import UNREADABLE, current_frames, frames_are_readable
+from console.text import escape_controls, escape_line, plain
 
-_OWN_DIRECTORY = str(Path(__file__).parent.parent)
 _LIBRARIES = ("/site-packages/", "/dist-packages/", f"{Path(threading.__file__).parent}/")
 _LOOP_DIRECTORY = str(Path(asyncio.__file__).parent)
+
+_LINE_CHARACTERS = 400
+"""The longest line that is shown of a stack: a path may take the most of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Place:
     @property
     def is_own(self) -> bool:
         """Whether it is the console's own code."""
-        return self.file.startswith(_OWN_DIRECTORY)
+        return is_own(self.file)
 
 
 def _within_library(file: str) -> str:
@@ -57,7 +60,7 @@ def thread_places(ident: int, *, skip_own: bool = False) -> tuple[Place, ...]:
     Unlike `thread_stack` it reads no source: that would read files, and call the loaders in the
     frames' globals.
     """
-    frame = sys._current_frames().get(ident)  # noqa: SLF001 - documented, for debuggers like us
+    frame = current_frames().get(ident)
     places = []
     while frame is not None:
         places.append(place_of(frame))
@@ -77,33 +80,38 @@ def thread_stack(ident: int, *, skip_own: bool = False) -> traceback.StackSummar
         ident: The thread's identifier.
         skip_own: Leave out the console's own frames around a statement and in its commands.
     """
-    frame = sys._current_frames().get(ident)  # noqa: SLF001 - documented, for debuggers like us
+    frame = current_frames().get(ident)
     if frame is None:
         return traceback.StackSummary()
     stack = traceback.extract_stack(frame)
     if skip_own:
         if any(entry.filename.startswith("<console-") for entry in stack):
-            while stack[-1].filename.startswith(_OWN_DIRECTORY):
+            while is_own(stack[-1].filename):
                 stack.pop()  # a command of ours, which the statement has called
-        ours = [n for n, entry in enumerate(stack) if entry.filename.startswith(_OWN_DIRECTORY)]
+        ours = [n for n, entry in enumerate(stack) if is_own(entry.filename)]
         if ours and ours[-1] + 1 < len(stack):
             del stack[: ours[-1] + 1]
     return stack
 
 
 def describe_place(stack: traceback.StackSummary) -> str:
-    """Return a stack's innermost frame as one line: file, line, function, source."""
+    """Return a stack's innermost frame as one safe line: file, line, function, source."""
     if not stack:
-        return "nowhere: its thread has ended"
+        return "nowhere: its thread has ended" if frames_are_readable() else UNREADABLE
     last = stack[-1]
     source = f": {last.line}" if last.line else ""
-    return f"{last.filename}:{last.lineno} in {last.name}{source}"
+    # The source may be what another user has typed.
+    return escape_line(f"{last.filename}:{last.lineno} in {last.name}{source}", _LINE_CHARACTERS)
 
 
 def describe_thread(ident: int) -> str:
-    """Return a thread's name and stack as text, with asyncio's frames folded into one line."""
+    """Return a thread's name and stack as safe text, with asyncio's frames folded into one line."""
     name = next((t.name for t in threading.enumerate() if t.ident == ident), "unknown")
-    return f"thread {name!r}:\n" + "".join(_folded(thread_stack(ident))).rstrip("\n")
+    if not frames_are_readable():
+        return f"thread '{escape_line(name)}':\n  {UNREADABLE}"
+    stack = "".join(_folded(thread_stack(ident))).rstrip("\n")
+    # The source may be what another user has typed.
+    return f"thread '{escape_line(name)}':\n{escape_controls(stack)}"
 
 
 def _folded(stack: traceback.StackSummary) -> Iterator[str]:
@@ -122,6 +130,8 @@ def _folded(stack: traceback.StackSummary) -> Iterator[str]:
 
 def describe_places(places: tuple[Place, ...]) -> str:
     """Return a stack as text, one line a frame, without source."""
+    if not frames_are_readable():
+        return f"  {UNREADABLE}"
     if not places:
         return "  nowhere: there is no such thread, or it has ended"
-    return "\n".join(f"  {escape_line(str(place), 400)}" for place in places)
+    return "\n".join(f"  {escape_line(str(place), _LINE_CHARACTERS)}" for place in places)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from dataclasses import dataclass
 from typing import Any
 
+from console.introspect.frames import current_frames
 from console.introspect.listing import Listing
 from console.introspect.stacks import Place, describe_places, place_of, thread_places
 from console.text import escape_line, plain
@@ -20,7 +20,8 @@ class ThreadFacts:
         name: Its name; ``(not Python's)`` for one that a C library started.
         ident: Its identifier, for ``stack(ident)``.
         daemon: Whether the process ends without waiting for it; None if unknown.
-        place: Its innermost frame; None if it is starting or has ended.
+        place: Its innermost frame; None if it is starting or has ended, or if frames cannot be read
+            in this build of Python.
     """
 
     name: str
@@ -32,7 +33,7 @@ class ThreadFacts:
 def list_threads() -> Listing[ThreadFacts]:
     """List the threads that run Python code. Safe to call from any thread."""
     rows = []
-    frames = sys._current_frames()  # noqa: SLF001 - documented, for debuggers like us
+    frames = current_frames()
     for thread in threading.enumerate():
         name, ident, daemon = (_field(thread, key) for key in ("_name", "_ident", "_daemonic"))
         frame = frames.pop(ident, None)

@@ -11,7 +11,6 @@ from typing import Final
 
 from console.context.scope import current_scope
 from console.interfaces.statements import InputSource
-from console.results.json_document import CapturedOutput
 from console.results.pretty import columns_of
 
 _HELP: Final = """\
@@ -30,12 +29,10 @@ def page_text(text: str) -> None:
 def page_lines(lines: list[str]) -> None:
     """Print lines as `page_text` does."""
     scope = current_scope.get()
-    source = None if scope is None else scope.source
+    source = None if scope is None else scope.page_source
     # A thread that runs a loop must not wait for a key.
     waits = asyncio._get_running_loop() is None  # noqa: SLF001 - the cheap way to ask
-    # Nobody would see what is asked where output is kept for JSON.
-    captured = scope is not None and isinstance(scope.sink, CapturedOutput)
-    if source is None or captured or not waits or not source.page_rows:
+    if source is None or not waits:
         print("\n".join(lines))  # noqa: T201 - the session's stdout
     else:
         _Pager(lines, source).run()
@@ -50,14 +47,14 @@ class _Pager:
         self._word = ""
 
     def run(self) -> None:
-        """Show screens until the end, or until somebody has seen enough."""
+        """Show screens until the end, or until the user has seen enough."""
         start = 0
         answer: str | None = ""
         while True:
             end = self._end_of_screen(start)
             print("\n".join(self._lines[start:end]))  # noqa: T201 - the session's stdout
             if end == len(self._lines) and not answer:
-                return  # as more(1): who only turns pages is at the end
+                return  # as more(1): a user who only turns pages is at the end
             following = None
             while following is None:
                 answer = self._ask(start, end)

@@ -7,19 +7,11 @@ the console's.
 from __future__ import annotations
 
 import traceback
-from pathlib import Path
 from typing import Any
 
+from console.context.own_code import is_hidden
 from console.limits import RESULT_CHARACTERS
 from console.text import escape_controls
-
-_PACKAGE = Path(__file__).parent.parent
-_OWN_DIRECTORIES = tuple(
-    str(_PACKAGE / name)
-    for name in ("commands", "evaluation", "introspect", "patches", "results", "sessions", "syntax")
-)
-"""Whose frames stand between a statement and what it calls, or what our words say of it: they would
-only distract."""
 
 
 def format_value(value: Any, limit_characters: int = RESULT_CHARACTERS) -> str:
@@ -62,12 +54,10 @@ def format_exception(
 def drop_own_frames(error: BaseException) -> None:
     """Cut our frames off the beginning of a traceback.
 
-    Who keeps the exception then keeps nothing of ours alive, and a debugger begins in user code.
+    The exception then keeps nothing of ours alive, and a debugger begins in user code.
     """
     traceback = error.__traceback__
-    while traceback is not None and traceback.tb_frame.f_code.co_filename.startswith(
-        _OWN_DIRECTORIES
-    ):
+    while traceback is not None and is_hidden(traceback.tb_frame.f_code.co_filename):
         traceback = traceback.tb_next
     error.__traceback__ = traceback
 
@@ -83,9 +73,7 @@ def _strip(
         # As the plain prompt does it: a SyntaxError has its own place, and no "Traceback" header.
         report.stack = None  # type: ignore[assignment]  # format() asks for None itself
     elif report.stack is not None:
-        report.stack[:] = [
-            frame for frame in report.stack if not frame.filename.startswith(_OWN_DIRECTORIES)
-        ]
+        report.stack[:] = [frame for frame in report.stack if not is_hidden(frame.filename)]
     for other in (report.__cause__, report.__context__, *(report.exceptions or ())):
         if other is not None:
             _strip(other, seen, drop_stack=drop_stack)

@@ -81,9 +81,9 @@ class Results:
         return text, f"... {shown.missing}: {_page_command(last)}" if shown.missing else ""
 
     def page(self, value: Any, source: InputSource | None) -> None:
-        """Print a value, screen by screen; a str as the text that it is."""
+        """Print a value, screen by screen; a str as the text that it is, its controls escaped."""
         if isinstance(value, str):
-            page_text(str.__str__(value))
+            page_text(escape_controls(str.__str__(value)))
             return
         columns = (0 if source is None else source.page_columns) or _COLUMNS
         shown = self._lay_out(value, View(columns, PAGE_CHARACTERS, PAGE_CHARACTERS), whole=True)

@@ -7,7 +7,9 @@ a service whose console is not used does not pay for it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
+import logging
 import os
 import socket
 import time
@@ -16,6 +18,7 @@ from typing import Any, Final
 
 from console._version import __version__
 from console.audit.log import log_event, mirror_exception
+from console.audit.logged_output import LoggedOutput
 from console.auth.authenticator import Authenticator
 from console.auth.guessing.throttle import source_of
 from console.commands.context import CommandContext
@@ -38,6 +41,7 @@ from console.introspect.process import process_started_at
 from console.patches.journal import PatchJournal
 from console.results.pager import page_text
 from console.server.plan import Plan
+from console.server.subscribers import Subscribers
 from console.sessions.admission import refusal
 from console.sessions.greeting import Greeted, greeting
 from console.sessions.history import HistoryStore
@@ -45,9 +49,14 @@ from console.sessions.logins import LoginBook
 from console.sessions.manager import SessionManager
 from console.sessions.preferences import PreferenceStore, SessionPreferences
 from console.sessions.session import Session
-from console.sessions.startup import ConsoleStartup, LoggedOutput, StartupFile, UserStartup
+from console.sessions.startup import ConsoleStartup, StartupFile, UserStartup
 from console.transports.drop_log import DropLog
 from console.transports.unauthenticated import UnauthenticatedConnections
+
+startup_logger = logging.getLogger("console.startup")
+
+_CLOSE_SUBSCRIBERS_SECONDS = 0.3
+"""For the service's subscribers to take what is queued at a stop. Part of STOP_SECONDS."""
 
 _END_SESSIONS_SECONDS = 1.0
 """For sessions to end in order at a stop; then they are cut. Less than half of STOP_SECONDS."""
@@ -90,9 +99,14 @@ class Assembly:
         self._logins = LoginBook(plan.history)
         self._history = HistoryStore(plan.history, plan.sessions.secrets)
         self._startup: ConsoleStartup | None = None
-        events = EventBus()
+        self._loop = asyncio.get_running_loop()
+        self._subscribers = Subscribers(plan.subscribers, self._call_later)
+        # Ours run in place and come first: they have an event before the service's subscribers do.
+        events = self._events = EventBus()
         for subscriber in (log_event, mirror_exception, self._logins.on_event):
             events.subscribe(subscriber)
+        if plan.subscribers:
+            events.subscribe(self._subscribers.deliver)
         self._authenticator = Authenticator(plan.credentials, events, plan.login)
         self._manager = SessionManager(
             namespace=plan.namespace,
@@ -108,7 +122,7 @@ class Assembly:
             settings=plan.sessions,
             look_up=self._authenticator.look_up,
         )
-        drops = DropLog(events, source_of, asyncio.get_running_loop().call_later)
+        drops = DropLog(events, source_of, self._loop.call_later)
         self.context = TransportContext(
             authenticator=self._authenticator,
             unauthenticated=UnauthenticatedConnections(
@@ -140,18 +154,26 @@ class Assembly:
         self._logins.close()
         self._history.close()
         self._authenticator.close()
+        self._subscribers.close(_CLOSE_SUBSCRIBERS_SECONDS)
 
     def run_startup(self, file: StartupFile) -> None:
         """Begin to run the console's startup file, as if an operator had typed it."""
         names: dict[str, Any] = {}
-        evaluator = self._evaluator(0, names, LoggedOutput(file.path), None)
+        output = LoggedOutput(startup_logger, str(file.path))
+        evaluator = self._evaluator(0, names, output, None)
         choices = SessionPreferences(
             Preferences(), lambda *_: "the console's startup file chose it"
         )
         who = f"startup file {file.path}"
         principal = Principal(user=who, transport="", peer="", method="", role=Role.OPERATOR)
         names.update(session_names(self._command_context(0, principal, evaluator, choices, who)))
-        self._startup = ConsoleStartup(file, evaluator)
+        secret = self._history.is_secret(file.source)
+        self._startup = ConsoleStartup(file, evaluator, self._events, secret=secret)
+
+    def _call_later(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call something later on the loop. Safe to call from any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop has stopped
+            self._loop.call_soon_threadsafe(self._loop.call_later, seconds, call)
 
     # ---- what sessions are made of
 
@@ -165,7 +187,8 @@ class Assembly:
                 inspection=self._inspection(number, sources=False),
                 result_characters=self._plan.evaluation.result_characters,
             )
-        terminal, names = session.terminal, session.private_names
+        terminal = session.terminal
+        names: dict[str, Any] = {}
         is_script = terminal.command is None and not terminal.kind.interactive
         evaluator = self._evaluator(
             number,

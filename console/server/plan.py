@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from console.config.settings import (
     EvaluationSettings,
@@ -15,10 +15,19 @@ from console.config.settings import (
 )
 from console.interfaces.credentials import CredentialStore
 
+if TYPE_CHECKING:  # the events are not needed to start
+    from console.events import Subscriber
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a console serves. ``notice`` is called at each login, ``forked`` in a forked child."""
+    """What a console serves.
+
+    Attributes:
+        notice: Called at each login, on the console's thread.
+        subscribers: The service's; called on a thread of their own.
+        forked: Called in a forked child, which has no thread of the console.
+    """
 
     name: str
     namespace: dict[str, Any]
@@ -30,4 +39,5 @@ class Plan:
     evaluation: EvaluationSettings
     sessions: SessionSettings
     notice: Callable[[], str]
+    subscribers: tuple[Subscriber, ...]
     forked: Callable[[], None]

@@ -108,7 +108,7 @@ class Server:
         closing.callback(self._report_patches)
         closing.callback(self.host.close, 0.3)
 
-        # Last in, first out: nobody comes any more, the sessions end, the rest is cut.
+        # Last in, first out: no connection comes any more, the sessions end, the rest is cut.
         for listener in self._lazy_listeners:
             closing.push_async_callback(listener.close)
         closing.push_async_callback(self._end_sessions)

@@ -84,7 +84,7 @@ def _bind_unix(path: Path, settings: ListenSettings, on_close: Callable[..., Any
         sock.bind(str(path))
         made = path.stat()
         on_close(_unlink, path, made.st_ino)
-        # Nobody can connect before listen(): there is no moment in which it is open to others.
+        # No client can connect before listen(): there is no moment in which it is open to others.
         path.chmod(0o600)
         sock.listen(settings.backlog)
     except BaseException:

@@ -49,7 +49,7 @@ class StopRequest:
 
 
 def uncancellable() -> concurrent.futures.Future[None]:
-    """Make a future that nobody can cancel: what it stands for goes on."""
+    """Make a future that its waiters cannot cancel: what it stands for goes on."""
     future: concurrent.futures.Future[None] = concurrent.futures.Future()
     future.set_running_or_notify_cancel()
     return future

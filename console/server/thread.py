@@ -1,6 +1,7 @@
 """The console's thread: one run of a console on it, from the start to the end.
 
-What a console serves with is not imported by whoever starts it: the host's loop goes on meanwhile.
+What a console serves with is imported on this thread, not by the caller of `Console.start`: the
+host's loop goes on meanwhile.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class ConsoleThread:
         host_loop: The loop of the service; None if it has none.
         host_thread: The identifier of the thread that runs it; 0 if that is not known yet.
         on_started: Called on the thread once it listens.
-        on_over: Called when the thread is about to end, whatever it has come to.
+        on_over: Called when the thread is about to end, also after an error.
     """
 
     def __init__(

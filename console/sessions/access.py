@@ -125,7 +125,7 @@ class AccessWatch:
             access = self._judged(found[login], principal)
             reason = _ended(principal, access)
             if not reason:
-                if access.state is AccessState.HELD:
+                if access.state is AccessState.HELD and access.principal.proof != principal.proof:
                     one.use_proof(access.principal.proof)
             elif one not in self._suspects:
                 suspects.add(one)

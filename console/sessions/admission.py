@@ -14,13 +14,13 @@ def refusal(
     present: Collection[Principal],
     what: str = "sessions",
 ) -> str:
-    """Say why somebody is given no session; empty if they are.
+    """Say why a principal is given no session; empty if it is given one.
 
     Args:
         settings: The limits.
-        principal: Who asks.
-        present: Whose sessions are open, one for each session.
-        what: What they are sessions of: connections have the same limits.
+        principal: The one that asks for a session.
+        present: The principals of the open sessions, one entry a session.
+        what: What is counted: ``sessions``, or ``connections``, which have the same limits.
     """
     is_admin = principal.role is Role.ADMIN
     most = settings.most - (0 if is_admin else settings.reserved_for_admin)
@@ -29,5 +29,5 @@ def refusal(
         return f"{len(present)} {what} are open{kept}; wait until one ends"
     own = sum(one.user == principal.user for one in present)
     if own >= settings.per_user:
-        return f"you have {own} {what} open, and nobody may have more; end one of them"
+        return f"you have {own} {what} open, the most that one user may have; end one of them"
     return ""

@@ -1,7 +1,7 @@
-"""What somebody sees first at a prompt, made of facts. Rules without I/O.
+"""What a user sees first at a prompt, made of facts. Rules without I/O.
 
 Nothing of the process is told before the login, so all of this comes after it. Where nothing is
-wrong and nobody else is there it is three lines.
+wrong and no other session is open it is three lines.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from console.text import escape_line
 _HINT = "Type help() for help, exit() or Ctrl-D to leave."
 
 _NAMED_USERS: Final = 4
-"""Of those who are here; ``who()`` has them all."""
+"""Of the users of other sessions; ``who()`` lists them all."""
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 # Not strftime's, which are in the language that the service has chosen.
@@ -33,8 +33,8 @@ class LastLogin:
     Attributes:
         at: When (time.time).
         peer: The address of the other end, as text.
-        failures: How often somebody has been turned away since then.
-        failed_at: When the last of them was; 0 if there was none.
+        failures: How many logins by that name have failed since then.
+        failed_at: When the last of them failed; 0 if none has.
         failed_from: From where it came.
     """
 
@@ -78,7 +78,7 @@ class Greeted:
 
 
 def greeting(facts: Greeted) -> str:
-    """Return the lines that somebody sees above the first prompt."""
+    """Return the lines above the first prompt."""
     user = facts.principal.user
     lines = [_place(facts), _person(facts)]
     if facts.last is not None and facts.last.failures:
@@ -108,12 +108,12 @@ def _place(facts: Greeted) -> str:
 
 
 def _person(facts: Greeted) -> str:
-    who = f"you are {escape_line(facts.principal.user)} ({facts.principal.role.value})"
+    person = f"you are {escape_line(facts.principal.user)} ({facts.principal.role.value})"
     if facts.last is None:
-        return f"{who}, no earlier login is known"
+        return f"{person}, no earlier login is known"
     last = facts.last
     return (
-        f"{who}, last login {spoken_moment(last.at, facts.now)}"
+        f"{person}, last login {spoken_moment(last.at, facts.now)}"
         f" by {escape_line(last.transport)} from {_address(last.peer)}"
     )
 
@@ -141,7 +141,7 @@ def _others(users: Sequence[str], own: str) -> str:
 
 
 def _address(peer: str) -> str:
-    """Leave out the port of a peer's address: nobody knows it again."""
+    """Leave out the port of a peer's address, which is another at each connection."""
     host, colon, port = peer.rpartition(":")
     if colon and port.isdigit() and host != "unix":
         peer = host.strip("[]")

@@ -21,7 +21,6 @@ import hashlib
 import logging
 import os
 import re
-import stat
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -30,8 +29,8 @@ from typing import Final
 from urllib.parse import quote
 
 from console.config.settings import SECRETS
-from console.files.atomic import make_private_directory, write_atomically
-from console.files.exposure import exposure
+from console.files.atomic import make_directory_of, write_atomically
+from console.files.exposure import ExposedFileError, open_checked
 
 logger = logging.getLogger("console.history")
 
@@ -43,8 +42,6 @@ HISTORY_BYTES: Final = 1024 * 1024
 
 ENTRY_BYTES: Final = 64 * 1024
 """Longer entries (pasted files) are not kept: a few would evict all others."""
-
-_OPEN = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
 
 Warn = Callable[[str], None]
 Version = tuple[int, int, int]
@@ -80,6 +77,10 @@ class HistoryStore:
             self._histories[name] = history
         history.refresh()
         return history
+
+    def is_secret(self, source: str) -> bool:
+        """Whether a text is kept out of histories, logs and events, as it looks like a secret."""
+        return _is_secret(source, self._secrets)
 
     def close(self) -> None:
         """Write the entries that could not be written yet."""
@@ -128,9 +129,7 @@ class UserHistory:
 
         Only the beginning of a long entry is searched: this runs on the console's loop.
         """
-        return entry.startswith(" ") or (
-            self._secrets is not None and self._secrets.search(entry, 0, ENTRY_BYTES) is not None
-        )
+        return _is_secret(entry, self._secrets)
 
     def flush(self) -> None:
         """Write the entries that wait for another process's rewrite to end. Never raises."""
@@ -194,7 +193,8 @@ class UserHistory:
 
     def _append_to_file(self, record: bytes) -> bool:
         """Append records, in one write; False if another process is rewriting the file."""
-        make_private_directory(self._path.parent)
+        if not self._path.parent.is_dir():
+            make_directory_of(self._path)
         for _ in range(3):  # a file is rewritten once in ten thousand entries, not three times
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
             with _opened(self._path, flags) as (descriptor, before):
@@ -278,36 +278,34 @@ def _read_tail(descriptor: int, status: os.stat_result, limit: int) -> bytes:
     return data[max(0, data.find(b"\n# ")) :] if skipped else data
 
 
-class _Unfit(OSError):
-    """A file that must not be used, although it can be opened; the text has the remedy."""
-
-
 @contextlib.contextmanager
 def _opened(path: Path, flags: int) -> Iterator[tuple[int, os.stat_result]]:
-    """Open a history file that only our user can read or change.
+    """Open a history file that only our user can read, change or replace.
 
     Raises:
-        OSError: If it cannot be opened, is not a regular file, or other users can read it or own
-            it.
+        OSError: If it cannot be opened, is not a regular file, or other users can read, change or
+            replace it.
     """
-    descriptor = os.open(path, flags | _OPEN, 0o600)
+    descriptor = open_checked(path, flags | os.O_NOFOLLOW, mode=0o600, secret=True)
     try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise _Unfit(errno.EINVAL, "is not a regular file; move it away")
-        problem = exposure(path, status, secret=True)
-        if problem:
-            raise _Unfit(errno.EPERM, str(problem))
-        yield descriptor, status
+        yield descriptor, os.fstat(descriptor)
     finally:
         os.close(descriptor)
 
 
 def _problem(path: Path, error: OSError) -> str:
     """Return an error as one line, with the remedy."""
-    if isinstance(error, _Unfit):
-        return f"history {path}: {error.strerror}"
+    if isinstance(error, ExposedFileError):
+        return f"history {path}: {error.exposure}"
+    if error.errno == errno.EINVAL:
+        return f"history {path}: is not a regular file; move it away"
     return (
         f"history {path}: cannot be used: {error.strerror};"
         f" make {path.parent} writable for the service's user, or name another directory"
+    )
+
+
+def _is_secret(text: str, secrets: re.Pattern[str] | None) -> bool:
+    return text.startswith(" ") or (
+        secrets is not None and secrets.search(text, 0, ENTRY_BYTES) is not None
     )

@@ -1,7 +1,7 @@
-"""Ends a session in which nobody has typed for too long, with a notice before.
+"""Ends a session in which nothing has been typed for too long, with a notice before.
 
-A session that waits for nobody is not idle: a statement that runs for an hour ends in its own time,
-unless it asks for input.
+A session whose statement runs is not idle: one that runs for an hour ends in its own time, unless
+it asks for input.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Watched(Protocol):
 
     @property
     def waiting_seconds(self) -> float:
-        """How long it has waited for somebody to type; 0 while it does not."""
+        """How long it has waited for the user to type; 0 while it does not."""
 
     def warn(self, text: str) -> None:
         """Show a person a line above the prompt."""
@@ -53,12 +53,14 @@ class IdleLimit:
         left = self._limit - self._session.waiting_seconds
         if left <= 0:
             self.close()
-            self._session.end(f"nobody has typed here for {duration(self._limit)}; goodbye")
+            self._session.end(f"nothing has been typed here for {duration(self._limit)}; goodbye")
         elif left > self._notice:
             self._warned = False
             self._wait(left - self._notice)
         else:
             if not self._warned:
                 self._warned = True
-                self._session.warn(f"nobody types: this session ends in {duration(round(left))}")
+                self._session.warn(
+                    f"nothing is typed: this session ends in {duration(round(left))}"
+                )
             self._wait(left)

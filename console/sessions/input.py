@@ -25,11 +25,11 @@ _REFUSAL = (
 
 
 def _nothing() -> None:
-    """Nobody is there any more who could be told."""
+    """Do nothing: the session has ended."""
 
 
 def _nowhere(text: str) -> None:
-    """Nobody sees it any more."""
+    """Drop text: the session has ended."""
 
 
 class _Request:
@@ -55,8 +55,7 @@ class SessionInput:
         self._raw = not terminal.kind.interactive
         self._piped: list[str] = []
         self._ended = False
-        self.unattended = False
-        """Whether the input has ended already: it was piped into nc, and a program reads."""
+        self._unattended = False
         self.rest = ""
         self._echo = echo
         self._on_wanted = on_wanted
@@ -80,7 +79,7 @@ class SessionInput:
     def _watched(self) -> Terminal | None:
         """Return the terminal, if a person looks at it."""
         terminal = self._terminal
-        if terminal is None or self._raw or self.unattended or terminal.command is not None:
+        if terminal is None or self._raw or self._unattended or terminal.command is not None:
             return None
         return terminal
 
@@ -105,11 +104,11 @@ class SessionInput:
 
     @property
     def wanted(self) -> bool:
-        """Whether somebody waits for a line."""
+        """Whether a statement waits for a line."""
         return bool(self._requests)
 
     def feed(self, text: str) -> str:
-        """Take typed text. Returns what is left over once nobody waits for a line any more."""
+        """Take typed text. Returns what is left over once no statement waits for a line."""
         if self._raw:
             self._piped.append(text)
             return self._answer_from_pipe()
@@ -119,7 +118,7 @@ class SessionInput:
         return self._answer()
 
     def feed_eof(self) -> None:
-        """No more input comes: whoever waits gets an empty line."""
+        """No more input comes: a statement that waits gets an empty line."""
         if self._raw:
             self._ended = True
             self._answer_from_pipe()
@@ -127,8 +126,12 @@ class SessionInput:
             self._discipline.feed_eof()
             self._answer()
 
+    def set_unattended(self) -> None:
+        """The input has ended, though not all of it is read: it was piped, and a program reads."""
+        self._unattended = True
+
     def drop(self) -> None:
-        """Ctrl-C: drop the line that is being typed, and let nobody wait for it."""
+        """Ctrl-C: drop the line that is being typed, and end the wait for it."""
         if self._requests and not self._raw:
             self._discipline.discard()
             self._show()
@@ -138,9 +141,9 @@ class SessionInput:
         self._requests.clear()
 
     def close(self) -> None:
-        """Let everybody go who waits. Can be called twice."""
+        """End each wait. Can be called twice."""
         self._closed = True
-        # Whoever keeps the scope of a statement must not keep the session.
+        # The scope of a statement may be kept for long: it must not keep the session.
         self._on_wanted = _nothing
         self._echo = _nowhere
         self._terminal = None
@@ -175,7 +178,7 @@ class SessionInput:
         return self._discipline.take_pending()
 
     def _answer_from_pipe(self) -> str:
-        """As `_answer`, for data that nobody types: nothing in it is a key."""
+        """As `_answer`, for data from a pipe: nothing in it is a key."""
         data = "".join(self._piped)
         self._piped.clear()
         while self._requests:

@@ -21,8 +21,8 @@ from threading import Lock, Thread
 from typing import Final
 
 from console.events import Event, LoginFailed
-from console.files.atomic import make_private_directory, write_atomically
-from console.files.exposure import exposure, read_with_status
+from console.files.atomic import make_directory_of, write_atomically
+from console.files.exposure import ExposedFileError, read_checked
 from console.interfaces.credentials import Principal
 from console.sessions.greeting import LastLogin
 from console.sessions.history import file_name, history_directory
@@ -55,7 +55,7 @@ class LoginBook:
         self._warned = False
 
     def opened(self, principal: Principal, now: float) -> LastLogin | None:
-        """Note a login to a prompt.
+        """Keep a login to a prompt.
 
         Returns:
             The previous login; None if none is known.
@@ -108,14 +108,15 @@ class LoginBook:
     def _read(self, user: str) -> LastLogin | None:
         path = self._path(user)
         try:
-            data, status = read_with_status(path, limit_bytes=_FILE_BYTES)
-            exposed = exposure(path, status, secret=True)
-            if exposed:
-                self._warn(f"last login {path}: not used: {exposed}")
-                return None
-            return _parsed(data)
+            return _parsed(
+                read_checked(
+                    path, secret=True, own_group=True, sticky=True, limit_bytes=_FILE_BYTES
+                )
+            )
         except FileNotFoundError:
             return None
+        except ExposedFileError as error:
+            self._warn(f"last login {path}: not used: {error.exposure}")
         except OSError as error:
             self._warn(f"last login {path}: cannot be read: {error.strerror}")
         except (ValueError, RecursionError):
@@ -141,8 +142,10 @@ class LoginBook:
         with self._lock:  # each thread writes the newest login, in any order
             data = json.dumps(asdict(self._known[user])).encode()
             try:
-                make_private_directory(path.parent)
+                make_directory_of(path)
                 write_atomically(path, data)
+            except ExposedFileError as error:
+                self._warn(f"last login {path}: not written: {error.exposure}")
             except OSError as error:
                 self._warn(
                     f"last login {path}: cannot be written: {error.strerror};"

@@ -23,8 +23,9 @@ from console.sessions.connections import OpenConnections
 from console.sessions.history import HistoryStore
 from console.sessions.idle import IdleLimit
 from console.sessions.preferences import PreferenceStore
-from console.sessions.session import Greet, MakeFrontend, Session, SessionState
+from console.sessions.session import Greet, Opening, Session, SessionState
 from console.sessions.startup import UserStartup
+from console.sessions.terminal import MakeFrontend
 from console.text import escape_line
 
 logger = logging.getLogger("console.sessions")
@@ -68,11 +69,10 @@ class SessionManager:
         self._viewer_commands = viewer_commands
         self._history = history
         self._preferences = preferences
-        self._startup = startup
+        self._opening = Opening(greeting, startup)
         self._events = events
         self._make_frontend = make_frontend
         self._make_evaluator = make_evaluator
-        self._greeting = greeting
         self._pending_output_characters = pending_output_characters
         self._sessions: dict[int, Session] = {}
         self._idle_limits: dict[int, IdleLimit] = {}
@@ -116,8 +116,6 @@ class SessionManager:
                 history=self._history.for_user(principal.user),
                 choices=self._preferences.for_session(principal.user),
                 events=self._events,
-                greeting=self._greeting,
-                startup=self._startup,
                 make_frontend=self._make_frontend,
                 pending_output_characters=self._pending_output_characters,
             )
@@ -133,21 +131,21 @@ class SessionManager:
             self._idle_limits[session.number] = limit
         self._access.note_session(session.number, principal)
         self._access.add(session, functools.partial(self._end_access, session))
-        session.open(frontend, evaluator, self._closed)
+        session.open(frontend, evaluator, self._opening, self._closed)
 
     def kick(self, number: int, reason: str, by: Principal, own: int) -> str:
-        """End a session in order, and tell its user who does it and why.
+        """End a session in order, and tell its user by which admin and why.
 
         Safe to call from any thread. Returns at once, with what is done in words.
 
         Args:
             number: The session's.
             reason: For the user and the log; may be empty.
-            by: Who does it.
-            own: The number of the session in which they do it.
+            by: The admin.
+            own: The number of the admin's own session.
 
         Raises:
-            NoSuchSession: If no such session is open, or it is one's own.
+            NoSuchSession: If no such session is open, or it is the admin's own.
         """
         connection = self.connections.find(number)
         if connection is not None and (principal := connection.principal) is not None:

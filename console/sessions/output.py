@@ -30,7 +30,7 @@ Deliver = Callable[[str, bool], None]
 
 
 def _nowhere(text: str, error: bool) -> None:
-    """Take text that nobody will see."""
+    """Drop text: the session has ended."""
 
 
 class _Run:
@@ -107,7 +107,7 @@ class SessionOutput:
 
     @uninterrupted
     def _take_in(self, text: str, error: bool) -> bool | None:
-        """Take text if there is room, or if nobody may wait for it. None: wait."""
+        """Take text if there is room, or if this thread must not wait for it. None: wait."""
         with self._lock:
             if self._closed:
                 return False

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Final
 
 from console.config.settings import MODES
-from console.files.atomic import make_private_directory, write_atomically
-from console.files.exposure import exposure, read_with_status
+from console.files.atomic import make_directory_of, write_atomically
+from console.files.exposure import ExposedFileError, read_checked
 from console.interfaces.frontends import EDITING, THEMES, Preferences
 from console.sessions.history import file_name, history_directory
 from console.text import escape_line
@@ -94,13 +94,14 @@ class _File:
     def read(self) -> tuple[Preferences, str]:
         """Return the preferences, and the problem of the file; empty if there is none."""
         try:
-            data, status = read_with_status(self._path, limit_bytes=_FILE_BYTES)
-            exposed = exposure(self._path, status, secret=True)
-            if exposed:
-                return Preferences(), f"preferences {self._path}: not used: {exposed}"
+            data = read_checked(
+                self._path, secret=True, own_group=True, sticky=True, limit_bytes=_FILE_BYTES
+            )
             found = tomllib.loads(data.decode())
         except FileNotFoundError:
             return Preferences(), ""
+        except ExposedFileError as error:
+            return Preferences(), f"preferences {self._path}: not used: {error.exposure}"
         except OSError as error:
             return Preferences(), f"preferences {self._path}: cannot be read: {error.strerror}"
         except ValueError as error:  # not TOML, or not UTF-8
@@ -123,8 +124,10 @@ class _File:
             kept = asdict(replace(now, **{name: value}))
             lines = [f'{one.name} = "{kept[one.name]}"\n' for one in fields(now) if kept[one.name]]
             try:
-                make_private_directory(self._path.parent)
+                make_directory_of(self._path)
                 write_atomically(self._path, "".join(lines).encode())
+            except ExposedFileError as error:
+                return f"preferences {self._path}: not written: {error.exposure}"
             except OSError as error:
                 return (
                     f"preferences {self._path}: cannot be written: {error.strerror};"

@@ -1,7 +1,7 @@
 """A session: one principal at one terminal, from admission to the last byte.
 
-It turns the crank: the frontend reads a statement, the evaluator runs it, the frontend shows the
-outcome. While a statement runs, typed text waits here; Ctrl-C in it interrupts the statement.
+This is its life. What is typed and shown goes through `console.sessions.terminal`; statements are
+read, run and shown by `console.sessions.repl`.
 """
 
 from __future__ import annotations
@@ -11,44 +11,23 @@ import enum
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from console.events import (
-    EventBus,
-    ExceptionShown,
-    SessionClosed,
-    SessionOpened,
-    StatementFinished,
-    StatementStarted,
-)
+from console.events import EventBus
 from console.interfaces.credentials import Principal
-from console.interfaces.frontends import (
-    Frontend,
-    FrontendHost,
-    HistoryLog,
-    Preferences,
-    SessionChoices,
-)
-from console.interfaces.statements import Evaluator, Outcome, OutcomeKind
+from console.interfaces.frontends import Frontend, HistoryLog, Preferences, SessionChoices
+from console.interfaces.statements import Evaluator
 from console.interfaces.terminals import Terminal
 from console.introspect.sessions import SessionFacts
-from console.limits import PASTE_CHARACTERS, TYPEAHEAD_CHARACTERS
 from console.sessions.input import SessionInput
 from console.sessions.output import SessionOutput
+from console.sessions.publisher import SessionPublisher
+from console.sessions.repl import Repl
 from console.sessions.startup import StartupFileError, UserStartup
-from console.text import escape_line
+from console.sessions.terminal import MakeFrontend, SessionTerminal
 
 logger = logging.getLogger("console.sessions")
-
-_INTERRUPT = "\x03"
-
-_LINE_CHARACTERS = 200
-"""Kept of the statement that runs, for those who ask who is here."""
-_PIECE_CHARACTERS = 64 * 1024
-"""A large result is handed on in pieces of this size, as a client takes them."""
-
-_KEPT_OUT = "(kept out of the history and the log: it looks like a secret)\n"
 
 
 class SessionState(enum.Enum):
@@ -60,15 +39,30 @@ class SessionState(enum.Enum):
 
 
 Greet = Callable[["Session"], Awaitable[str]]
-"""Returns what somebody sees first in a session, soon."""
+"""Returns the lines that a user sees first in a session, soon."""
 
 
-MakeFrontend = Callable[[FrontendHost, Frontend | None], Frontend]
-"""Returns the frontend that suits the terminal: the one there is, if it does."""
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What comes before a session's first prompt."""
+
+    greeting: Greet
+    startup: UserStartup
 
 
 class Session:
-    """See the module's docstring. Lives on the console's loop; follows `TerminalReceiver`."""
+    """See the module's docstring. Lives on the console's loop; follows `FrontendHost`.
+
+    Attributes:
+        number: Names the session, to users and in the log.
+        principal: The user, and how they came.
+        terminal: Where they are.
+        namespace: The live names.
+        commands: See `FrontendHost.commands`.
+        history: The user's history.
+        choices: The user's preferences in this session.
+        opened_at: When it began (time.time).
+    """
 
     def __init__(
         self,
@@ -81,8 +75,6 @@ class Session:
         history: HistoryLog,
         choices: SessionChoices,
         events: EventBus,
-        greeting: Greet,
-        startup: UserStartup,
         make_frontend: MakeFrontend,
         pending_output_characters: int,
     ) -> None:
@@ -92,30 +84,20 @@ class Session:
         self.namespace = namespace
         self.history = history
         self.choices = choices
-        self.opened_at = time.time()
-        self.private_names: dict[str, Any] = {}
         self.commands = commands
-        self._events = events
-        self._greeting = greeting
-        self._startup = startup
-        self._make_frontend = make_frontend
+        self.opened_at = time.time()
+        self._publisher = SessionPublisher(events, number, principal)
         self._state = SessionState.OPEN
-        self._typed_at = self._waits_since = time.monotonic()
-        self._statement = ("", "")
-        self._lost = False
-        self._reading = False
-        self._typeahead: list[str] = []
-        self._typeahead_size = 0
-        self._eof = False
         self._reason = "left"
-        self._status = 0
-        self._frontend: Frontend | None = None
-        self._evaluator: Evaluator | None = None
+        self._repl: Repl | None = None
         self._task: asyncio.Task[None] | None = None
-        self.output = SessionOutput(
-            asyncio.get_running_loop(), self._deliver, pending_output_characters
+        self._io = SessionTerminal(
+            self,
+            make_frontend,
+            pending_output_characters=pending_output_characters,
+            on_interrupt=self._interrupt,
+            on_lost=self._lost,
         )
-        self.input = SessionInput(terminal, self.output.write, self._input_wanted)
 
     def __repr__(self) -> str:
         return f"<session {self.number} of {self.principal.user} from {self.principal.peer}>"
@@ -131,26 +113,28 @@ class Session:
         return self.choices.now
 
     @property
-    def _has_person(self) -> bool:
-        """Whether somebody sits there, as far as one can tell: no command, no piped input."""
-        terminal = self.terminal
-        return terminal.kind.interactive and terminal.command is None and not self._eof
+    def output(self) -> SessionOutput:
+        """Where its statements write."""
+        return self._io.output
+
+    @property
+    def input(self) -> SessionInput:
+        """Where its statements read."""
+        return self._io.input
 
     @property
     def waiting_seconds(self) -> float:
-        """How long it has waited for somebody to type; 0 while a statement runs."""
-        if not self._reading and not self.input.wanted:
-            return 0.0
-        return time.monotonic() - max(self._typed_at, self._waits_since)
+        """How long it has waited for the user to type; 0 while a statement runs."""
+        return self._io.waiting_seconds
 
     def names(self) -> Mapping[str, Any]:
         """Return what the session adds to the builtins, by name."""
-        return self.private_names.copy()
+        return {} if self._repl is None else dict(self._repl.names)
 
     def facts(self) -> SessionFacts:
         """Tell of the session as it is now. Safe to call from any thread."""
-        principal, frontend = self.principal, self._frontend
-        statement, source = self._statement
+        principal, repl = self.principal, self._repl
+        statement, source = ("", "") if repl is None else repl.statement
         return SessionFacts(
             number=self.number,
             user=principal.user,
@@ -158,28 +142,32 @@ class Session:
             transport=principal.transport,
             peer=principal.peer,
             method=principal.method,
-            frontend="" if frontend is None else frontend.name,
+            frontend=self._io.frontend_name,
             opened_at=self.opened_at,
-            idle_seconds=time.monotonic() - self._typed_at,
+            idle_seconds=self._io.idle_seconds,
             statement=statement,
             source=source,
         )
-
-    # ---- its life
 
     def open(
         self,
         frontend: Frontend,
         evaluator: Evaluator,
+        opening: Opening,
         on_closed: Callable[[Session], None],
     ) -> None:
         """Begin. ``on_closed`` is called once, when nothing of the session runs any more."""
-        self._frontend = frontend
-        self._evaluator = evaluator
-        self._publish(SessionOpened, role=self.principal.role.value, frontend=frontend.name)
-        self.terminal.attach(self)
+        self._repl = repl = Repl(
+            session=self.number,
+            terminal=self._io,
+            evaluator=evaluator,
+            history=self.history,
+            publisher=self._publisher,
+        )
+        self._publisher.opened(frontend.name)
+        self._io.begin(frontend)
         self._task = asyncio.get_running_loop().create_task(
-            self._run(evaluator, on_closed), name=f"console session {self.number}"
+            self._run(repl, opening, on_closed), name=f"console session {self.number}"
         )
 
     def use_proof(self, proof: bytes) -> None:
@@ -188,9 +176,7 @@ class Session:
 
     def warn(self, text: str) -> None:
         """Show a person a line above the prompt, which stays as it is."""
-        if self._has_person:
-            before = "" if self._reading else "\n"  # a statement asks, with a prompt of its own
-            self._deliver(f"{before}{text}\n", True)
+        self._io.warn(text)
 
     def end(self, notice: str) -> None:
         """End in order: tell the client why, end its prompt, interrupt its statement."""
@@ -198,15 +184,8 @@ class Session:
             return
         self._enter(SessionState.CLOSING)
         self._reason = notice
-        if self._frontend is not None:
-            self._frontend.close()  # first, so that no prompt comes again below the notice
-            if self.terminal.kind.interactive:
-                text = notice if self._reading else f"\n{notice}"
-                self._frontend.write(f"{text}\n")
-            else:
-                self._frontend.write(f"{notice}\n", error=True)
-        if not self._reading and self._evaluator is not None:
-            self._evaluator.interrupt()
+        if self._io.end(notice):
+            self._interrupt()
 
     def abort(self) -> None:
         """End now, without waiting for the statement or the client."""
@@ -220,166 +199,46 @@ class Session:
         if self._task is not None:
             await asyncio.wait([self._task])
 
-    async def _run(self, evaluator: Evaluator, on_closed: Callable[[Session], None]) -> None:
+    async def _run(
+        self, repl: Repl, opening: Opening, on_closed: Callable[[Session], None]
+    ) -> None:
+        status = 1
         try:
-            await self._converse(evaluator)
+            await self._begin(repl, opening)
+            await repl.run()
             await self.output.drained()
+            status = repl.status
         except asyncio.CancelledError:
-            pass  # ends here: the task is ours, and whoever cancelled it waits for it to end
+            status = repl.status  # ends here: the task is ours, and its end is what is waited for
         except Exception:  # the edge "frontend": a broken screen ends one session, not the console
             logger.exception("session %d failed", self.number)
             self._reason = "internal error"
-            self._status = 1
         finally:
             self._enter(SessionState.CLOSED)
-            self.output.close()
-            self.input.close()
-            if self._frontend is not None:
-                self._frontend.close()
-            evaluator.close()
-            self.private_names.clear()
-            self.terminal.close(self._status)
-            self._publish(
-                SessionClosed,
-                role=self.principal.role.value,
-                reason=self._reason,
-                duration_seconds=time.time() - self.opened_at,
-            )
+            self._io.close()
+            repl.close()
+            self.terminal.close(status)
+            reason = "refused" if repl.refused and self._reason == "left" else self._reason
+            self._publisher.closed(reason, time.time() - self.opened_at)
             on_closed(self)
 
-    async def _converse(self, evaluator: Evaluator) -> None:
+    async def _begin(self, repl: Repl, opening: Opening) -> None:
+        """Greet the user, and run their startup file."""
         if self.terminal.kind.interactive and self.terminal.command is None:
-            greeting = await self._greeting(self)
+            greeting = await opening.greeting(self)
             if self._state is SessionState.OPEN:
-                self._deliver(greeting, False)
+                self._io.deliver(greeting)
         # Where only commands are understood, nothing is run that is Python.
-        if not self.commands and (self._has_person or self._startup.for_commands):
-            await self._run_startup(evaluator)
-        count = 0
-        while self._state is SessionState.OPEN:
-            source = await self._read()
-            if source is None:
-                return
-            if isinstance(source, Outcome):
-                outcome = self._refused(source)
-                await self._show(outcome)
-            else:
-                count += 1
-                outcome = await self._run_statement(source, count, evaluator)
-            self._status = outcome.status
-            if outcome.kind is OutcomeKind.EXIT:
-                return
-
-    async def _run_statement(self, source: str, count: int, evaluator: Evaluator) -> Outcome:
-        secret = self.history.is_secret(source)
-        outcome = await self._evaluate(source, count, evaluator, secret=secret)
-        await self._show(outcome)
-        if secret and not source.startswith(" ") and self._has_person:
-            self.output.write(_KEPT_OUT, error=True)
-            await self.output.drained()
-        return outcome
-
-    async def _run_startup(self, evaluator: Evaluator) -> None:
-        """Run the user's startup file. Whatever comes of it, the prompt comes next."""
+        if self.commands or not (self._io.has_user or opening.startup.for_commands):
+            return
         try:
-            file = self._startup.for_user(self.principal.user)
+            file = opening.startup.for_user(self.principal.user)
         except StartupFileError as problem:
             logger.warning("%s", problem)
-            self.output.write(f"{problem}\n", error=True)
-            await self.output.drained()
+            await self._io.say(str(problem))
             return
-        if file is None:
-            return
-        secret = self.history.is_secret(file.source)
-        run = evaluator.run_file(file.source, str(file.path), private=True, secret=secret)
-        outcome = await self._watch(run, file.source, 0, secret=secret)
-        await self._show(outcome)
-        if outcome.kind is OutcomeKind.EXIT:
-            self.output.write(f"startup file {file.path}: exit() has ended it\n", error=True)
-            await self.output.drained()
-
-    def _suited(self) -> Frontend:
-        """Return the frontend that suits the terminal as it is now: a new one, if it changed."""
-        before = self._frontend
-        frontend = self._frontend = self._make_frontend(self, before)
-        if before is not None and frontend is not before:
-            before.close()
-        return frontend
-
-    async def _show(self, outcome: Outcome) -> None:
-        for error, text in self._suited().render(outcome):
-            for start in range(0, len(text), _PIECE_CHARACTERS):
-                # Room first: on this loop, which must not wait, what does not fit is dropped.
-                await self.output.drained()
-                self.output.write(text[start : start + _PIECE_CHARACTERS], error=error)
-        await self.output.drained()
-
-    def _refused(self, outcome: Outcome) -> Outcome:
-        """Take what a frontend says of a statement that will not be run."""
-        self._reason = "refused"
-        text = "(not shown, as it is a secret)" if outcome.secret else escape_line(outcome.text)
-        logger.info("session %d: not run: %s", self.number, text)
-        return replace(outcome, kind=OutcomeKind.EXIT)
-
-    async def _read(self) -> str | Outcome | None:
-        while True:
-            frontend = self._suited()
-            text = "".join(self._typeahead)
-            self._typeahead.clear()
-            self._typeahead_size = 0
-            self._reading = True
-            self._waits_since = time.monotonic()
-            try:
-                if text:
-                    frontend.feed(text)
-                if self._eof:
-                    frontend.feed_eof()
-                self.terminal.resume_reading()
-                source = await frontend.read()
-            finally:
-                self._reading = False
-            rest = frontend.take_typeahead()
-            if rest:
-                self._keep(rest)
-            replaced = frontend is not self._frontend
-            if replaced:
-                frontend.close()  # again: now no read of it is pending
-            if source is not None or not replaced or self._state is not SessionState.OPEN:
-                return source
-
-    async def _evaluate(
-        self, source: str, count: int, evaluator: Evaluator, *, secret: bool
-    ) -> Outcome:
-        # Ctrl-C that was typed right behind the statement is meant for it.
-        if self.terminal.kind.interactive and _INTERRUPT in "".join(self._typeahead):
-            asyncio.get_running_loop().call_soon(self.interrupt_received)
-        run = evaluator.evaluate(source, secret=secret)
-        return await self._watch(run, source, count, secret=secret)
-
-    async def _watch(
-        self, run: Awaitable[Outcome], source: str, count: int, *, secret: bool
-    ) -> Outcome:
-        """Wait for what comes of statements, and publish it."""
-        # That something ran, and how long it was, is no secret.
-        shown = f"({len(source)} characters, not shown as a secret)" if secret else source
-        self._publish(StatementStarted, statement=count, source=shown)
-        self._statement = (
-            f"{self.number}.{count}",
-            shown.strip().partition("\n")[0][:_LINE_CHARACTERS],
-        )
-        began = time.monotonic()
-        outcome = await run
-        self._statement = ("", "")
-        self._publish(
-            StatementFinished,
-            statement=count,
-            kind=outcome.kind.value,
-            duration_seconds=time.monotonic() - began,
-        )
-        if outcome.error_id:
-            text = "(not shown, as its statement is a secret)" if secret else outcome.text
-            self._publish(ExceptionShown, error_id=outcome.error_id, traceback=text)
-        return outcome
+        if file is not None:
+            await repl.run_startup(file)
 
     def _enter(self, state: SessionState) -> None:
         if self._state is SessionState.CLOSED or self._state is state:
@@ -387,123 +246,14 @@ class Session:
         logger.debug("session %d: %s -> %s", self.number, self._state.value, state.value)
         self._state = state
 
-    def _publish(self, event: Any, **fields: Any) -> None:
-        self._events.publish(
-            event(
-                transport=self.principal.transport,
-                peer=self.principal.peer,
-                session=self.number,
-                user=self.principal.user,
-                **fields,
-            )
-        )
+    def _interrupt(self) -> None:
+        if self._repl is not None:
+            self._repl.interrupt()
 
-    def _deliver(self, text: str, error: bool) -> None:
-        if self._frontend is not None:
-            self._frontend.write(text, error=error)
-
-    # ---- what the terminal tells (TerminalReceiver)
-
-    def data_received(self, text: str) -> None:
-        """Give typed text to the frontend, or keep it while a statement runs."""
-        self._typed_at = time.monotonic()
-        if self._reading and self._frontend is not None:
-            self._frontend.feed(text)
-            return
-        _, interrupt, after = text.rpartition(_INTERRUPT)
-        if interrupt and self.terminal.kind.interactive:  # in a pipe it is a byte like others
-            # As a tty does it: what was typed before Ctrl-C goes with it.
-            self._forget_typeahead()
-            self.interrupt_received()
-            text = after
-        if text and self.input.wanted and not self._typeahead:
-            text = self.input.feed(text)
-        if text:
-            self._keep(text)
-
-    def interrupt_received(self) -> None:
-        """Drop the line that is being typed, or interrupt the statement that runs."""
-        if self._reading and self._frontend is not None:
-            self._frontend.interrupt()
-            return
-        text = "".join(self._typeahead)
-        self._forget_typeahead()
-        after = text.rpartition(_INTERRUPT)[2] if _INTERRUPT in text else ""
-        if after:
-            self._keep(after)
-        self.input.drop()
-        if self._evaluator is not None:
-            self._evaluator.interrupt()
-
-    def eof_received(self) -> None:
-        """Let the frontend finish what it has, and then end."""
-        self._eof = self.input.unattended = True
-        if self._reading and self._frontend is not None:
-            self._frontend.feed_eof()
-        elif self.input.wanted:
-            self.input.feed_eof()
-
-    def resized(self) -> None:
-        """Draw anew for the new size."""
-        if self._frontend is not None:
-            self._frontend.resized()
-
-    def kind_changed(self) -> None:
-        """Go on with the frontend that suits, from the next prompt or by a new one."""
-        before = self._frontend
-        if self._reading and self._suited() is not before:
-            self._reading = False  # its read ends now; what is typed waits for the next one
-
-    def asked(self) -> None:
-        """Say that we are here."""
-        self._deliver("[yes]\n", False)
-
-    def writing_paused(self) -> None:
-        """Hold output back: the client does not read."""
-        self.output.pause()
-
-    def writing_resumed(self) -> None:
-        """Let output go on."""
-        self.output.resume()
-
-    def connection_lost(self) -> None:
-        """End: nobody is there any more."""
+    def _lost(self) -> None:
+        """The client is gone."""
         if self._state is SessionState.OPEN:
             self._reason = "connection lost"
         self._enter(SessionState.CLOSING)
-        self.output.close()
-        self.input.close()
         if self._task is not None:
             self._task.cancel()
-
-    def _input_wanted(self) -> None:
-        """A statement reads a line: give it what has been typed ahead."""
-        self._waits_since = time.monotonic()
-        text = "".join(self._typeahead)
-        self._typeahead.clear()
-        self._typeahead_size = 0
-        rest = self.input.feed(text)
-        if rest:
-            self._keep(rest)
-        else:
-            self.terminal.resume_reading()  # which may bring more before it returns
-        if self._eof:
-            self.input.feed_eof()
-
-    def _keep(self, text: str) -> None:
-        if self.terminal.kind.server_echo:
-            # Somebody types, or pastes: reading goes on, or Ctrl-C would not be seen any more,
-            # and neither would the end of the connection.
-            room = PASTE_CHARACTERS - self._typeahead_size
-            if len(text) > room:
-                text = text[:room]
-                self.terminal.write(b"\a")
-        elif self._typeahead_size + len(text) > TYPEAHEAD_CHARACTERS:
-            self.terminal.pause_reading()
-        self._typeahead.append(text)
-        self._typeahead_size += len(text)
-
-    def _forget_typeahead(self) -> None:
-        self._typeahead.clear()
-        self._typeahead_size = 0
-        self.terminal.resume_reading()

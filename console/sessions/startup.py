@@ -1,16 +1,18 @@
-"""Files of statements that run before anybody types.
+"""Files of statements that run before anything is typed.
 
 A console has one, which runs once when it starts, in the namespace that all share. Each user may
 have one, which runs at each of the user's logins; what it binds is that session's own.
 
-Whoever can change such a file can do anything in the service: it is used only if nobody but the
-service's user can. Reading one takes less than a millisecond, so it is done on the console's loop.
+A user of the system that can change such a file can do anything in the service: it is used only if
+the service's own user alone can. Reading one takes less than a millisecond, so it is done on the
+console's loop.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import tokenize
 from dataclasses import dataclass
 from io import BytesIO
@@ -18,10 +20,17 @@ from pathlib import Path
 from typing import Final
 
 from console.errors import StartError
-from console.files.exposure import exposure, exposure_above, read_with_status
-from console.interfaces.statements import Evaluator
+from console.events import (
+    EventBus,
+    SessionFields,
+    StatementFinished,
+    StatementStarted,
+    source_shown,
+)
+from console.files.exposure import exposure_of, read_with_status
+from console.interfaces.statements import Evaluator, Outcome
 from console.sessions.history import file_name
-from console.text import escape_controls
+from console.text import quoted
 
 logger = logging.getLogger("console.startup")
 
@@ -53,7 +62,7 @@ def read_startup(path: Path) -> StartupFile:
     """
     try:
         data, status = read_with_status(path)
-        problem = exposure(path, status, secret=False) or exposure_above(path)
+        problem = exposure_of(path, status, secret=False)
         if problem:
             raise StartupFileError(path, f"is not used: it {problem.problem}", problem.remedy)
         encoding, _ = tokenize.detect_encoding(BytesIO(data).readline)
@@ -79,24 +88,48 @@ class ConsoleStartup:
     for our start.
 
     Attributes:
-        notice: What whoever logs in now is told of it; empty once all is well.
+        notice: What a user that logs in now is told of it; empty once all is well.
     """
 
-    def __init__(self, file: StartupFile, evaluator: Evaluator) -> None:
+    def __init__(
+        self, file: StartupFile, evaluator: Evaluator, events: EventBus, *, secret: bool
+    ) -> None:
         self.notice = f"The startup file {file.path} is still running.\n"
         self._file = file
         self._evaluator = evaluator
+        self._events = events
+        self._shown = source_shown(file.source, secret=secret)
         self._task = asyncio.get_running_loop().create_task(self._run(), name="console startup")
 
     async def _run(self) -> None:
         file = self._file
-        outcome = await self._evaluator.run_file(file.source, str(file.path), private=False)
+        outcome = await self._watch()
         self._evaluator.close()
         self.notice = ""
         if outcome.status:
             self.notice = f"The startup file {file.path} has failed; see the log.\n"
-            text = "".join(f"\n  | {line}" for line in escape_controls(outcome.text).split("\n"))
-            logger.error("startup file %s has failed:%s", file.path, text)
+            logger.error("startup file %s has failed:\n%s", file.path, quoted(outcome.text))
+
+    async def _watch(self) -> Outcome:
+        file = self._file
+        fields: SessionFields = {
+            "transport": "startup",
+            "peer": str(file.path),
+            "session": 0,
+            "user": "",
+        }
+        self._events.publish(StatementStarted(**fields, statement=0, source=self._shown))
+        kind = "abandoned"  # if the console stops first
+        began = time.monotonic()
+        try:
+            outcome = await self._evaluator.run_file(file.source, str(file.path), private=False)
+            kind = outcome.kind.value
+        finally:
+            seconds = time.monotonic() - began
+            self._events.publish(
+                StatementFinished(**fields, statement=0, kind=kind, duration_seconds=seconds)
+            )
+        return outcome
 
     def close(self) -> None:
         """Stop it if it still runs."""
@@ -129,18 +162,3 @@ class UserStartup:
             if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
                 return None
             raise
-
-
-class LoggedOutput:
-    """An `OutputSink` for the console's startup file, which nobody looks at: lines to the log."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._line = ""
-
-    def write(self, text: str, *, error: bool = False) -> bool:
-        """Log what is a whole line by now."""
-        *lines, self._line = (self._line + text).split("\n")
-        for line in lines:
-            logger.warning("%s: %s", self._path, escape_controls(line))
-        return True

@@ -137,7 +137,7 @@ class LazyListener(ABC, Generic[S, T]):
                 self._transport = await self._make(await self._make_context())
             await self._transport.listen(sock, self.settings.backlog)
         except Exception:  # the edge "connection": a library is broken, or there is no memory
-            logger.exception("%s: nobody can be let in", self.settings.name)
+            logger.exception("%s: no connection can be served", self.settings.name)
         else:
             return
         self._transport = None

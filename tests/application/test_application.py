@@ -128,7 +128,7 @@ def test_the_howtos_end(number, running):
     before = running.stdout
     assert running.end(number) == 0
     assert running.stdout == before + WORDS + "back in the script\n"
-    assert running.stderr == ""
+    assert running.complaints == ""
 
 
 def test_restart_with_the_same_state(tmp_path):
@@ -261,7 +261,7 @@ def test_the_second_signal_ends_at_once(second, running, shell):
     running.wait_for_stdout("Saving demo application")
     assert running.end(second) == -second
     assert "Saved." not in running.stdout
-    assert running.stderr == ""
+    assert running.complaints == ""
     assert not (running.keys.parent / "demo-shutdown.tap").exists()
 
 
@@ -280,7 +280,7 @@ def test_an_end_that_cannot_save(tmp_path):
         (line,) = [line for line in running.stdout.splitlines() if line.startswith("Not saved: ")]
         assert "demo-shutdown.tap: cannot be written: Is a directory; " in line
         assert "Saved." not in running.stdout
-        assert running.stderr == ""
+        assert running.complaints == ""
 
 
 def test_an_end_without_saving(tmp_path):

@@ -30,6 +30,7 @@ from console.application.saved.file import VERSION, read
 from console.auth.passwords import verify
 from console.context.namespace import Namespace
 from console.errors import ConfigurationError, StateError
+from console.files import exposure
 from console.interfaces.credentials import CredentialStore, Role
 from console.patches.journal import PatchJournal
 from console.patches.targets import ABSENT
@@ -716,8 +717,9 @@ def trap(application, shell, path):
 
 
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
-def test_a_file_that_others_can_write_is_refused(mode, trap, path):
-    """Nothing runs of a file that the group or others can write, by its name or by a link to it."""
+def test_a_file_that_others_can_write_is_refused(mode, trap, path, monkeypatch):
+    """Nothing runs of a file that a group or others can write, by its name or by a link to it."""
+    monkeypatch.setattr(exposure, "_is_own_group", lambda _number: False)
     path.chmod(mode)
     assert "can be changed by other users" in refused(path)
     link = path.with_name("link.tap")
@@ -733,8 +735,8 @@ def test_a_directory_that_others_can_write_is_refused(trap, path, tmp_path, appl
     path.rename(inside)
     path.symlink_to(inside)
     open_directory.chmod(0o777)
-    assert "lets others replace it" in refused(inside)
-    assert "lets others replace it" in refused(path)
+    assert f"chmod go-w {open_directory}" in refused(inside)
+    assert f"chmod go-w {open_directory}" in refused(path)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to any group")
@@ -742,7 +744,23 @@ def test_a_directory_that_a_group_can_write_is_refused(trap, path):
     """Nothing runs of a file that others in the group could have put there."""
     os.chown(path.parent, -1, 12345)
     path.parent.chmod(0o770)
-    assert "lets others replace it" in refused(path)
+    assert f"chmod go-w {path.parent}" in refused(path)
+
+
+@pytest.mark.parametrize("deed", ["load", "save"])
+def test_a_directory_above_that_others_can_write_is_refused(deed, trap, application, path):
+    """Others could move the directory of the file away, and put another one there."""
+    above = path.parent / "above"
+    inner = above / "inner"
+    inner.mkdir(parents=True)
+    path.rename(inner / path.name)
+    above.chmod(0o777)
+    if deed == "load":
+        assert f"chmod go-w {above}" in refused(inner / path.name)
+    else:
+        with pytest.raises(StateError, match=f"chmod go-w {above}"):
+            application.save(inner / "new.tap")
+        assert not (inner / "new.tap").exists()
 
 
 def test_a_sticky_directory_is_fine(application, path, tmp_path):
@@ -762,7 +780,7 @@ def test_a_file_of_another_user_is_refused(trap, path):
     assert "is owned by user 12345" in refused(path)
     os.chown(path, 0, -1)
     os.chown(path.parent, 12345, -1)
-    assert "its directory is owned by user 12345" in refused(path)
+    assert f"is in {path.parent}, which is owned by user 12345" in refused(path)
     os.chown(path.parent, 0, -1)
 
 
@@ -787,9 +805,9 @@ def test_damaged_files(trap, path):
         assert problem in refused(path)
     path.unlink()
     assert "No such file" in refused(path)
-    assert "Is a directory" in refused(path.parent)
+    assert "not a regular file" in refused(path.parent)
     os.mkfifo(path)
-    assert "is not a regular file" in refused(path)
+    assert "not a regular file" in refused(path)
     assert "cannot be read" in refused(Path("a\0b"))
     assert application_module.current() is not None
 
@@ -822,7 +840,7 @@ def test_a_link_of_another_user_is_not_followed(application, path, tmp_path):
     victim.write_text("precious")
     path.symlink_to(victim)
     os.chown(path, 12345, -1, follow_symlinks=False)
-    with pytest.raises(StateError, match="a link of another user"):
+    with pytest.raises(StateError, match="a link that is owned by user 12345"):
         application.save(path)
     assert victim.read_text() == "precious"
 

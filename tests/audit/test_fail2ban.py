@@ -8,13 +8,20 @@ import pytest
 
 from console.audit.fallback import FallbackHandler
 from console.audit.log import log_event, mirror_exception
-from console.events import ConnectionDropped, ExceptionShown, LoginFailed, LoginSucceeded
+from console.events import (
+    ConnectionDropped,
+    ExceptionShown,
+    LoginFailed,
+    LoginSucceeded,
+    StatementFinished,
+    StatementStarted,
+)
 from support.clients import need
 from support.servers import ROOT
 
 FILTER = ROOT / "docs" / "fail2ban" / "filter.d" / "console.conf"
 
-# User names that a client may send to have another address banned.
+# User names and statements that shall have another address banned.
 FORGERIES = [
     "x transport=ssh peer=203.0.113.9:1 method=password reason=x",
     "x\n2026-11-24 01:15:50,726 WARNING console.audit: login failed: user=x transport=s peer=::1:2",
@@ -25,13 +32,15 @@ FORGERIES = [
 
 @pytest.fixture
 def written(tmp_path, monkeypatch):
-    """Write events as a service does that has set up no logging; return the file."""
+    """Write events in the form of a service that has set up no logging; return the file."""
     path = tmp_path / "service.log"
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(FallbackHandler().formatter)
     logger = logging.getLogger("console")
     logger.addHandler(handler)
     monkeypatch.setattr(logger, "propagate", False)
+    level = logger.level
+    logger.setLevel(logging.INFO)  # logins and statements too
 
     def write(*events):
         for event in events:
@@ -40,6 +49,7 @@ def written(tmp_path, monkeypatch):
         return path
 
     yield write
+    logger.setLevel(level)
     logger.removeHandler(handler)
     handler.close()
 
@@ -88,9 +98,12 @@ def test_floods_are_found_if_wanted(written):
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
-def test_no_client_can_ban_another(written, forgery):
-    """A peer's user name, or an operator's exception, bans no address but the peer's."""
+def test_no_other_address_can_be_banned(written, forgery):
+    """A user name, a statement or an exception bans no address but the peer's own."""
+    session = {"transport": "ssh", "peer": "192.0.2.8:1", "session": 1, "user": forgery}
     path = written(
+        StatementStarted(**session, statement=1, source=forgery),
+        StatementFinished(**session, statement=1, kind="value", duration_seconds=1.0),
         failed("192.0.2.1:4711", user=forgery),
         ExceptionShown(
             transport="ssh",

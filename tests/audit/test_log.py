@@ -1,4 +1,4 @@
-"""The audit log, which no client can forge."""
+"""Events as log entries, which no client can forge."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import re
+import subprocess
 import sys
 
 import pytest
@@ -24,6 +25,7 @@ from console.events import (
     SessionKicked,
     SessionOpened,
     SessionRefused,
+    StatementFinished,
     StatementStarted,
 )
 
@@ -89,6 +91,8 @@ def events_with(text):
         SessionClosed(**session, role="viewer", reason=text, duration_seconds=1.0),
         SessionKicked(**session, by=text, reason=text),
         SessionRefused(**where, user=text, role="viewer", reason=text),
+        StatementStarted(**session, statement=1, source=text),
+        StatementFinished(**session, statement=1, kind="value", duration_seconds=1.0),
     ]
 
 
@@ -108,6 +112,7 @@ def test_fields_cannot_be_forged(text):
         LoginFailed(**where, user=text, method="password", reason="wrong password"),
         LoginSucceeded(**where, user=text, method="password"),
         SessionOpened(**where, session=1, user=text, role="viewer", frontend="line"),
+        StatementStarted(**where, session=1, user=text, statement=1, source=text),
     ):
         (entry,) = logged(log_event, event)
         assert re.search(r"user=\S* transport=(\S+) peer=(\S+)", entry).groups() == (
@@ -159,21 +164,59 @@ def test_what_the_entries_say():
     ]
 
 
-def test_statements_are_not_logged():
-    """Typed text is not written to the log."""
-    event = StatementStarted(
-        transport="ssh", peer="x", session=1, user="boss", statement=1, source="password = 'sekrit'"
+STATEMENT = {"transport": "ssh", "peer": "127.0.0.1:5", "session": 3, "user": "boss"}
+
+
+def test_what_the_entries_of_statements_say():
+    """A statement has an entry before it runs, with its source as one line, and one behind it."""
+    started = StatementStarted(**STATEMENT, statement=7, source="for x in y:\n\tprint(x)")
+    (entry,) = logged(log_event, started)
+    assert entry == (
+        "session 3 statement 7 started: user=boss transport=ssh peer=127.0.0.1:5"
+        r" source=for x in y:\n\tprint(x)"
     )
-    assert logged(log_event, event) == []
-    assert logged(mirror_exception, event) == []
+    ended = StatementFinished(**STATEMENT, statement=7, kind="exception", duration_seconds=1.5)
+    (entry,) = logged(log_event, ended)
+    assert entry == (
+        "session 3 statement 7 ended: user=boss transport=ssh peer=127.0.0.1:5"
+        " kind=exception after 1.500 s"
+    )
 
 
-def test_a_broken_subscriber_harms_no_other(caplog):
-    """A subscriber that raises is logged, and the next one still gets the event."""
+def test_a_long_statement_is_cut():
+    """The entry of a statement of a million characters is bounded, whatever the characters are."""
+    for character in ("x", "\n", "\u202e"):
+        event = StatementStarted(**STATEMENT, statement=1, source=character * 1_000_000)
+        (entry,) = logged(log_event, event)
+        assert len(entry) < 1500
+        assert entry.endswith("...")
+
+
+class Untouched(str):
+    """Text that must not be looked at."""
+
+    __slots__ = ()
+
+    def __len__(self):
+        raise AssertionError
+
+
+def test_statements_cost_nothing_where_they_are_not_logged(caplog):
+    """Where the service logs no INFO, the source of a statement is not even looked at."""
+    caplog.set_level(logging.WARNING, "console.audit")
+    event = StatementStarted(**STATEMENT, statement=1, source=Untouched("x"))
+    log_event(event)
+    caplog.set_level(logging.INFO, "console.audit")
+    with pytest.raises(AssertionError):
+        log_event(event)
+
+
+def test_a_broken_subscriber_of_ours(caplog):
+    """A subscriber that raises is logged, no forged line with it, and the next one is called."""
     got = []
 
     def broken(event):
-        raise RuntimeError("the disk is full")
+        raise RuntimeError("the disk is full\nWARNING console.audit: login failed")
 
     bus = EventBus()
     bus.subscribe(broken)
@@ -181,7 +224,7 @@ def test_a_broken_subscriber_harms_no_other(caplog):
     event = ConnectionDropped(transport="ssh", peer="x", reason="y")
     bus.publish(event)
     assert got == [event]
-    assert "the disk is full" in caplog.text
+    assert "  | RuntimeError: the disk is full\n  | WARNING" in caplog.text
 
 
 # ---- FallbackHandler
@@ -213,6 +256,66 @@ def test_fallback_writes_warnings():
         assert re.fullmatch(
             r"[\d-]+ [\d:,]+ WARNING console\.audit: turned away\n", stderr.getvalue()
         )
+
+
+LOGIN = LoginSucceeded(transport="ssh", peer="192.0.2.1:1", user="boss", method="publickey")
+
+
+def test_a_login_is_on_stderr_without_configuration():
+    """User, method and address are recorded where nothing else is set up."""
+    with unconfigured_logging() as stderr:
+        log_event(LOGIN)
+        assert re.fullmatch(
+            r"[\d-]+ [\d:,]+ INFO console\.audit: login: user=boss transport=ssh"
+            r" peer=192\.0\.2\.1:1 method=publickey \n",
+            stderr.getvalue(),
+        )
+
+
+def test_a_login_is_logged_where_the_service_says():
+    """With a handler of the service it is not on stderr; the service's level decides."""
+    with unconfigured_logging() as stderr:
+        assert len(logged(log_event, LOGIN)) == 1
+        theirs = Records()
+        logging.getLogger().addHandler(theirs)  # its level is WARNING
+        log_event(LOGIN)
+        logging.getLogger().removeHandler(theirs)
+        assert theirs.entries == []
+        logging.getLogger("console.audit").setLevel(logging.WARNING)
+        try:
+            log_event(LOGIN)
+        finally:
+            logging.getLogger("console.audit").setLevel(logging.NOTSET)
+        assert stderr.getvalue() == ""
+
+
+@pytest.mark.parametrize("handlers", [["theirs"], []])
+def test_the_record_survives_a_late_configuration(handlers):
+    """DictConfig's default disables each logger that exists."""
+    program = """
+import logging.config, sys
+from console.audit.fallback import FallbackHandler
+from console.audit.log import log_event
+from console.events import LoginFailed, LoginSucceeded
+where = {"transport": "ssh", "peer": "192.0.2.1:1", "user": "boss", "method": "password"}
+logging.getLogger("console").addHandler(FallbackHandler())
+theirs = {"class": "logging.StreamHandler", "stream": "ext://sys.stdout"}
+root = {"level": "INFO", "handlers": HANDLERS}
+logging.config.dictConfig({"version": 1, "handlers": {"theirs": theirs}, "root": root})
+log_event(LoginSucceeded(**where))
+log_event(LoginFailed(**where, reason="wrong"))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program.replace("HANDLERS", repr(handlers))],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    theirs, ours = (done.stdout, done.stderr) if handlers else (done.stderr, done.stdout)
+    assert theirs.count("login: user=boss") == 1
+    assert theirs.count("login failed: user=boss") == 1
+    assert ours == ""
 
 
 def test_fallback_leaves_information_out():

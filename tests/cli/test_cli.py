@@ -746,7 +746,7 @@ def test_check_finds_what_is_wrong_with_roles_and_second_factors(command, here):
     found(
         command,
         "error: keys/users:2: has a role",
-        "error: keys/second_factors: nobody gets in by password, because it can be changed by",
+        "error: keys/second_factors: no password is accepted, because it can be changed by",
         status=2,
     )
 
@@ -781,7 +781,7 @@ def test_check_looks_at_the_directories_above(command, here):
     remedy = f"chmod go-w {here}"
     found(
         command,
-        f"keys/users: is not used, because it is in {here}, which can be changed by",
+        f"error: demo.toml: is in {here}, which can be changed by other users",
         status=2,
     )
     assert remedy in command("check", "demo.toml")[1]
@@ -790,7 +790,7 @@ def test_check_looks_at_the_directories_above(command, here):
     found(command, "error: keys/users: is not used, because it is in ", status=2)
     (here / "keys").chmod(0o700)
     (here / "demo.toml").chmod(0o666)
-    found(command, "warning: demo.toml: says what code runs in the service, and can be changed")
+    found(command, "error: demo.toml: can be changed by other users (mode 0666)", status=2)
     (here / "demo.toml").chmod(0o600)
     assert command("check", "demo.toml")[0] == 0
 

@@ -195,7 +195,7 @@ def test_users_and_ssh(command, run):
     done = subprocess.run([*line, "boss@127.0.0.1", "foo"], capture_output=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, b"12\n")
     assert process.end() == 0
-    assert process.stderr == ""
+    assert process.complaints == ""
 
 
 def test_the_default_user(command, run):

@@ -267,6 +267,27 @@ def test_a_command_tells_its_usage():
     run(test)
 
 
+EVIL = "\x1b]0;owned\x07\u202e"
+
+
+def test_help_and_paged_text_are_escaped():
+    """A docstring or a str may be what a peer has sent."""
+
+    async def test(session):
+        for statement in (
+            f"type('T', (), {{'__doc__': {EVIL!r}}})",
+            f"{EVIL!r} + 'text'",
+        ):
+            session.sink.text = ""
+            word = "help" if "__doc__" in statement else "page"
+            await session.run(f"{word}({statement})")
+            assert "\\x1b]0;owned\\x07\\u202e" in session.sink.text
+            assert "\x1b" not in session.sink.text
+            assert "\u202e" not in session.sink.text
+
+    run(test)
+
+
 @pytest.mark.parametrize("role", [Role.OPERATOR, Role.ADMIN])
 def test_the_role_decides(role):
     """Kick and reload are an admin's; for an operator the names are there, and refuse."""

@@ -1029,3 +1029,104 @@ def test_a_worker_for_each_session():
         await asyncio.to_thread(wait_until, lambda: not workers(), "the end of the worker")
 
     run(test)
+
+
+# ---- its life
+
+
+@pytest.mark.parametrize(
+    ("mode", "states"),
+    [
+        ("thread", ["queued -> on its worker", "on its worker -> ended"]),
+        (
+            "loop",
+            [
+                "queued -> on its worker",
+                "on its worker -> on the host's loop",
+                "on the host's loop -> ended",
+            ],
+        ),
+    ],
+)
+def test_each_change_of_state_is_logged(mode, states, caplog):
+    """A statement is queued, runs on its worker, on the host's loop if it needs it, and ends."""
+
+    async def test(session):
+        with caplog.at_level(logging.DEBUG, "console.evaluation"):
+            await session.run("1", mode)
+        assert caplog.messages == [f"statement 1.1: {state}" for state in states]
+
+    run(test)
+
+
+@pytest.mark.parametrize("source", ["print('seen')", "await asyncio.sleep(0); print('seen')"])
+def test_a_loop_that_a_log_handler_runs(source):
+    """A statement's output is its session's, though frames of logging are below it."""
+    loop = asyncio.SelectorEventLoop()
+
+    class Handler(logging.Handler):
+        def emit(self, record):
+            loop.run_forever()
+
+    logger = logging.getLogger("test_evaluator.loop")
+    handler = Handler()
+    logger.addHandler(handler)
+    thread = threading.Thread(target=logger.critical, args=("run",))
+    thread.start()
+
+    async def main():
+        session = Session(loop, EvaluationSettings())
+        session.namespace["asyncio"] = asyncio
+        outcome = await session.run(source, "loop")
+        session.evaluator.close()
+        session.sources.clear()
+        assert (outcome.kind, session.sink.text) == (NOTHING, "seen\n")
+
+    hooks.install()
+    try:
+        asyncio.run(main())
+    finally:
+        hooks.uninstall()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(30)
+        loop.close()
+        logger.removeHandler(handler)
+
+
+# ---- pages
+
+
+PAGES = "page('\\n'.join('vwxyz'))"
+
+
+@pytest.mark.parametrize(
+    ("source", "asks"), [(PAGES, True), (f"%json {PAGES}", False), (f"%loop {PAGES}", False)]
+)
+def test_pages_are_turned_where_the_question_is_seen(source, asks):
+    """A long text is paged at a terminal, not into JSON nor on a thread that runs a loop."""
+
+    async def test(session):
+        session.source.page_rows = 3
+        outcome = await session.run(source)
+        shown = outcome.document + session.sink.text
+        assert ("--more--" in shown, "z" in shown) == (asks, not asks)
+
+    run(test)
+
+
+def test_no_page_is_asked_for_once_the_prompt_is_back():
+    """A thread that outlives its statement prints all of a text: what is typed is the prompt's."""
+
+    async def test(session):
+        session.source.page_rows = 3
+        session.namespace["go_on"] = go_on = threading.Event()
+        session.namespace["threading"] = threading
+        await session.run(
+            "thread = threading.Thread(target=lambda: (go_on.wait(30), " + PAGES + "))\n"
+            "thread.start()"
+        )
+        go_on.set()
+        await asyncio.to_thread(session.namespace["thread"].join, 30)
+        assert session.sink.text == "v\nw\nx\ny\nz\n"
+
+    run(test)

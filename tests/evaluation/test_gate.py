@@ -67,6 +67,13 @@ def sessions(loop, count, gate=None):
     return [first, *(Session(loop, settings, number=n, other=first) for n in range(2, count + 1))]
 
 
+def close(many):
+    """End the sessions of one console, and forget the sources of their statements."""
+    for one in many:
+        one.evaluator.close()
+    many[0].sources.clear()
+
+
 def test_statements_that_wait_for_the_last_one_end():
     """Many statements wait for what one that came behind all of them does."""
 
@@ -76,8 +83,7 @@ def test_statements_that_wait_for_the_last_one_end():
         waiting = [asyncio.ensure_future(one.run("event.wait(20)")) for one in many[:-1]]
         await many[-1].run("event.set()")
         outcomes = await asyncio.gather(*waiting)
-        for one in many:
-            one.evaluator.close()
+        close(many)
         return [outcome.text for outcome in outcomes]
 
     with service() as loop:
@@ -99,8 +105,7 @@ def test_ctrl_c_before_the_beginning():
         await asyncio.gather(*waiting)
         ran = await many[-1].value("ran")
         listed = many[-1].statements.describe()
-        for one in many:
-            one.evaluator.close()
+        close(many)
         return outcome.kind, ran, listed
 
     with service() as loop:
@@ -122,8 +127,7 @@ def test_a_session_that_ends_before_its_statement_begins():
         await asyncio.gather(*waiting)
         ran = await many[0].value("ran")
         await until(lambda: not many[0].statements.describe())
-        for one in many:
-            one.evaluator.close()
+        close(many)
         return ran
 
     with service() as loop:

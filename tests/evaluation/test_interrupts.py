@@ -14,24 +14,18 @@ import time
 
 import pytest
 
+from console.evaluation.guarded_coroutine import GuardedCoroutine
 from console.evaluation.interrupts import (
     SIGNAL,
     AsyncExceptionGuard,
     ConsoleInterrupt,
-    GuardedCoroutine,
     SignalGuard,
+    StatementToken,
 )
 from support.servers import SUPPORT, wait_until
 
 EVALUATIONS = int(os.environ.get("CONSOLE_STRESS", "2000"))
 STRESS = SUPPORT / "interrupt_stress.py"
-
-
-class Token:
-    """Stands for a statement."""
-
-    busy_since = None
-    given_up = False
 
 
 @pytest.mark.timeout(300 + EVALUATIONS // 20)
@@ -108,20 +102,20 @@ def guarded(request):
 
 def test_values_and_errors_are_in_the_step(guarded):
     """What a guarded call returns or raises, an exit included, is in its step and never raised."""
-    assert guarded.run(Token(), lambda: 5).value == 5
+    assert guarded.run(StatementToken(), lambda: 5).value == 5
     for error in (ValueError(), SystemExit(3), KeyboardInterrupt(), GeneratorExit()):
 
         def fail(error=error):
             raise error
 
-        step = guarded.run(Token(), fail)
+        step = guarded.run(StatementToken(), fail)
         assert step.error is error
         assert step.value is None
 
 
 def test_the_call_is_interrupted(guarded):
     """A call that runs bytecode is interrupted."""
-    token, begun, ended = Token(), threading.Event(), threading.Event()
+    token, begun, ended = StatementToken(), threading.Event(), threading.Event()
 
     def call():
         begun.set()
@@ -142,7 +136,7 @@ def test_the_call_is_interrupted(guarded):
 
 def test_another_call_is_not_interrupted(guarded):
     """An interrupt for a statement that does not run now is refused, and hits no other."""
-    token, begun, ended = Token(), threading.Event(), threading.Event()
+    token, begun, ended = StatementToken(), threading.Event(), threading.Event()
     asked = []
 
     def call():
@@ -151,7 +145,7 @@ def test_another_call_is_not_interrupted(guarded):
 
     def ask():
         begun.wait(30)
-        asked.append(guarded.guard.interrupt(Token()))
+        asked.append(guarded.guard.interrupt(StatementToken()))
         ended.set()
 
     step = guarded.run(token, call, ask)
@@ -161,7 +155,7 @@ def test_another_call_is_not_interrupted(guarded):
 
 def test_nothing_to_interrupt(guarded):
     """Between calls, and after the one that was asked for, an interrupt is refused."""
-    token = Token()
+    token = StatementToken()
     assert guarded.guard.interrupt(token) is False
     guarded.run(token, lambda: 5)
     assert guarded.guard.interrupt(token) is False
@@ -182,7 +176,7 @@ def test_no_interrupt_arrives_after_the_call(guarded):
 
     def calls():
         for _ in range(500):
-            current[0] = token = Token()
+            current[0] = token = StatementToken()
             step = guarded.guard.run(token, lambda: sum(range(100)))
             # Here nothing is guarded: an interrupt would end the test.
             assert step.error is None or isinstance(step.error, ConsoleInterrupt)
@@ -214,7 +208,7 @@ def test_no_interrupt_arrives_after_the_call(guarded):
 
 def test_a_signal_wakes_a_blocked_call():
     """On the main thread even a blocked C call is interrupted."""
-    guard, token = SignalGuard(), Token()
+    guard, token = SignalGuard(), StatementToken()
     guard.install()
     begun = threading.Event()
 
@@ -245,7 +239,7 @@ def test_the_signal_of_other_code_is_passed_on():
         guard.install()
         signal.raise_signal(SIGNAL)
         assert received == [SIGNAL]
-        step = guard.run(Token(), lambda: signal.raise_signal(SIGNAL))
+        step = guard.run(StatementToken(), lambda: signal.raise_signal(SIGNAL))
         assert step.error is None
         assert received == [SIGNAL] * 2
         guard.uninstall()
@@ -303,7 +297,7 @@ def test_a_profiler_goes_on_after_a_guarded_call(interrupted):
 
 def test_delicate_code_is_not_interrupted_at_once():
     """An interrupt that finds asyncio's or threading's own code on top is put off, not for ever."""
-    guard, token = SignalGuard(), Token()
+    guard, token = SignalGuard(), StatementToken()
     guard.install()
     waiting = threading.Event()
     asked = []
@@ -352,7 +346,7 @@ def test_a_callback_of_the_collector_is_not_interrupted(strays):
     gc.callbacks.append(callback)
     try:
         for _ in range(100):
-            token = Token()
+            token = StatementToken()
             thread = threading.Thread(target=guard.run, args=(token, collect))
             thread.start()
             while thread.is_alive():
@@ -375,7 +369,7 @@ def test_no_lock_is_left_behind():
                 pass
 
     for _ in range(50):
-        token = Token()
+        token = StatementToken()
         thread = threading.Thread(target=guard.run, args=(token, call))
         thread.start()
         deadline = time.monotonic() + 30
@@ -391,7 +385,7 @@ def test_no_lock_is_left_behind():
 
 def test_a_deadlock_on_the_main_thread_is_interrupted():
     """On the main thread, waiting for a Condition that is never released is interrupted."""
-    guard, token = SignalGuard(), Token()
+    guard, token = SignalGuard(), StatementToken()
     guard.install()
     condition = threading.Condition()
     held, ended = threading.Event(), threading.Event()
@@ -427,7 +421,7 @@ def test_a_deadlock_on_the_main_thread_is_interrupted():
 
 def finish(coroutine, guard=None):
     """Run a guarded coroutine as a task; return the step it ends with, and its token."""
-    token = Token()
+    token = StatementToken()
 
     async def main():
         task = asyncio.Task(GuardedCoroutine(coroutine, guard or AsyncExceptionGuard(), token))
@@ -465,7 +459,7 @@ def test_what_a_coroutine_raises_stays_in_the_step(error):
 
 def test_the_token_knows_when_a_step_runs():
     """While a step runs, the token says since when; while the coroutine waits, it says so."""
-    token = Token()
+    token = StatementToken()
     seen = []
 
     async def look():
@@ -501,7 +495,7 @@ def test_cancelling():
             return "refused"
 
     async def main(coroutine):
-        task = asyncio.Task(GuardedCoroutine(coroutine, AsyncExceptionGuard(), Token()))
+        task = asyncio.Task(GuardedCoroutine(coroutine, AsyncExceptionGuard(), StatementToken()))
         await asyncio.sleep(0)
         task.cancel()
         return await task
@@ -568,7 +562,7 @@ def test_asyncios_tools_see_the_users_code():
 
     async def main():
         coroutine = asyncio.sleep(60)
-        guarded = GuardedCoroutine(coroutine, AsyncExceptionGuard(), Token())
+        guarded = GuardedCoroutine(coroutine, AsyncExceptionGuard(), StatementToken())
         task = asyncio.Task(guarded)
         await asyncio.sleep(0)
         assert guarded.cr_code is coroutine.cr_code
@@ -585,7 +579,7 @@ def test_awaiting_a_guarded_coroutine():
     """A guarded coroutine can be awaited, and gives its step."""
 
     async def main():
-        step = await GuardedCoroutine(give(5), AsyncExceptionGuard(), Token())
+        step = await GuardedCoroutine(give(5), AsyncExceptionGuard(), StatementToken())
         assert step.value == 5
 
     asyncio.run(main())
@@ -594,7 +588,7 @@ def test_awaiting_a_guarded_coroutine():
 def test_closing_a_guarded_coroutine():
     """Closing it closes the user's coroutine, which never runs."""
     coroutine = give(5)
-    guarded = GuardedCoroutine(coroutine, AsyncExceptionGuard(), Token())
+    guarded = GuardedCoroutine(coroutine, AsyncExceptionGuard(), StatementToken())
     guarded.close()
     assert coroutine.cr_frame is None
     wait_until(lambda: guarded.cr_frame is None, "the end of the coroutine")

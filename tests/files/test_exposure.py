@@ -9,7 +9,21 @@ import pwd
 import pytest
 
 from console.files import exposure
-from console.files.exposure import exposure_above
+from console.files.atomic import write_atomically
+from console.files.exposure import (
+    ExposedFileError,
+    exposure_above,
+    open_checked,
+    read_checked,
+)
+
+
+@pytest.fixture(autouse=True)
+def _accounts_are_asked_for_anew():
+    """The entry of our user is kept, and some tests replace it."""
+    exposure._account_of.cache_clear()
+    yield
+    exposure._account_of.cache_clear()
 
 
 @pytest.fixture
@@ -87,6 +101,7 @@ def test_what_is_above_our_home_is_not_ours_to_judge(keys, monkeypatch):
     account = pwd.struct_passwd(("x", "x", os.geteuid(), os.getegid(), "", str(home), ""))
     assert exposure_above(keys) is not None
     monkeypatch.setattr(exposure.pwd, "getpwuid", lambda _uid: account)
+    exposure._account_of.cache_clear()
     assert exposure_above(keys) is None
     outside = home.parent / "elsewhere"
     outside.mkdir(mode=0o755)
@@ -163,3 +178,111 @@ def test_a_link_of_another_user_is_refused(keys, tmp_path):
     assert exposure_above(tmp_path / "link" / "users") is None
     os.lchown(tmp_path / "link", 65534, -1)
     assert "is owned by user 65534" in exposure_above(tmp_path / "link" / "users").problem
+
+
+# ---- opening, reading and writing what has been checked
+
+STRANGER = 65534
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+
+
+@pytest.fixture
+def shared(tmp_path):
+    """Make a directory like ``/tmp``, in which others can make files and links."""
+    directory = tmp_path / "shared"
+    directory.mkdir()
+    directory.chmod(0o1777)
+    return directory
+
+
+def test_a_path_that_does_not_exist_yet_is_judged_as_far_as_it_does(keys):
+    """What is missing is ours to make, if no other user can write above it."""
+    missing = keys.parent / "new" / "newer" / "file"
+    assert exposure_above(missing) is None
+    keys.parents[1].chmod(0o777)
+    assert exposure_above(missing).remedy == f"chmod go-w {keys.parents[1]}"
+
+
+@pytest.mark.parametrize(
+    ("mode", "options", "allowed"),
+    [
+        (0o1777, {}, False),
+        (0o1777, {"sticky": True}, True),
+        (0o1777, {"own_group": True}, False),
+        (0o777, {"sticky": True, "own_group": True}, False),
+        (0o775, {}, False),
+        (0o775, {"own_group": True}, True),
+        (0o775, {"sticky": True}, False),
+    ],
+)
+def test_the_directory_of_a_file_may_be_shared_only_if_the_caller_says_so(
+    keys, monkeypatch, mode, options, allowed
+):
+    """Each exception is asked for."""
+    monkeypatch.setattr(exposure, "_is_own_group", lambda _number: True)
+    keys.parent.chmod(mode)
+    assert (exposure_above(keys, **options) is None) is allowed
+
+
+@as_root
+@pytest.mark.parametrize("deed", ["write", "open", "read"])
+def test_a_link_of_another_user_leads_nowhere(shared, tmp_path, deed):
+    """What it names is neither read nor written."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    link = shared / "link"
+    link.symlink_to(victim)
+    os.lchown(link, STRANGER, -1)
+    with pytest.raises(ExposedFileError, match=f"a link that is owned by user {STRANGER}"):
+        {
+            "write": lambda: write_atomically(link, b"overwritten"),
+            "open": lambda: open_checked(link, os.O_WRONLY, mode=0o600, secret=True),
+            "read": lambda: read_checked(link, secret=False, sticky=True),
+        }[deed]()
+    assert victim.read_text() == "precious"
+    assert link.is_symlink()
+
+
+@as_root
+@pytest.mark.parametrize("deed", ["open", "read"])
+def test_a_file_of_another_user_is_not_used(shared, deed):
+    """Its owner could change it, and would read what we write."""
+    path = shared / "file"
+    path.touch(0o600)
+    os.chown(path, STRANGER, -1)
+    with pytest.raises(ExposedFileError, match=f"is owned by user {STRANGER}"):
+        if deed == "open":
+            open_checked(path, os.O_WRONLY | os.O_CREAT, mode=0o600, secret=True)
+        else:
+            read_checked(path, secret=True, sticky=True)
+
+
+def test_our_own_links_are_followed(shared, tmp_path):
+    """A file may lie elsewhere, and is then checked there."""
+    target = tmp_path / "target"
+    target.touch(0o600)
+    (shared / "second").symlink_to(target)
+    (shared / "first").symlink_to("second")
+    write_atomically(shared / "first", b"new")
+    assert read_checked(shared / "first", secret=True, sticky=True) == b"new"
+    assert target.read_bytes() == b"new"
+    os.close(open_checked(shared / "first", os.O_WRONLY, mode=0o600, secret=True))
+    target.chmod(0o644)
+    with pytest.raises(ExposedFileError, match="can be read by other users"):
+        open_checked(shared / "first", os.O_WRONLY, mode=0o600, secret=True)
+
+
+def test_a_second_name_of_our_file_is_not_written_to_where_others_make_names(shared, tmp_path):
+    """A hard link in a shared directory may be another user's; elsewhere it is ours."""
+    target = tmp_path / "target"
+    target.touch(0o600)
+    (shared / "name").hardlink_to(target)
+    with pytest.raises(ExposedFileError, match="has another name as well"):
+        open_checked(shared / "name", os.O_WRONLY, mode=0o600, secret=True)
+    os.close(open_checked(target, os.O_WRONLY, mode=0o600, secret=True))
+
+
+def test_a_device_may_be_written_to():
+    """``--log-file /dev/null`` is no file that others could read."""
+    os.close(open_checked(os.devnull, os.O_WRONLY, mode=0o600, secret=False))

@@ -22,7 +22,7 @@ def test_runs_and_ends(name, number, tmp_path):
     with Example(name, tmp_path) as example:
         assert ask_quote(example.qotd_port) == QUOTE
         assert example.end(number) == 0
-        assert example.stderr == ""
+        assert example.complaints == ""
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -36,7 +36,7 @@ def test_ends_with_an_open_session(way, number, tmp_path):
             assert example.end(number) == 0
             client.expect_end()
             assert "demo is stopping this console." in client.text
-        assert example.stderr == ""
+        assert example.complaints == ""
 
 
 def test_ends_in_mid_statement(tmp_path):

@@ -13,7 +13,7 @@ from console.transports import keepalive as liveness
 from support.clients import SSH_OPTIONS, Client, need
 from support.servers import wait_until
 
-ENDED = "nobody has typed here for 0 s; goodbye\r\n"
+ENDED = "nothing has been typed here for 0 s; goodbye\r\n"
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def rest(client):
 def test_an_idle_session_is_ended(idle, raw):
     """An idle session shows a notice above the prompt, and then ends below it."""
     client = raw(idle(0.6))
-    assert rest(client) == (f"\r\nnobody types: this session ends in 0 s\r\n>>> \r\n{ENDED}")
+    assert rest(client) == (f"\r\nnothing is typed: this session ends in 0 s\r\n>>> \r\n{ENDED}")
 
 
 def test_a_question_is_idle_too(idle, raw):
@@ -47,7 +47,7 @@ def test_a_question_is_idle_too(idle, raw):
     client = raw(idle(0.4))
     client.send("input('who? ')\n")
     shown = rest(client)
-    assert shown.startswith("who? \r\nnobody types: this session ends in 0 s\r\n")
+    assert shown.startswith("who? \r\nnothing is typed: this session ends in 0 s\r\n")
     assert ENDED in shown
 
 

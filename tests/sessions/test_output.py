@@ -11,19 +11,12 @@ import weakref
 
 import pytest
 
-from console.evaluation.interrupts import AsyncExceptionGuard
+from console.evaluation.interrupts import AsyncExceptionGuard, StatementToken
 from console.sessions.output import SessionOutput
 from support.servers import wait_until
 
 CHUNK = 64 * 1024
 LIMIT = 1024
-
-
-class Token:
-    """Stands for a statement."""
-
-    busy_since = None
-    given_up = False
 
 
 class Client:
@@ -200,7 +193,7 @@ def test_an_interrupted_writer_leaves_it_whole(strays):
     async def test(client, output):
         guard = AsyncExceptionGuard()
         for number in range(60):
-            token = Token()
+            token = StatementToken()
             thread = threading.Thread(target=guard.run, args=(token, flood, output))
             thread.start()
             while thread.is_alive():

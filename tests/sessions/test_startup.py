@@ -274,7 +274,7 @@ def test_settings_are_read_and_checked(tmp_path):
     file.write_text('[telnet]\nport = 0\n[sessions]\nsecrets = "("\n')
     (fault,) = examine(file, {})[1]
     assert f"{file}:4: sessions.secrets" in str(fault)
-    with pytest.raises(ConfigurationError, match="no regular expression"):
+    with pytest.raises(ConfigurationError, match="not a valid regular expression"):
         SessionSettings(secrets="(")
 
 

@@ -139,7 +139,7 @@ async def drive(evaluator, report, count, mixed, seed):
         task = asyncio.ensure_future(evaluator.evaluate(source))
         await asyncio.sleep(chance.choice(DELAYS))
         if asked and not task.done():
-            current[0] = evaluator._running
+            current[0] = evaluator._watch and evaluator._watch.execution
             # Pressed once for the endless ones, which the flood alone may miss between steps.
             if corpus in (ENDLESS, ENDLESS_ASYNC) or chance.random() < 0.3:
                 evaluator.interrupt()

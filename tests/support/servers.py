@@ -46,6 +46,9 @@ def wait_until(condition, what, seconds=DEADLINE_SECONDS):
     return found
 
 
+_LOGIN = " INFO console.audit: login: "
+
+
 class Process:
     """A subprocess with its stdout and stderr in files."""
 
@@ -70,6 +73,11 @@ class Process:
     @property
     def stderr(self):
         return self.stderr_file.read_text("utf-8", "backslashreplace")
+
+    @property
+    def complaints(self):
+        """What stands on stderr beside the record of logins."""
+        return "".join(line for line in self.stderr.splitlines(keepends=True) if _LOGIN not in line)
 
     @property
     def alive(self):

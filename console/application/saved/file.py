@@ -10,16 +10,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
-import shlex
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from console.errors import StateError
 from console.files.atomic import write_atomically
-from console.files.exposure import exposure, only_we_can_move
+from console.files.exposure import ExposedFileError, read_checked, require_unexposed
 from console.text import escape_line
 
 VERSION: Final = 2
@@ -54,9 +51,10 @@ def write(path: Path, header: Header, payload: bytes) -> None:
     rest = json.dumps(dataclasses.asdict(header)).encode() + b"\n" + payload
     first = b"%s%d %s\n" % (_MAGIC, VERSION, hashlib.sha256(rest).hexdigest().encode())
     try:
-        if path.is_symlink() and path.lstat().st_uid not in {0, os.geteuid()}:
-            raise StateError(str(path), "is a link of another user", "remove it, and save again")
+        require_unexposed(path, None, secret=False, own_group=True, sticky=True)
         write_atomically(path, first + rest)
+    except ExposedFileError as error:
+        raise StateError(str(path), error.exposure.problem, error.exposure.remedy) from None
     except (OSError, ValueError, RuntimeError) as error:  # a null byte, a link to itself
         raise StateError(
             str(path),
@@ -79,39 +77,17 @@ def read(path: Path) -> tuple[Header, bytes]:
 
 def _read(path: Path) -> bytes:
     """Read a file that no user but ours or root can have written."""
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
     try:
-        # A link is followed now; what is checked and read is what these two descriptors are of.
-        target = path.resolve(strict=True)
-        directory = os.open(target.parent, flags | os.O_DIRECTORY)
-        try:
-            descriptor = os.open(target.name, flags | os.O_NOFOLLOW, dir_fd=directory)
-            with os.fdopen(descriptor, "rb") as file:
-                _check(target, os.fstat(descriptor), os.fstat(directory))
-                return file.read()
-        finally:
-            os.close(directory)
+        return read_checked(path, secret=False, own_group=True, sticky=True, limit_bytes=None)
+    except ExposedFileError as error:
+        exposure = error.exposure
+        raise StateError(
+            str(path), exposure.problem, f"if you trust it: {exposure.remedy}"
+        ) from None
     except (OSError, ValueError, RuntimeError) as error:  # as in write()
         raise StateError(
             str(path), f"cannot be read: {_reason(error)}", "name a file that was saved"
         ) from None
-
-
-def _check(path: Path, status: os.stat_result, directory: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise StateError(str(path), "is not a regular file", "name a file that was saved")
-    exposed = exposure(path, status, secret=False)
-    if exposed is not None:
-        raise StateError(str(path), exposed.problem, f"if you trust it: {exposed.remedy}")
-    place = shlex.quote(str(path.parent))
-    if directory.st_uid not in {0, os.geteuid()}:
-        raise StateError(
-            str(path),
-            f"its directory is owned by user {directory.st_uid}, which could replace it",
-            "move the file to a directory of yours",
-        )
-    if directory.st_mode & 0o022 and not only_we_can_move(directory):
-        raise StateError(str(path), "its directory lets others replace it", f"chmod go-w {place}")
 
 
 def _parse(path: Path, data: bytes) -> tuple[Header, bytes]:

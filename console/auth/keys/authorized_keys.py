@@ -17,7 +17,7 @@ from pathlib import Path
 from console.auth.keys.options import QUOTED, name_of, parse_options
 from console.auth.keys.public_keys import KINDS, WireError, decode_base64, fingerprint, key_problem
 from console.errors import CredentialError, InvalidKey
-from console.files.exposure import exposure, exposure_above, read_with_status
+from console.files.exposure import exposure_of, read_with_status
 from console.interfaces.credentials import AuthorizedKey
 from console.text import escape_line
 
@@ -123,7 +123,7 @@ def read_trusted(path: Path, *, limit_bytes: int = 1024 * 1024) -> bytes:
         if not os.path.lexists(path):  # a dangling link is not a missing file: it is an error
             return b""
         data, status = read_with_status(path, limit_bytes=limit_bytes)
-        open_to_others = exposure(path, status, secret=False) or exposure_above(path)
+        open_to_others = exposure_of(path, status, secret=False)
     except OSError as error:
         raise CredentialError(
             str(path),

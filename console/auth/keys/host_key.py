@@ -31,7 +31,7 @@ from console.files.atomic import (
     make_private_directory,
     write_atomically,
 )
-from console.files.exposure import exposure, exposure_above, read_with_status
+from console.files.exposure import exposure_of, read_with_status
 
 if TYPE_CHECKING:
     from console.auth.keys.asyncssh_keys import SSHKey
@@ -112,7 +112,7 @@ def load_host_key(path: str | os.PathLike[str]) -> HostKey:
         raise KeyFileError(
             place, f"cannot be read: {error.strerror}", "name the file of a private key"
         ) from None
-    open_to_others = exposure(path, status, secret=True) or exposure_above(path)
+    open_to_others = exposure_of(path, status, secret=True)
     if open_to_others:
         raise KeyFileError(place, open_to_others.problem, open_to_others.remedy)
     public = read_ed25519(data)

@@ -72,7 +72,7 @@ class KeyFiles:
         except CredentialError as error:
             if strict:
                 raise
-            problems = [f"{error}; until then nobody gets in by key"]
+            problems = [f"{error}; until then no key is accepted"]
         self._complaints.tell(self._directory / REVOKED_FILE, problems)
         return found
 

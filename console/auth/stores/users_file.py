@@ -97,7 +97,7 @@ def parse_users(text: str, place: str) -> Users:
         if role is None:
             # The word is not quoted: in a shadow-style line it may be part of a secret.
             users.problems.append(
-                f"{place}:{number}: has a role that is none of {ROLES}, so the line lets nobody in;"
+                f"{place}:{number}: has a role that is none of {ROLES}, so the line is not used;"
                 " set one with: console user role"
             )
             continue

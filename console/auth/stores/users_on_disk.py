@@ -22,7 +22,7 @@ from console.files.atomic import (
     make_private_directory,
     write_atomically,
 )
-from console.files.exposure import exposure, exposure_above, read_with_status
+from console.files.exposure import exposure_of, read_with_status
 from console.interfaces.credentials import Role
 
 NO_DEFAULT_USER: Final = "no-default-user"
@@ -133,7 +133,7 @@ class UsersOnDisk:
         """
         try:
             data, status = read_with_status(self.path)
-            open_to_others = exposure(self.path, status, secret=True) or exposure_above(self.path)
+            open_to_others = exposure_of(self.path, status, secret=True)
         except FileNotFoundError:
             return ""
         except OSError as error:

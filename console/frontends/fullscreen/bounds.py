@@ -8,8 +8,8 @@ refused (`RefusedKey`), and the text stays as it was.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.clipboard import ClipboardData, InMemoryClipboard
@@ -29,7 +29,15 @@ class RefusedKey(Exception):
 
 
 class BoundedBuffer(Buffer):
-    """A buffer whose text and undo stack are bounded."""
+    """A buffer whose text and undo stack are bounded.
+
+    Attributes:
+        on_history_loaded: Called when a search or an arrow key finds the history.
+    """
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        self.on_history_loaded: Callable[[], None] = lambda: None
+        super().__init__(*arguments, **keywords)
 
     def _set_text(self, value: str) -> bool:
         # Each change of the text comes here, before anything of it is done.
@@ -41,6 +49,19 @@ class BoundedBuffer(Buffer):
         """Keep the text for undo; the oldest one goes first."""
         super().save_to_undo_stack(clear_redo_stack)
         drop_oldest(self._undo_stack, UNDO_BYTES - _bytes_of(self._redo_stack))
+
+    @property
+    def history_loads(self) -> bool:
+        """Whether the history is not there yet: it is loaded in a task, begun before each read."""
+        task = self._load_history_task
+        return task is not None and not task.done()
+
+    def load_history_if_not_yet_loaded(self) -> None:
+        """Begin to load the history; `on_history_loaded` is called in the loop's next turn."""
+        is_new = self._load_history_task is None
+        super().load_history_if_not_yet_loaded()
+        if is_new and self._load_history_task is not None:
+            self._load_history_task.add_done_callback(lambda _task: self.on_history_loaded())
 
     def undo(self) -> None:
         """Go back to the text before the last change."""

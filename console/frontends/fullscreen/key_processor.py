@@ -20,6 +20,7 @@ from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.key_binding.key_processor import KeyPress, KeyPressEvent, KeyProcessor
 from prompt_toolkit.keys import Keys
 
+from console.audit.failure_log import FailureLog
 from console.frontends.fullscreen.bounds import RefusedKey
 from console.frontends.fullscreen.copies import with_names
 
@@ -39,9 +40,6 @@ REPLAYED_KEYS: Final = 10_000
 
 RECORDED_KEYS: Final = 10_000
 """A macro that becomes longer is no longer recorded."""
-
-SILENT_SECONDS: Final = 60.0
-"""After an entry in the log for a failed binding, until the next one of this editor."""
 
 _COUNT_DIGITS: Final = 7
 
@@ -105,8 +103,7 @@ class BoundedKeyProcessor(KeyProcessor):
         self._is_replaying = False
         self._is_in_key = False
         self._goes_on: asyncio.Handle | None = None
-        self._silent_until = 0.0
-        self._untold = 0
+        self._failures = FailureLog(logger)
         super().__init__(key_bindings)
 
     @property
@@ -165,27 +162,12 @@ class BoundedKeyProcessor(KeyProcessor):
         except RefusedKey:
             self._give_up()
         except Exception as error:  # noqa: BLE001 - the edge "key": it is logged, its session goes on
-            self._tell_of_failure(key, error)
+            self._failures.tell(f"the binding of a key ({_name(key)})", error)
             self._give_up()
             buffer.document = before
         finally:
             self._is_in_key = False
         self._bound_recordings()
-
-    def _tell_of_failure(self, key: KeyPress, error: Exception) -> None:
-        """Log the exception; of more within a minute, their number with the next one."""
-        now = time.monotonic()
-        if now < self._silent_until:
-            self._untold += 1
-            return
-        self._silent_until = now + SILENT_SECONDS
-        logger.warning(
-            "the binding of a key (%s) failed; the text stays as it was%s",
-            _name(key),
-            f" ({self._untold} more since the last entry)" if self._untold else "",
-            exc_info=error,
-        )
-        self._untold = 0
 
     def _bound_recordings(self) -> None:
         """End the recording of a macro that has become too long; what it has so far is kept."""

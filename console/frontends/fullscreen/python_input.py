@@ -31,7 +31,7 @@ from ptpython.layout import CompletionVisualisation
 from ptpython.python_input import PythonInput
 
 from console.context.scope import muted
-from console.frontends.fullscreen.bounds import Registers
+from console.frontends.fullscreen.bounds import BoundedBuffer, Registers
 from console.frontends.fullscreen.completion import StaticCompleter
 from console.frontends.fullscreen.explanation import Explanation, paste_hint
 from console.frontends.fullscreen.keys import LONG_CHARACTERS, console_keys, python_keys
@@ -212,10 +212,13 @@ class ConsoleInput(PythonInput):
             input=input,
             output=output,
         )
+        buffer: BoundedBuffer = self.default_buffer  # type: ignore[assignment]  # create_buffer made it
         application.key_processor.bell = input.bell
         application.key_processor.on_idle = input.go_on
         application.vi_state.named_registers = Registers()
-        input.is_held = lambda: application.key_processor.is_busy
+        # A search among keys that arrive before the history is there would find nothing.
+        buffer.on_history_loaded = input.go_on
+        input.is_held = lambda: application.key_processor.is_busy or buffer.history_loads
         application.echo = PredictiveEcho(
             application, self.default_buffer, editor.control, application.key_processor
         )

@@ -12,7 +12,7 @@ import ssl
 
 from console.config.settings import TelnetsSettings
 from console.errors import ConfigurationError
-from console.files.exposure import exposure, exposure_above, read_with_status
+from console.files.exposure import exposure_of, read_with_status
 
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 _KEY = re.compile(rb"-----BEGIN (?:(RSA|EC|DSA|ENCRYPTED|OPENSSH) )?PRIVATE KEY-----")
@@ -98,7 +98,7 @@ def _check_key(path: str, *, is_certificate: bool) -> None:
 def _read(setting: str, path: str, *, secret: bool) -> bytes:
     try:
         data, status = read_with_status(path)
-        exposed = exposure(path, status, secret=secret) or exposure_above(path)
+        exposed = exposure_of(path, status, secret=secret)
     except OSError as error:
         raise ConfigurationError(
             setting,

@@ -309,7 +309,7 @@ def test_a_line_with_another_role_authenticates_no_user(directory, caplog, word)
     assert lets_in(store, "ann", "sekrit")
     (text,) = messages(caplog)
     assert text == (
-        f"{path}:2: has a role that is none of viewer, operator, admin, so the line lets nobody in;"
+        f"{path}:2: has a role that is none of viewer, operator, admin, so the line is not used;"
         " set one with: console user role"
     )
     store.set_password("boss", "other")

@@ -1,5 +1,6 @@
 """One key costs its session little, and the other sessions nothing, whatever the key is."""
 
+import functools
 import logging
 import random
 import time
@@ -224,6 +225,24 @@ def test_a_document_is_bounded():
         assert not task.done()
 
     in_emacs(test)
+
+
+def test_keys_wait_for_the_history():
+    """A search that is typed in one piece with its Enter finds an entry, whenever it arrives."""
+
+    async def test(late):
+        history = ["alpha = 1", "beta = 2", "alphabet = 3"]
+        async with editing(history=history) as (frontend, _, task):
+            frontend.feed("\x12bet =")
+            await turns(late)
+            frontend.feed("\r")
+            await editor_of(frontend)
+            buffer = await settled(frontend)
+            assert buffer.text == "alphabet = 3"
+            assert not task.done()
+
+    for late in range(6):
+        run(functools.partial(test, late))
 
 
 def test_undo_is_bounded():
