@@ -163,6 +163,13 @@ class SessionKicked(SessionEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccessEnded(SessionEvent):
+    """A session is ended because its user was removed or lowered, or the key revoked."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StatementStarted(SessionEvent):
     """A statement is about to run. `StatementFinished` follows, unless the process ends first.
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, Self
 
+from console.auth.password_changes import changing_session, note_change
 from console.auth.passwords import hash_password
 from console.auth.stores.memory import MemoryCredentials
 from console.auth.stores.users_file import check_user_name
@@ -22,7 +23,7 @@ DEFAULT_PASSWORD = "admin"  # noqa: S105 - the howto's default, which only loopb
 PASSWORD_REMEDY = "set ShellFactory.password"  # noqa: S105 - no password
 
 
-_NEVER_SAVED = frozenset({"_lock", "_plain"})
+_NEVER_SAVED = frozenset({"_changed_in", "_lock", "_plain"})
 
 
 class ShellFactory(CredentialStore):
@@ -42,6 +43,7 @@ class ShellFactory(CredentialStore):
     credentials: CredentialStore | None
     _lock: threading.Lock
     _plain: str | None
+    _changed_in: int
     _phc: str | None
     _is_default_password: bool
     password_remedy: str
@@ -51,6 +53,7 @@ class ShellFactory(CredentialStore):
         shell = super().__new__(cls)
         shell._lock = threading.Lock()
         shell._plain = None
+        shell._changed_in = 0
         shell._phc = None
         shell._is_default_password = False
         shell.password_remedy = PASSWORD_REMEDY
@@ -101,6 +104,7 @@ class ShellFactory(CredentialStore):
         with self._lock:
             # Hashed at the first login, on the authenticator's thread: it takes 20 ms.
             self._plain, self._phc = password, None
+            self._changed_in = changing_session()
             self._is_default_password = password == DEFAULT_PASSWORD
 
     @property
@@ -145,9 +149,15 @@ class ShellFactory(CredentialStore):
         """Return why a key is revoked; empty if it is not."""
         return "" if self.credentials is None else self.credentials.is_revoked(key)
 
+    def strict(self) -> CredentialStore:
+        """Return the same users, in a store that raises an error for what it cannot read."""
+        return self if self.credentials is None else self.credentials.strict()
+
     def hashed(self) -> str | None:
         """Return the password's hash, made now if it has not been made yet."""
         with self._lock:
             if self._plain is not None:
-                self._phc, self._plain = hash_password(self._plain), None
+                phc = hash_password(self._plain)
+                note_change(phc, self._changed_in)
+                self._phc, self._plain = phc, None
             return self._phc

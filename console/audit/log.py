@@ -13,6 +13,7 @@ import re
 
 from console.audit.fallback import log_login
 from console.events import (
+    AccessEnded,
     ConnectionDropped,
     Event,
     ExceptionShown,
@@ -36,6 +37,26 @@ _BLANK = re.compile(r"\s")
 def _name(user: str) -> str:
     """Make a user's name one word: a pattern that reads entries must not find fields in it."""
     return _BLANK.sub(lambda match: f"\\x{ord(match.group()):02x}", escape_line(user))
+
+
+def _log_end(event: SessionKicked | AccessEnded, where: str) -> None:
+    if isinstance(event, SessionKicked):
+        audit_logger.warning(
+            "session %d kicked: user=%s %s by=%s reason=%s",
+            event.session,
+            _name(event.user),
+            where,
+            _name(event.by),
+            escape_line(event.reason),
+        )
+    else:
+        audit_logger.warning(
+            "session %d ended with its access: user=%s %s reason=%s",
+            event.session,
+            _name(event.user),
+            where,
+            escape_line(event.reason),
+        )
 
 
 def log_event(event: Event) -> None:
@@ -101,15 +122,8 @@ def log_event(event: Event) -> None:
                 event.role,
                 escape_line(event.reason),
             )
-        case SessionKicked():
-            audit_logger.warning(
-                "session %d kicked: user=%s %s by=%s reason=%s",
-                event.session,
-                _name(event.user),
-                where,
-                _name(event.by),
-                escape_line(event.reason),
-            )
+        case SessionKicked() | AccessEnded():
+            _log_end(event, where)
         case _:
             pass
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import hashlib
+import itertools
 import logging
 import time
 from collections.abc import Callable
@@ -26,11 +26,20 @@ from console.auth.guessing.codes import Codes
 from console.auth.guessing.throttle import INTERVAL_SECONDS, Throttle, source_of
 from console.auth.guessing.turns import Turn, Turns, sleep_until
 from console.auth.keys.grants import Grant, grant
+from console.auth.password_changes import changed_by, digest
 from console.auth.passwords import verify
 from console.config.settings import LoginSettings
 from console.errors import ConsoleError
 from console.events import EventBus, LoginFailed, LoginSucceeded
-from console.interfaces.credentials import CredentialStore, OfferedKey, Peer, Principal, Role
+from console.interfaces.credentials import (
+    Access,
+    AccessState,
+    CredentialStore,
+    OfferedKey,
+    Peer,
+    Principal,
+    Role,
+)
 from console.limits import LOGIN_LINE_CHARACTERS
 from console.text import escape_line
 
@@ -76,6 +85,8 @@ class Authenticator:
         self._turns = Turns()
         self._checks = CheckThread()
         self._codes = Codes()  # of the checks' thread
+        self._logins = itertools.count(1)
+        self._unknown = ""
         self._refreshing: asyncio.Task[None] | None = None
         self.asks_for_code = False
 
@@ -131,7 +142,14 @@ class Authenticator:
                 LoginSucceeded(transport=transport, peer=str(peer), user=user, method="password")
             )
             return Principal(
-                user, transport, str(peer), "password", verdict.role, proof=verdict.proof
+                user,
+                transport,
+                str(peer),
+                "password",
+                verdict.role,
+                proof=verdict.proof,
+                address=peer,
+                login=next(self._logins),
             )
         self._throttle.failed(peer, user)
         tell(verdict.refusal)
@@ -159,7 +177,20 @@ class Authenticator:
         except Refused as refused:
             found = str(refused)
         if not isinstance(found, str):
-            return functools.partial(self._key_accepted, user, *found, transport, peer)
+            granted, role = found
+            principal = Principal(
+                user,
+                transport,
+                str(peer),
+                "publickey",
+                role,
+                granted.command,
+                granted.pty,
+                key=offered,
+                address=peer,
+                login=next(self._logins),
+            )
+            return functools.partial(self._key_accepted, principal, granted.detail)
         if self._throttle.key_refused(peer):
             async with self._turns.of(f"keys of {source_of(peer)}") as turn:
                 turn.free_at = asyncio.get_running_loop().time() + INTERVAL_SECONDS
@@ -167,47 +198,34 @@ class Authenticator:
         await sleep_until(now + KEY_ANSWER_SECONDS - (now - began) % KEY_ANSWER_SECONDS)
         return found
 
-    async def renew(
-        self, principal: Principal, offered: OfferedKey | None, peer: Peer
-    ) -> Principal | None:
-        """Look the principal of an older login up again, before it gets another session.
-
-        Args:
-            principal: Made by an earlier login.
-            offered: The key of that login; None for a password.
-            peer: The other end of the connection.
+    async def look_up(self, principal: Principal) -> Access:
+        """Look up whether an earlier login would still succeed.
 
         Returns:
-            The same with the role and the key's options of today; None if the user or the key
-            has been removed meanwhile, or the password has been changed.
+            What has become of it, with the role and the key's options of today. It is UNKNOWN
+            while the store cannot be read, or too many checks wait.
         """
         try:
-            return await self._checks.run(
-                functools.partial(self._look_up_again, principal, offered, peer), rank=_FIRST
-            )
-        except Refused:
-            return None
+            return await self._checks.run(functools.partial(self._look_up, principal), rank=_FIRST)
+        except Refused as refused:
+            return Access(AccessState.UNKNOWN, principal, str(refused))
 
     def key_refused(self, user: str, reason: str, *, transport: str, peer: Peer) -> None:
         """Tell of a login by key that was refused."""
         self._failed(user, "publickey", reason, transport=transport, peer=peer)
 
-    def _key_accepted(
-        self, user: str, granted: Grant, role: Role, transport: str, peer: Peer
-    ) -> Principal:
-        self._throttle.succeeded(peer)
+    def _key_accepted(self, principal: Principal, detail: str) -> Principal:
+        self._throttle.succeeded(principal.address)
         self._events.publish(
             LoginSucceeded(
-                transport=transport,
-                peer=str(peer),
-                user=user,
-                method="publickey",
-                detail=granted.detail,
+                transport=principal.transport,
+                peer=principal.peer,
+                user=principal.user,
+                method=principal.method,
+                detail=detail,
             )
         )
-        return Principal(
-            user, transport, str(peer), "publickey", role, granted.command, granted.pty
-        )
+        return principal
 
     # ---- codes
 
@@ -267,7 +285,7 @@ class Authenticator:
                 refusal = self._check_code(user, code, source)
                 if refusal:
                     return _Verdict(refusal=refusal)
-            return _Verdict(self._role(user), proof=_digest(phc))
+            return _Verdict(self._role(user), proof=digest(phc or ""))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
             self._log_store_error(user, error)
             return _Verdict(refusal="the credential store failed")
@@ -295,23 +313,18 @@ class Authenticator:
             self._log_store_error(user, error)
             return "the credential store failed"
 
-    def _look_up_again(
-        self, principal: Principal, offered: OfferedKey | None, peer: Peer
-    ) -> Principal | None:
-        if offered is not None:
-            found = self._find_key(principal.user, offered, peer)
-            if isinstance(found, str):
-                return None
-            granted, role = found
-            return replace(principal, role=role, command=granted.command, pty=granted.pty)
+    def _look_up(self, principal: Principal) -> Access:
         try:
-            phc = self._store.password_hash(principal.user)
-            if phc is None or _digest(phc) != principal.proof:
-                return None
-            return replace(principal, role=self._role(principal.user))
+            store = self._store.strict()
+            if principal.key is None:
+                access = _password_access(store, principal)
+            else:
+                access = _key_access(store, principal, principal.key)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - as in _check_password()
-            self._log_store_error(principal.user, error)
-            return None
+            self._log_unknown(error)
+            return Access(AccessState.UNKNOWN, principal, "the users cannot be read")
+        self._unknown = ""
+        return access
 
     def _has_second_factors(self) -> bool:
         try:
@@ -325,6 +338,17 @@ class Authenticator:
         # granted.
         return Role(self._store.role(user))
 
+    def _log_unknown(self, error: BaseException) -> None:
+        """Log once for each error: open sessions are looked up again and again."""
+        text = escape_line(str(error) or type(error).__name__, 500)
+        if text != self._unknown:
+            self._unknown = text
+            logger.error(
+                "credential store: %s; open sessions go on, new ones are refused",
+                text,
+                exc_info=None if isinstance(error, ConsoleError) else error,
+            )
+
     def _log_store_error(self, user: str, error: BaseException) -> None:
         # Our errors say all in one line; one of the service's code needs its traceback.
         logger.error(
@@ -335,6 +359,32 @@ class Authenticator:
         )
 
 
-def _digest(phc: str | None) -> bytes:
-    """Make what tells one stored hash from another, and is of no use in its place."""
-    return hashlib.sha256((phc or "").encode("utf-8", "replace")).digest()
+def _password_access(store: CredentialStore, principal: Principal) -> Access:
+    phc = store.password_hash(principal.user)
+    if phc is None:
+        reason = "the user or the password has been removed"
+        return Access(AccessState.ENDED, principal, reason)
+    today = replace(principal, role=Role(store.role(principal.user)), proof=digest(phc))
+    if today.proof == principal.proof:
+        return Access(AccessState.HELD, today)
+    reason = "the password has been changed"
+    return Access(AccessState.CHANGED, today, reason, changed_by(today.proof))
+
+
+def _key_access(store: CredentialStore, principal: Principal, key: OfferedKey) -> Access:
+    keys, state = store.authorized_keys(principal.user), AccessState.HELD
+    granted = grant(principal.user, key, keys, principal.address, time.time())
+    reason = ""
+    if isinstance(granted, str):
+        # As of the earliest time: what that grants has only expired.
+        then = 0 if key.certificate is None else key.certificate.valid_after
+        state, reason = AccessState.EXPIRED, granted
+        granted = grant(principal.user, key, keys, principal.address, then)
+    if isinstance(granted, str):
+        return Access(AccessState.ENDED, principal, granted)
+    revoked = store.is_revoked(key)
+    if revoked:
+        return Access(AccessState.ENDED, principal, str(revoked))
+    role = Role(store.role(principal.user))
+    today = replace(principal, role=role, command=granted.command, pty=granted.pty)
+    return Access(state, today, reason)

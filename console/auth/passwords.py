@@ -37,6 +37,9 @@ The library's default, 64 MiB and 4 lanes, costs a busy service up to 230 ms of 
 PASSWORD_CHARACTERS: Final = 1024
 """Longer passwords are refused; hashing time grows with what a peer sends."""
 
+LEAST_CHARACTERS: Final = 8
+"""The shortest new password that the command line accepts (NIST SP 800-63B, 5.1.1.1)."""
+
 _PHC = re.compile(
     r"\$argon2(?:id|i|d)\$v=[0-9]+\$m=[0-9]+,t=[0-9]+,p=[0-9]+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+"
 )

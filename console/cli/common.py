@@ -140,6 +140,24 @@ def new_password(name: str, *, from_stdin: bool) -> str:
     )
 
 
+def long_password(name: str, *, from_stdin: bool) -> str:
+    """Ask for a new password as `new_password` does.
+
+    Raises:
+        CredentialError: If it is so short that it can be found by trying.
+    """
+    from console.auth.passwords import LEAST_CHARACTERS  # noqa: PLC0415 - --help saves it
+
+    password = new_password(name, from_stdin=from_stdin)
+    if 0 < len(password) < LEAST_CHARACTERS:  # an empty one has an error of its own
+        raise CredentialError(
+            "password",
+            f"has fewer than {LEAST_CHARACTERS} characters",
+            "choose a longer one; length is what counts",
+        )
+    return password
+
+
 stdin_option = click.option(
     "--stdin",
     "from_stdin",

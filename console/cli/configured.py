@@ -67,12 +67,12 @@ def keys_directory(settings: ServerSettings) -> Path:
 
 
 def uses_default_user(settings: ServerSettings, store: FileCredentials) -> bool:
-    """Whether the howto's user and password count, because there are no other users.
+    """Whether the howto's user and password count: in no directory that ever had another user.
 
     Raises:
         CredentialError: If the users file cannot be read.
     """
-    return settings.default_user and not store.users()
+    return settings.default_user and not store.had_user()
 
 
 def default_password_remedy(

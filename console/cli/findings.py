@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from console.application.shell import DEFAULT_USER
+from console.application.shell import DEFAULT_PASSWORD, DEFAULT_USER
 from console.auth.keys.authorized_keys import read_authorities, read_authorized_keys
 from console.auth.keys.host_key import load_host_keys
 from console.auth.passwords import verify
@@ -37,6 +37,12 @@ from console.sessions.history import history_directory
 from console.sessions.startup import DIRECTORY as STARTUP_DIRECTORY
 from console.sessions.startup import read_startup
 from console.transports.telnet.tls import load_certificate
+
+_DEFAULT = (DEFAULT_USER, DEFAULT_PASSWORD)
+"""Has a finding of its own."""
+
+_KNOWN_PASSWORDS = ("admin", "password", "sekrit")
+"""Tried beside the user's name: the first guesses, and what the examples have."""
 
 _PASSWORDS_CHECKED = 50
 """So many users' passwords are compared with their names; each takes 20 ms."""
@@ -226,13 +232,13 @@ def _users(
     remedy = default_password_remedy(file, settings, store)
     if remedy is not None:
         where = path if names else place(file, "default_user")
-        weak = Finding(
+        known = Finding(
             f"{where}: every user of this machine can enter as {DEFAULT_USER} with the default"
             f" password; set another with: {remedy}",
-            is_fault=False,
+            is_fault=not names,
         )
         refused = list(_refused(refuse_default_password, file, settings, remedy))
-        yield from refused or [weak]
+        yield from refused or [known]
     elif not names:
         yield Finding(
             f"{path}: has no users, so no login succeeds;"
@@ -241,9 +247,10 @@ def _users(
         )
     for name in names[:_PASSWORDS_CHECKED]:
         phc = store.password_hash(name)
-        if name != DEFAULT_USER and phc is not None and verify(phc, name):
+        tried = [one for one in (name, *_KNOWN_PASSWORDS) if (name, one) != _DEFAULT]
+        if phc is not None and any(verify(phc, one) for one in tried):
             yield Finding(
-                f"{path}: the password of {name} is the name;"
+                f"{path}: the password of {name} is the name, or one that is tried first;"
                 f" set another with: console user passwd {name} --config {file}",
                 is_fault=False,
             )

@@ -89,7 +89,7 @@ def _write_keys(
     """Make the host key and the user; return what to say of it."""
     from console.auth.keys.host_key import make_host_key  # noqa: PLC0415 - --help saves it
     from console.auth.keys.public_keys import fingerprint  # noqa: PLC0415 - as above
-    from console.auth.passwords import check_password  # noqa: PLC0415 - as above
+    from console.auth.passwords import LEAST_CHARACTERS, check_password  # noqa: PLC0415 - as above
     from console.auth.stores.users_file import check_user_name  # noqa: PLC0415 - as above
 
     wanted = user is not None or password is not None or from_stdin
@@ -104,6 +104,11 @@ def _write_keys(
         password = new_password(name, from_stdin=from_stdin)
     if password is not None:
         check_password(password)
+        if len(password) < LEAST_CHARACTERS:
+            warn(
+                f"the password of {name} has fewer than {LEAST_CHARACTERS} characters; set another"
+                f" with: console user passwd {name} --keys {store.directory}"
+            )
     said = []
     fresh = not store.directory.exists()
     host_key = store.directory / "host_key"

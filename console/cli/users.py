@@ -10,9 +10,9 @@ import click
 
 from console.cli.common import (
     examples,
+    long_password,
     named_store,
     naming_options,
-    new_password,
     stdin_option,
     warn,
 )
@@ -59,7 +59,7 @@ def add(name: str, *, from_stdin: bool, no_password: bool, role: str) -> None:
 
     store = named_store()
     check_user_name(name, str(store.directory))  # before the question
-    password = None if no_password else new_password(name, from_stdin=from_stdin)
+    password = None if no_password else long_password(name, from_stdin=from_stdin)
     store.add(name, password, role=Role(role))
     click.echo(f"added {name} to {store.directory}")
     if no_password:
@@ -75,7 +75,7 @@ def passwd(name: str, *, from_stdin: bool) -> None:
     store = named_store()
     if name not in store.users():  # a slip of the pen must not add a user
         raise UnknownUser(str(store.directory), name, "list the users: console user list")
-    store.set_password(name, new_password(name, from_stdin=from_stdin))
+    store.set_password(name, long_password(name, from_stdin=from_stdin))
     click.echo(f"changed the password of {name}")
 
 

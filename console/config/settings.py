@@ -285,6 +285,11 @@ class SessionSettings:
         positive=True,
         none_word="never",
     )
+    end_with_access: bool = setting(
+        "End sessions within half a minute when their user is removed or gets a lesser role, the"
+        " key is revoked or the password changed; without it only new sessions are refused.",
+        default=True,
+    )
     startup: Path | str | None = setting(
         "File of statements that run once, in the namespace, when the console starts.",
         default=None,

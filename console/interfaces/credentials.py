@@ -171,6 +171,14 @@ class CredentialStore(ABC):
         """Return why a key or certificate is revoked; empty if it is not, as by default."""
         return ""
 
+    def strict(self) -> CredentialStore:
+        """Return the same users, in a store that raises an error for what it cannot read.
+
+        The users of open sessions are looked up in it: what cannot be read ends no session. By
+        default it is this store. Override this where an unreadable file reads as "no such user".
+        """
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:
@@ -186,6 +194,9 @@ class Principal:
         pty: Whether the client may have a terminal.
         proof: A digest of the hash that the password was compared with, which another password
             changes; empty for a key.
+        key: The key or certificate of the login; None for a password.
+        address: The other end, for the ``from=`` of the key.
+        login: The number of the login; all sessions of a connection have the same one.
     """
 
     user: str
@@ -196,3 +207,35 @@ class Principal:
     command: str | None = None
     pty: bool = True
     proof: bytes = field(default=b"", repr=False, compare=False)
+    key: OfferedKey | None = field(default=None, repr=False, compare=False)
+    address: Peer = field(default=Peer(""), repr=False, compare=False)
+    login: int = field(default=0, repr=False, compare=False)
+
+
+class AccessState(enum.Enum):
+    """What has become of the access of a user who has logged in."""
+
+    HELD = "held"
+    EXPIRED = "expired"
+    CHANGED = "password changed"
+    ENDED = "ended"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The answer to whether a login would still succeed.
+
+    Attributes:
+        state: HELD if it would; EXPIRED if only the time of the key or certificate is over;
+            CHANGED if the password is another one; ENDED if the user, the password or the key has
+            been removed or revoked; UNKNOWN if it cannot be looked up now.
+        principal: The principal with what the store says now; as it was if ENDED or UNKNOWN.
+        reason: Why it is not HELD, for the log.
+        changed_by: The number of the session whose statement changed the password; 0 if not known.
+    """
+
+    state: AccessState
+    principal: Principal
+    reason: str = ""
+    changed_by: int = 0

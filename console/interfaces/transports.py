@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from console.interfaces.credentials import OfferedKey, Peer, Principal
+from console.interfaces.credentials import Access, OfferedKey, Peer, Principal
 from console.interfaces.terminals import Admission
 
 
@@ -57,21 +57,6 @@ class Authenticator(Protocol):
     def key_refused(self, user: str, reason: str, *, transport: str, peer: Peer) -> None:
         """Tell of a login by key that was refused."""
 
-    async def renew(
-        self, principal: Principal, offered: OfferedKey | None, peer: Peer
-    ) -> Principal | None:
-        """Look the principal of an older login up again, before it gets another session.
-
-        Args:
-            principal: Made by an earlier login.
-            offered: The key of that login; None for a password.
-            peer: The other end of the connection.
-
-        Returns:
-            The same with the role and the key's options of today; None if the user, the key or
-            the password has been removed or changed.
-        """
-
 
 class Connection(Protocol):
     """A connection, of any transport, as far as others end it."""
@@ -97,6 +82,42 @@ class DropLog(Protocol):
         """Tell that a connection has been ended for breaking a rule, or count it."""
 
 
+class LoggedInConnection(Protocol):
+    """A connection that may be open without a session, as far as it is listed and ended."""
+
+    @property
+    def principal(self) -> Principal | None:
+        """The user who has logged in; None once the connection is closed."""
+
+    @property
+    def has_session(self) -> bool:
+        """Whether a session is open on it. May be asked from any thread."""
+
+    def use_proof(self, proof: bytes) -> None:
+        """Stand for the password of today from now on."""
+
+    def end_access(self, words: str) -> None:
+        """End the connection with a reason for the client. Can be called twice."""
+
+
+class LoggedInConnections(Protocol):
+    """The connections that have logged in and may be open without a session, to be listed."""
+
+    def add(self, connection: LoggedInConnection) -> None:
+        """List a connection that has logged in."""
+
+    def remove(self, connection: LoggedInConnection) -> None:
+        """List it no more: it is gone. Can be called twice."""
+
+    async def look_up(self, principal: Principal) -> Access:
+        """Look up whether a login would still succeed, before it gets another session.
+
+        Returns:
+            HELD, EXPIRED, ENDED or UNKNOWN: a password that a session of this login has changed
+            itself is HELD, one that was changed elsewhere is ENDED.
+        """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransportContext:
     """What all transports of a console get. It is passed whole.
@@ -106,6 +127,8 @@ class TransportContext:
         unauthenticated: Each connection is added to it when it is accepted, and removed once it
             has logged in or is gone.
         drops: Is told of each connection that is ended for breaking a rule.
+        logged_in: For transports whose connections may be open without a session: each is added
+            after its login, and removed when it is gone.
         admit: Called once with each principal and its terminal.
         too_many: Called with a principal and the principals of the transport's other connections;
             returns why one more connection is refused, empty if it is not. For transports whose
@@ -118,6 +141,7 @@ class TransportContext:
     authenticator: Authenticator
     unauthenticated: UnauthenticatedConnections
     drops: DropLog
+    logged_in: LoggedInConnections
     admit: Admission
     too_many: Callable[[Principal, Sequence[Principal]], str]
     grace_seconds: float

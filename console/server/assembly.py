@@ -120,6 +120,7 @@ class Assembly:
             greeting=self._greeting,
             pending_output_characters=plan.evaluation.pending_output_characters,
             settings=plan.sessions,
+            look_up=self._authenticator.look_up,
         )
         drops = DropLog(events, source_of, self._loop.call_later)
         self.context = TransportContext(
@@ -133,6 +134,7 @@ class Assembly:
             ),
             admit=self._manager.admit,
             drops=drops,
+            logged_in=self._manager.connections,
             grace_seconds=plan.login.grace_seconds,
             banner=f"{plan.name}\nconsole {__version__}\n",
             too_many=functools.partial(refusal, plan.sessions, what="connections"),

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import itertools
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from console.config.settings import SessionSettings
 from console.errors import NoSuchSession
-from console.events import EventBus, SessionKicked, SessionRefused
-from console.interfaces.credentials import Principal, Role
+from console.events import AccessEnded, EventBus, SessionKicked, SessionRefused
+from console.interfaces.credentials import Access, Principal, Role
 from console.interfaces.statements import Evaluator
 from console.interfaces.terminals import Terminal
+from console.interfaces.transports import LoggedInConnection
 from console.introspect.sessions import SessionFacts
+from console.sessions.access import AccessWatch
 from console.sessions.admission import refusal
+from console.sessions.connections import OpenConnections
 from console.sessions.history import HistoryStore
 from console.sessions.idle import IdleLimit
 from console.sessions.preferences import PreferenceStore
@@ -56,6 +61,7 @@ class SessionManager:
         greeting: Greet,
         pending_output_characters: int,
         settings: SessionSettings,
+        look_up: Callable[[Principal], Awaitable[Access]],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._settings = settings
@@ -70,7 +76,9 @@ class SessionManager:
         self._pending_output_characters = pending_output_characters
         self._sessions: dict[int, Session] = {}
         self._idle_limits: dict[int, IdleLimit] = {}
-        self._count = 0
+        self._numbers = itertools.count(1)
+        self._access = AccessWatch(look_up, enabled=settings.end_with_access)
+        self.connections = OpenConnections(self._numbers, self._access)
         self._draining = False
 
     @property
@@ -79,8 +87,12 @@ class SessionManager:
         return tuple(self._sessions.values())
 
     def facts(self) -> tuple[SessionFacts, ...]:
-        """Tell of the open sessions, oldest first. Safe to call from any thread."""
-        return tuple(session.facts() for session in tuple(self._sessions.values()))
+        """Tell of the open sessions, oldest first, and of the connections without one.
+
+        Safe to call from any thread.
+        """
+        sessions = tuple(session.facts() for session in tuple(self._sessions.values()))
+        return sessions + tuple(self.connections.facts())
 
     def admit(self, principal: Principal, terminal: Terminal) -> None:
         """Open a session for a principal on its terminal. The terminal is ended if that fails."""
@@ -92,11 +104,10 @@ class SessionManager:
         if reason:
             self._refuse(principal, terminal, reason)
             return
-        self._count += 1
         looks_only = principal.role is Role.VIEWER
         try:
             session = Session(
-                number=self._count,
+                number=next(self._numbers),
                 principal=principal,
                 terminal=terminal,
                 # What is not there cannot be reached: a viewer's session has no names at all.
@@ -118,6 +129,8 @@ class SessionManager:
         if self._settings.idle_seconds is not None:
             limit = IdleLimit(session, self._settings.idle_seconds)
             self._idle_limits[session.number] = limit
+        self._access.note_session(session.number, principal)
+        self._access.add(session, functools.partial(self._end_access, session))
         session.open(frontend, evaluator, self._opening, self._closed)
 
     def kick(self, number: int, reason: str, by: Principal, own: int) -> str:
@@ -134,6 +147,12 @@ class SessionManager:
         Raises:
             NoSuchSession: If no such session is open, or it is the admin's own.
         """
+        connection = self.connections.find(number)
+        if connection is not None and (principal := connection.principal) is not None:
+            self._loop.call_soon_threadsafe(
+                self._kick_connection, number, connection, principal, by.user, reason
+            )
+            return f"connection {number} of {escape_line(principal.user)} is being ended"
         session = self._sessions.get(number)
         if session is None:
             raise NoSuchSession(number, "is not open", "who() lists those that are")
@@ -145,6 +164,7 @@ class SessionManager:
     async def end_all(self, notice: str, timeout_seconds: float) -> None:
         """Refuse new sessions and end those that are open; by force after the timeout."""
         self._draining = True
+        self._access.close()
         sessions = list(self._sessions.values())
         for session in sessions:
             session.end(notice)
@@ -156,6 +176,40 @@ class SessionManager:
             session.abort()
         if late:
             await asyncio.wait(late, timeout=timeout_seconds)
+
+    def _kick_connection(
+        self, number: int, connection: LoggedInConnection, principal: Principal, *told: str
+    ) -> None:
+        by, reason = told
+        self._events.publish(
+            SessionKicked(
+                transport=principal.transport,
+                peer=principal.peer,
+                session=number,
+                user=principal.user,
+                by=by,
+                reason=reason,
+            )
+        )
+        why = f": {escape_line(reason)}" if reason else ""
+        connection.end_access(f"{escape_line(by)} has ended this connection{why}")
+
+    def _end_access(self, session: Session, reason: str) -> None:
+        """End a session whose user has lost the access, and say so."""
+        if session.state is not SessionState.OPEN:
+            return
+        principal = session.principal
+        self._events.publish(
+            AccessEnded(
+                transport=principal.transport,
+                peer=principal.peer,
+                session=session.number,
+                user=principal.user,
+                reason=reason,
+            )
+        )
+        session.end(f"your access has ended: {escape_line(reason)}")
+        self._loop.call_later(_END_SECONDS, self._cut, session)
 
     def _kick(self, session: Session, by: str, reason: str) -> None:
         if session.state is not SessionState.OPEN:  # it is ending already
@@ -197,6 +251,7 @@ class SessionManager:
 
     def _closed(self, session: Session) -> None:
         self._sessions.pop(session.number, None)
+        self._access.remove(session)
         limit = self._idle_limits.pop(session.number, None)
         if limit is not None:
             limit.close()

@@ -11,7 +11,7 @@ import enum
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from console.events import EventBus
@@ -169,6 +169,10 @@ class Session:
         self._task = asyncio.get_running_loop().create_task(
             self._run(repl, opening, on_closed), name=f"console session {self.number}"
         )
+
+    def use_proof(self, proof: bytes) -> None:
+        """Stand for the password of today from now on: the user has changed it here."""
+        self.principal = replace(self.principal, proof=proof)
 
     def warn(self, text: str) -> None:
         """Show a person a line above the prompt, which stays as it is."""

@@ -23,7 +23,14 @@ from console.auth.stores.memory import MemoryCredentials
 from console.config.settings import LoginSettings
 from console.errors import CredentialError
 from console.events import EventBus, LoginFailed, LoginSucceeded
-from console.interfaces.credentials import CredentialStore, OfferedKey, Peer, Principal, Role
+from console.interfaces.credentials import (
+    AccessState,
+    CredentialStore,
+    OfferedKey,
+    Peer,
+    Principal,
+    Role,
+)
 
 WHERE = {"transport": "ssh", "peer": Peer("192.0.2.1", 4711)}
 TOLD = {"transport": "ssh", "peer": "192.0.2.1:4711"}
@@ -498,18 +505,31 @@ def test_a_refused_key_is_answered_on_a_grid(user, store):
     assert seconds >= 0.999 * KEY_ANSWER_SECONDS  # the loop's clock is allowed its grain
 
 
-def test_a_changed_password_renews_no_session(store):
-    """A login by the old password gets no further session; one by the new password does."""
+def test_a_changed_password_ends_the_old_login(store):
+    """A login by the old password is CHANGED; one by the new password is HELD."""
 
     async def scenario(authenticator):
         old = await authenticator.password("boss", "sekrit", **WHERE)
-        same = await authenticator.renew(old, None, WHERE["peer"])
+        same = await authenticator.look_up(old)
         store.set_password("boss", "secret3")
-        gone = await authenticator.renew(old, None, WHERE["peer"])
+        gone = await authenticator.look_up(old)
         new = await authenticator.password("boss", "secret3", **WHERE)
-        return old == same, gone, new == await authenticator.renew(new, None, WHERE["peer"])
+        return same.state, gone.state, (await authenticator.look_up(new)).state
 
-    assert run(store, scenario)[0] == (True, None, True)
+    states = AccessState.HELD, AccessState.CHANGED, AccessState.HELD
+    assert run(store, scenario)[0] == states
+
+
+def test_a_full_queue_is_no_removal(store):
+    """A look-up that is refused, here by the end, tells nothing of the user's access."""
+
+    async def scenario(authenticator):
+        principal = await authenticator.password("boss", "sekrit", **WHERE)
+        authenticator.close()
+        return await authenticator.look_up(principal)
+
+    access, _ = run(store, scenario)
+    assert (access.state, access.reason) == (AccessState.UNKNOWN, "the console is closing")
 
 
 def test_a_cancelled_check_is_passed_over():

@@ -19,6 +19,7 @@ from console._version import __version__
 from console.auth.passwords import verify
 from console.auth.stores.directory import FileCredentials
 from console.cli import main
+from console.cli.configured import uses_default_user
 from console.config.file import read_settings
 from console.interfaces.credentials import Role
 
@@ -89,11 +90,11 @@ def test_help_has_an_example(console, command):
 def test_a_user_comes_changes_and_goes(console, keys):
     """Each step says what it did, and the store knows it."""
     store = FileCredentials(keys)
-    code, out, err = console("user", "add", "boss", "--stdin", stdin="sekrit\nnot this\n")
+    code, out, err = console("user", "add", "boss", "--stdin", stdin="sekrit-8\nnot this\n")
     assert (code, out, err) == (0, f"added boss to {keys}\n", "")
-    assert verify(store.password_hash("boss"), "sekrit")
-    assert console("user", "passwd", "boss", "--stdin", stdin="other\r\n")[0] == 0
-    assert verify(store.password_hash("boss"), "other")
+    assert verify(store.password_hash("boss"), "sekrit-8")
+    assert console("user", "passwd", "boss", "--stdin", stdin="other-pw\r\n")[0] == 0
+    assert verify(store.password_hash("boss"), "other-pw")
     assert console("user", "add", "ann", "--no-password")[0] == 0
     assert store.password_hash("ann") is None
     listed = "boss  operator  password\nann   operator  no way in\n"
@@ -104,7 +105,7 @@ def test_a_user_comes_changes_and_goes(console, keys):
 
 def test_roles_are_given_and_listed(console, keys):
     """With the user, later, and by hand; a user who is refused has no role."""
-    assert console("user", "add", "boss", "--stdin", "--role", "admin", stdin="sekrit\n")[0] == 0
+    assert console("user", "add", "boss", "--stdin", "--role", "admin", stdin="sekrit-8\n")[0] == 0
     assert console("user", "add", "ann", "--no-password", "--role", "viewer")[0] == 0
     assert console("key", "add", "ann", "-", stdin=ed25519_line(1, "laptop"))[0] == 0
     assert console("user", "list")[1] == "boss  admin     password\nann   viewer    1 key\n"
@@ -125,7 +126,7 @@ def test_roles_are_given_and_listed(console, keys):
 @pytest.mark.parametrize("change", ["user role boss operator", "user remove boss"])
 def test_the_last_admin_does_not_go_in_silence(console, keys, change):
     """The change is made, with a warning; while there is another admin there is none."""
-    console("user", "add", "boss", "--stdin", "--role", "admin", stdin="sekrit\n")
+    console("user", "add", "boss", "--stdin", "--role", "admin", stdin="sekrit-8\n")
     console("user", "add", "ann", "--no-password", "--role", "admin")
     assert console(*change.replace("boss", "ann").split())[2] == ""
     code, _, err = console(*change.split())
@@ -193,12 +194,12 @@ def test_options_of_keys_are_kept_and_shown_as_they_are_enforced(console, keys):
 @pytest.mark.parametrize(
     ("arguments", "stdin", "problem"),
     [
-        ("user add boss --stdin", "sekrit\n", "there is a user 'boss' already"),
+        ("user add boss --stdin", "sekrit-8\n", "there is a user 'boss' already"),
         ("user add ../x", "", "'../x' is not a user name"),
         ("user add ann --stdin", "\n", "password: is empty"),
         ("user add ann --stdin", "", "password: is empty"),
         ("user add ann --stdin", b"\xff\n", "password: is not UTF-8"),
-        ("user passwd ann --stdin", "sekrit\n", "no user 'ann'"),
+        ("user passwd ann --stdin", "sekrit-8\n", "no user 'ann'"),
         ("user remove ann", "", "no user 'ann'"),
         ("user role ann viewer", "", "no user 'ann'"),
         ("user totp ann", "", "no user 'ann'"),
@@ -217,14 +218,14 @@ def test_options_of_keys_are_kept_and_shown_as_they_are_enforced(console, keys):
 )
 def test_an_error_is_one_line_and_status_2(console, keys, arguments, stdin, problem):
     """The line names the program; nothing is changed, and no password is shown."""
-    console("user", "add", "boss", "--stdin", stdin="hunter2")
+    console("user", "add", "boss", "--stdin", stdin="hunter-22")
     before = (keys / "users").read_bytes()
     code, out, err = console(*arguments.split(), stdin=stdin)
     assert (code, out) == (2, "")
     assert err.startswith("console: ")
     assert err.count("\n") == 1
     assert problem in err
-    assert "sekrit" not in err
+    assert "sekrit-8" not in err
     assert (keys / "users").read_bytes() == before
 
 
@@ -313,17 +314,17 @@ def test_the_password_is_asked_for_twice_and_not_shown(keys):
     code, shown = ask(
         keys,
         [
-            (b"new password for boss:", b"sekrit"),
+            (b"new password for boss:", b"sekrit-8"),
             (b"again:", b"sekrlt"),
-            (b"new password for boss:", b"sekrit"),
-            (b"again:", b"sekrit"),
+            (b"new password for boss:", b"sekrit-8"),
+            (b"again:", b"sekrit-8"),
         ],
         *("user", "add", "boss"),
     )
     assert code == 0
     assert b"sekr" not in shown
     assert b"added boss" in shown
-    assert verify(FileCredentials(keys).password_hash("boss"), "sekrit")
+    assert verify(FileCredentials(keys).password_hash("boss"), "sekrit-8")
 
 
 # ---------------------------------------------------------------- second factors
@@ -350,7 +351,7 @@ def drawn_modules(shown):
 def test_a_second_factor_is_set_up_on_a_terminal(keys):
     """The URI is shown with its QR code, and a code of the app puts it in force."""
     store = FileCredentials(keys)
-    store.add("boss", "sekrit")
+    store.add("boss", "sekrit-8")
     prompt = b"code that the app shows:"
     answers = [(prompt, b"000 0000"), (prompt, code_of)]
     code, shown = ask(keys, answers, "user", "totp", "boss", "--issuer", "demo")
@@ -373,7 +374,7 @@ def test_a_second_factor_is_set_up_on_a_terminal(keys):
 
 def test_a_second_factor_takes_a_right_code(keys):
     """After three wrong ones nothing has changed, and the line says what may be the reason."""
-    FileCredentials(keys).add("boss", "sekrit")
+    FileCredentials(keys).add("boss", "sekrit-8")
     answers = [(b"code that the app shows:", b"0")] * 3
     code, shown = ask(keys, answers, "user", "totp", "boss")
     assert code == 2
@@ -384,7 +385,7 @@ def test_a_second_factor_takes_a_right_code(keys):
 def test_a_second_factor_is_set_up_by_a_script(console, keys):
     """The one line on stdout is the URI; the code comes on stdin."""
     store = FileCredentials(keys)
-    store.add("boss", "sekrit")
+    store.add("boss", "sekrit-8")
     command = [sys.executable, "-c", "from console.cli import main; main()"]
     with subprocess.Popen(
         [*command, "user", "totp", "boss", "--stdin"],
@@ -506,21 +507,21 @@ def test_init_without_a_user_says_who_may_enter(command, here):
 
 def test_init_takes_the_password_from_stdin(command):
     """The first line is the user's password; the user is an admin by default."""
-    code, out, err = command("init", "--ssh-port", "0", "--stdin", stdin="sekrit\n")
+    code, out, err = command("init", "--ssh-port", "0", "--stdin", stdin="sekrit-8\n")
     assert (code, err) == (0, "")
-    assert "sekrit" not in out
+    assert "sekrit-8" not in out
     assert read_settings("console.toml").telnet is None
-    assert verify(FileCredentials("keys").password_hash("admin"), "sekrit")
+    assert verify(FileCredentials("keys").password_hash("admin"), "sekrit-8")
 
 
 def test_init_asks_for_the_password(here):
     """With a user and no password it is typed hidden, on the terminal."""
-    answers = [(b"new password for boss:", b"sekrit"), (b"again:", b"sekrit")]
+    answers = [(b"new password for boss:", b"sekrit-8"), (b"again:", b"sekrit-8")]
     code, shown = ask(here, answers, "init", "-u", "boss")
     assert code == 0
-    assert b"sekrit" not in shown
+    assert b"sekrit-8" not in shown
     assert b"warning" not in shown
-    assert verify(FileCredentials("keys").password_hash("boss"), "sekrit")
+    assert verify(FileCredentials("keys").password_hash("boss"), "sekrit-8")
 
 
 def test_ctrl_c_at_the_question_leaves_nothing(here):
@@ -533,7 +534,7 @@ def test_ctrl_c_at_the_question_leaves_nothing(here):
 
 def test_init_beside_another_keeps_its_keys(command, here):
     """A second configuration in a directory has the same host key and users."""
-    assert command("init", "--name", "one", "-u", "boss", "--stdin", stdin="sekrit\n")[0] == 0
+    assert command("init", "--name", "one", "-u", "boss", "--stdin", stdin="sekrit-8\n")[0] == 0
     before = {path: path.read_bytes() for path in (here / "keys").rglob("*") if path.is_file()}
     code, out, _ = command("init", "--name", "two")
     assert code == 0
@@ -554,7 +555,7 @@ def test_init_beside_another_keeps_its_keys(command, here):
 )
 def test_init_changes_nothing_if_it_fails(command, here, arguments, told):
     """What exists is kept, and nothing is half written."""
-    assert command("init", "--name", "old", "-u", "boss", "--stdin", stdin="sekrit\n")[0] == 0
+    assert command("init", "--name", "old", "-u", "boss", "--stdin", stdin="sekrit-8\n")[0] == 0
     before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
     code, out, err = command("init", *arguments.split(), stdin="\n")
     assert (code, out, err.count("\n")) == (2, "", 1)
@@ -576,7 +577,7 @@ def test_the_users_of_a_configuration(command, here):
     (here / "sub").mkdir()
     (here / "sub" / "demo.toml").write_text('keys = "own"\n')
     config = ("--config", "sub/demo.toml")
-    assert command("user", "add", "boss", "--stdin", *config, stdin="sekrit\n")[0] == 0
+    assert command("user", "add", "boss", "--stdin", *config, stdin="sekrit-8\n")[0] == 0
     assert FileCredentials(here / "sub" / "own").users() == ["boss"]
     assert command("user", "list", *config) == (0, "boss  operator  password\n", "")
     code, _, err = command("key", "list", "ann", *config)
@@ -591,7 +592,7 @@ def test_the_users_of_a_configuration(command, here):
 
 def test_check_has_nothing_to_say_of_a_good_one(command):
     """A configuration with a user and a real password is fine, and stays as it is."""
-    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
+    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit-8\n")
     assert command("check", "demo.toml") == (0, "demo.toml: no errors, no warnings\n", "")
 
 
@@ -600,7 +601,7 @@ def test_check_without_a_file(command):
     code, out, _ = command("check")
     assert code == 2
     assert out.startswith("error: console.toml: there is no such file; make one with: console init")
-    command("init", "-u", "boss", "--stdin", stdin="sekrit\n")
+    command("init", "-u", "boss", "--stdin", stdin="sekrit-8\n")
     assert command("check")[0] == 0
 
 
@@ -633,24 +634,56 @@ def found(command, *needles, file="demo.toml", status=0):
 def test_check_warns_of_passwords_that_everybody_knows(command):
     """Those are the default one, and a name that is its own password."""
     command("init", "--name", "demo", "-w", "admin")
-    command("user", "add", "boss", "--stdin", "--keys", "keys", stdin="boss\n")
+    for name, password in (("boss", "boss"), ("ann", "sekrit"), ("eve", "a-longer-one")):
+        FileCredentials("keys").add(name, password)
     found(
         command,
         "with the default password; set another with: console user passwd admin --config demo.toml",
-        "the password of boss is the name; set another with: console user passwd boss",
+        "the password of boss is the name, or one that is tried first; set another with: console",
+        "the password of ann is the name, or one that is tried first; set another with: console",
     )
 
 
-def test_check_warns_of_the_default_user(command):
+def test_check_fails_on_the_default_user(command):
     """The line that lets it in is named, with the command that adds a user."""
     command("init", "--name", "demo")
-    found(command, "demo.toml:7: every user of this machine can enter as admin with the default")
+    words = "error: demo.toml:7: every user of this machine can enter as admin with the default"
+    found(command, words, status=2)
+
+
+AFTER_A_USER = {
+    "removed": lambda users: FileCredentials("keys").remove("boss"),
+    "a missing file": lambda users: users.unlink(),
+    "UTF-16": lambda users: users.write_bytes(users.read_text().encode("utf-16")),
+    "a byte order mark": lambda users: users.write_bytes(b"\xef\xbb\xbf" + users.read_bytes()),
+    "a blank": lambda users: users.write_text(users.read_text().replace("boss", "bo ss")),
+}
+
+
+@pytest.mark.parametrize("damage", AFTER_A_USER.values(), ids=AFTER_A_USER)
+def test_the_default_user_does_not_come_back(damage, command, here):
+    """Once a user was added, admin/admin opens nothing, whatever becomes of the users file."""
+    command("init", "--name", "demo")
+    settings, store = read_settings("demo.toml"), FileCredentials("keys")
+    assert uses_default_user(settings, store)
+    assert command("user", "add", "boss", "--keys=keys", "--stdin", stdin="long-enough\n")[0] == 0
+    damage(here / "keys" / "users")
+    assert not uses_default_user(settings, store)
+
+
+def test_short_passwords(command):
+    """`user add` and `passwd` refuse them; `init -w` warns, for the howto's admin/admin."""
+    err = command("init", "--name", "demo", "-w", "admin")[2]
+    assert "the password of admin has fewer than 8 characters" in err
+    for line in ("user add ann", "user passwd admin"):
+        code, _, err = command(*line.split(), "--keys=keys", "--stdin", stdin="1234567\n")
+        assert (code, "has fewer than 8 characters; choose a longer" in err) == (2, True)
 
 
 def test_check_refuses_the_default_password_for_other_machines(command, here):
     """Where others could enter with it, a start would be refused, and so says the check."""
     (here / "demo.toml").write_text('keys = "keys"\n[ssh]\nport = 0\nhost = "0.0.0.0"\n')
-    command("user", "add", "admin", "--role", "admin", "--stdin", "--keys=keys", stdin="admin\n")
+    FileCredentials("keys").add("admin", "admin", role=Role.ADMIN)
     found(
         command,
         "a password alone lets in admin",
@@ -667,9 +700,11 @@ def test_check_warns_if_no_user_can_log_in(command, here):
 
 def test_check_finds_what_is_wrong_with_keys(command, here):
     """Lines of the users file and of authorized keys, permissions, and the host key."""
-    command("init", "--name", "demo", "--ssh-port", "0", "-u", "boss", "--stdin", stdin="sekrit\n")
+    command(
+        "init", "--name", "demo", "--ssh-port", "0", "-u", "boss", "--stdin", stdin="sekrit-8\n"
+    )
     with (here / "keys" / "users").open("a") as users:
-        users.write("ann:sekrit\n")
+        users.write("ann:sekrit-8\n")
     granted = here / "keys" / "authorized_keys"
     (granted / "boss").write_text(f"{ed25519_line(1, 'good')}\nnonsense\n")
     (granted / "gone").write_text(ed25519_line(1, "good"))
@@ -692,7 +727,7 @@ def test_check_finds_what_is_wrong_with_keys(command, here):
 
 def test_check_finds_what_is_wrong_with_roles_and_second_factors(command, here):
     """An unknown role, files without a user, and files for which no code is right."""
-    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
+    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit-8\n")
     with (here / "keys" / "users").open("a") as users:
         users.write("ann:*:root\n")
     factors = here / "keys" / "second_factors"
@@ -718,7 +753,7 @@ def test_check_finds_what_is_wrong_with_roles_and_second_factors(command, here):
 
 def test_check_finds_that_the_extra_is_missing(command, here):
     """Second factors without the library for codes: a start is refused, and so says the check."""
-    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
+    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit-8\n")
     answers = [(b"code that the app shows:", code_of)]
     assert ask(here / "keys", answers, "user", "totp", "boss")[0] == 0
     found(command)
@@ -734,14 +769,14 @@ def test_check_finds_that_the_extra_is_missing(command, here):
 
 def test_check_finds_a_users_file_that_is_not_trusted(command, here):
     """A users file that others can write authenticates no user."""
-    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
+    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit-8\n")
     (here / "keys" / "users").chmod(0o666)
     found(command, "is not used, because it can be changed by other users", status=2)
 
 
 def test_check_looks_at_the_directories_above(command, here):
     """A directory that others can write is one problem, told once, as the error that it is."""
-    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
+    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit-8\n")
     here.chmod(0o777)
     remedy = f"chmod go-w {here}"
     found(
@@ -762,14 +797,14 @@ def test_check_looks_at_the_directories_above(command, here):
 
 def test_check_finds_that_nothing_listens(command, here):
     """A file without a port starts nothing."""
-    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
+    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit-8\n")
     (here / "demo.toml").write_text('keys = "keys"\n')
     found(command, "nothing listens; add [telnet] or [ssh] with a port", status=2)
 
 
 def test_check_warns_of_what_could_be_harder(command, here):
     """Each item of the checklist that is off has a line with its place and its remedy."""
-    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
+    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit-8\n")
     command("user", "role", "boss", "operator", "--keys", "keys")
     (here / "demo.toml").write_text(
         'keys = "keys"\n[telnet]\nport = 0\nhost = "0.0.0.0"\nallow_plain_text = true\n'
@@ -790,7 +825,7 @@ def test_check_warns_of_what_could_be_harder(command, here):
 
 def test_check_looks_at_the_certificate(command, here):
     """One that expires soon is warned of, one that does not fit its key is a fault."""
-    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit\n")
+    command("init", "--name", "demo", "-u", "boss", "--stdin", stdin="sekrit-8\n")
     make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
     make += ["-nodes", "-days", "7", "-subj", "/CN=localhost"]
     for name in ("a", "b"):

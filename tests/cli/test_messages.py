@@ -147,7 +147,7 @@ def test_the_default_password_beyond_this_machine(command, here):
 
 def test_a_users_file_that_is_not_trusted_is_told_once(command, here):
     """One that others can write ends the start with one line."""
-    command("user add boss --stdin --keys keys", "sekrit\n")
+    command("user add boss --stdin --keys keys", "sekrit-8\n")
     (here / "keys" / "users").chmod(0o666)
     lines = run_fails(here, 'keys = "keys"\n[telnet]\nport = 0\n')
     said = "is not used, because it can be changed by other users (mode 0666)"

@@ -179,7 +179,7 @@ def test_a_session_by_netcat(telnet_toml, run):
 def test_users_and_ssh(command, run):
     """A user of the keys directory logs in over SSH and telnet; a wrong password does not."""
     need("ssh")
-    done = command("init", "-p", 0, "--ssh-port", 0, "-u", "boss", "--stdin", input="sekrit\n")
+    done = command("init", "-p", 0, "--ssh-port", 0, "-u", "boss", "--stdin", input="sekrit-8\n")
     assert done.returncode == 0
     process = run("console.toml")
     telnet = int(process.wait_for_stdout(r"starting on (\d+)\n")[1])

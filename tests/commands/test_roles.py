@@ -287,6 +287,7 @@ def test_a_viewer_has_no_names(role, tmp_path):
             greeting=lambda principal: "",
             pending_output_characters=1024,
             settings=SessionSettings(),
+            look_up=None,
         )
         terminal = Terminal()
         manager.admit(Principal("x", "ssh", "x", "password", role), terminal)

@@ -26,7 +26,7 @@ from console.transports.ssh import channels
 from console.transports.ssh.connection import Connection
 from support.clients import SSH_OPTIONS, need
 from support.rawsession import Raw
-from support.rawssh import CHANNEL_REQUEST, Gone, RawSsh, boolean, string, uint32
+from support.rawssh import CHANNEL_REQUEST, RawSsh, boolean, string, uint32
 from support.servers import DEADLINE_SECONDS, clean_environment, make_key, wait_until
 from support.tls import make_certificate
 
@@ -435,33 +435,6 @@ def inside(make):
     with console, RawSsh(console.ssh_port) as client:
         assert client.handshake().guess("view", "viewpw")
         yield console, store, client
-
-
-@pytest.mark.parametrize(
-    "change",
-    [lambda store: store.remove("view"), lambda store: store.set_password("view", "another")],
-    ids=["removed", "another password"],
-)
-def test_who_is_taken_out_gets_no_other_session(change, inside, caplog):
-    """On a connection from before, too: the next session is refused and the connection ended."""
-    _, store, client = inside
-    first = client.open_session()
-    assert client.ask_channel(first, "exec", string("whoami"))
-    change(store)
-    with pytest.raises((Gone, AssertionError)):
-        client.open_session()
-    wait_until(
-        lambda: "the user, the key or the password has been taken out" in caplog.text, "a line"
-    )
-
-
-def test_who_waits_with_the_first_session_is_looked_up_again(inside, monkeypatch):
-    """A login of a while ago, on which nothing was opened yet, is none for a user who is gone."""
-    monkeypatch.setattr(channels, "FRESH_SECONDS", 0.0)
-    _, store, client = inside
-    store.remove("view")
-    with pytest.raises((Gone, AssertionError)):
-        client.open_session()
 
 
 def test_who_is_kicked_loses_the_connection(inside):

@@ -11,6 +11,8 @@ It holds
 * ``revoked_keys``: keys and certificates that open nothing any more (see `revocation`).
 * ``second_factors/NAME``: what that user's codes are made of (``second_factor.py``). It stays in
   force whatever is wrong with it: then there is no right code.
+* ``no-default-user``: left by the first user that is added; from then on ``default_user = true`` of
+  a configuration is without effect, whatever becomes of the users.
 * ``.lock``: held while a file is changed, so that two writers lose none of each other's work.
 
 The files are read again at each login. That costs a tenth of a millisecond beside the 20 of a
@@ -20,12 +22,14 @@ with a file is logged once for each change of it, by line number: a line may hol
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from console.auth.keys.authorized_keys import clean_line, parse_authorized_key, read_authorized_keys
 from console.auth.keys.revocation import Revocations
+from console.auth.password_changes import changing_session, note_change
 from console.auth.passwords import hash_password, is_usable_hash
 from console.auth.second_factor import (
     FACTORS_DIRECTORY,
@@ -92,6 +96,7 @@ class FileCredentials(CredentialStore):
         self._users = UsersOnDisk(self.directory, initial or {}, self._complaints)
         self._keys = KeyFiles(self.directory, self._complaints)
         self._factors = SecondFactors(self.directory / FACTORS_DIRECTORY)
+        self._strict = False
 
     def __repr__(self) -> str:
         return f"FileCredentials({str(self.directory)!r})"
@@ -100,15 +105,16 @@ class FileCredentials(CredentialStore):
 
     def password_hash(self, name: str) -> str | None:
         """Return the user's argon2 hash; None if no password lets this user in. Never raises."""
-        phc = self._users.for_login().hashes.get(name, "")
+        phc = self._users.for_login(strict=self._strict).hashes.get(name, "")
         return phc if is_usable_hash(phc) else None
 
     def authorized_keys(self, name: str) -> Sequence[AuthorizedKey]:
         """Return the public keys that open exactly this user's account. Never raises."""
-        if name not in self._users.for_login().hashes:
+        strict = self._strict
+        if name not in self._users.for_login(strict=strict).hashes:
             return ()
         # The user's own first: where both name an authority, the options are those of this line.
-        return (*self._keys.of(name), *self._keys.authorities())
+        return (*self._keys.of(name, strict=strict), *self._keys.authorities(strict=strict))
 
     def is_revoked(self, key: OfferedKey) -> str:
         """Return why a key or certificate opens nothing any more; empty if it is not revoked.
@@ -116,12 +122,18 @@ class FileCredentials(CredentialStore):
         Never raises: as long as the file cannot be read, or is open to others, everything is
         revoked. A file that does not exist revokes nothing.
         """
-        revocations = self._keys.known_revocations()
+        revocations = self._keys.known_revocations(strict=self._strict)
         return "all keys are refused" if revocations is None else revocations.problem(key)
 
     def role(self, name: str) -> Role:
         """Return what a user may do; for one who may not log in, the least. Never raises."""
-        return self._users.for_login().roles.get(name, Role.VIEWER)
+        return self._users.for_login(strict=self._strict).roles.get(name, Role.VIEWER)
+
+    def strict(self) -> CredentialStore:
+        """Return the same users, in a store that raises CredentialError for what it cannot read."""
+        strict = copy.copy(self)  # of the same class: a derived one may override a method
+        strict._strict = True  # noqa: SLF001 - of our own class
+        return strict
 
     def second_factor(self) -> bool:
         """Whether any user has a second factor, so that all are asked for a code. Never raises."""
@@ -180,6 +192,14 @@ class FileCredentials(CredentialStore):
                 self._factors.check(name)
             except CredentialError as error:
                 self._complaints.tell(self._factors.path(name), [str(error)])
+
+    def had_user(self) -> bool:
+        """Whether a user was ever added, as far as the directory shows: none may be left.
+
+        Raises:
+            CredentialError: If the directory cannot be read.
+        """
+        return self._users.had_user()
 
     def users(self) -> list[str]:
         """Return the names of all users, in the file's order.
@@ -243,7 +263,7 @@ class FileCredentials(CredentialStore):
             self._users.write(replace_user(text, name, role=role))
 
     def remove(self, name: str) -> None:
-        """Remove a user, the user's keys and second factor. Sessions that are open stay open.
+        """Remove a user, the user's keys and second factor. A console soon ends open sessions.
 
         Raises:
             UnknownUser: If there is no such user.
@@ -305,7 +325,7 @@ class FileCredentials(CredentialStore):
         return key.fingerprint
 
     def revoke_key(self, name: str, fingerprint: str) -> None:
-        """Take a key from a user. Sessions that are open stay open.
+        """Take a key from a user. A console soon ends the sessions that it has opened.
 
         Args:
             name: An existing user.
@@ -388,4 +408,5 @@ class FileCredentials(CredentialStore):
                     f"there is a user {name!r} already",
                     f"change the password with: console user passwd {name}",
                 )
+            note_change(phc, changing_session())
             self._users.write(replace_user(text, name, phc=phc, role=role))

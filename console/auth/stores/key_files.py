@@ -54,20 +54,24 @@ class KeyFiles:
 
     # Login
 
-    def of(self, name: str) -> list[AuthorizedKey]:
-        """Return a user's own keys. Never raises: what is wrong opens nothing."""
-        return self._read(self.path(name), read_authorized_keys)
+    # What is wrong opens nothing; where ``strict`` it raises CredentialError.
 
-    def authorities(self) -> list[AuthorizedKey]:
-        """Return the authorities whose certificates open any account they name. Never raises."""
-        return self._read(self._directory / AUTHORITIES_FILE, read_authorities)
+    def of(self, name: str, *, strict: bool = False) -> list[AuthorizedKey]:
+        """Return a user's own keys."""
+        return self._read(self.path(name), read_authorized_keys, strict=strict)
 
-    def known_revocations(self) -> Revocations | None:
-        """Return what is revoked; None if that cannot be known, which is logged. Never raises."""
+    def authorities(self, *, strict: bool = False) -> list[AuthorizedKey]:
+        """Return the authorities whose certificates open any account they name."""
+        return self._read(self._directory / AUTHORITIES_FILE, read_authorities, strict=strict)
+
+    def known_revocations(self, *, strict: bool = False) -> Revocations | None:
+        """Return what is revoked; None if that cannot be known, which is logged."""
         problems, found = list[str](), None
         try:
             found = self.revocations()
         except CredentialError as error:
+            if strict:
+                raise
             problems = [f"{error}; until then no key is accepted"]
         self._complaints.tell(self._directory / REVOKED_FILE, problems)
         return found
@@ -144,11 +148,15 @@ class KeyFiles:
         lines = enumerate(path.read_bytes().split(b"\n"), 1)
         write_atomically(path, b"\n".join(line for at, line in lines if at not in numbers))
 
-    def _read(self, path: Path, read: Callable[..., list[AuthorizedKey]]) -> list[AuthorizedKey]:
+    def _read(
+        self, path: Path, read: Callable[..., list[AuthorizedKey]], *, strict: bool
+    ) -> list[AuthorizedKey]:
         problems, keys = list[str](), list[AuthorizedKey]()
         try:
             keys = read(path, refused=lambda error: problems.append(str(error)))
         except CredentialError as error:
+            if strict:
+                raise
             problems = [str(error)]
         self._complaints.tell(path, problems)
         return keys

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping, Sequence
 
 from console.auth.keys.authorized_keys import parse_authorized_key
+from console.auth.password_changes import changing_session, note_change
 from console.auth.passwords import check_password, hash_password
 from console.auth.stores.users_file import ROLES, check_user_name
 from console.errors import CredentialError, UnknownUser
@@ -37,6 +38,7 @@ class MemoryCredentials(CredentialStore):
         self._lock = threading.Lock()
         self._plain: dict[str, str] = {}
         self._hashes: dict[str, str] = {}
+        self._changed_in: dict[str, int] = {}
         self._keys: dict[str, tuple[AuthorizedKey, ...]] = {}
         for name, password in (passwords or {}).items():
             self.set_password(name, password)
@@ -72,9 +74,10 @@ class MemoryCredentials(CredentialStore):
         with self._lock:
             self._hashes.pop(name, None)
             self._plain[name] = password
+            self._changed_in[name] = changing_session()
 
     def remove(self, name: str) -> None:
-        """Remove a user, keys included. Sessions that are open stay open.
+        """Remove a user, keys included. A console soon ends the user's open sessions.
 
         Raises:
             UnknownUser: If there is no such user.
@@ -96,6 +99,7 @@ class MemoryCredentials(CredentialStore):
             phc = hash_password(password)
             with self._lock:
                 if self._plain.get(waiting) == password:  # else it was changed meanwhile
+                    note_change(phc, self._changed_in.pop(waiting, 0))
                     del self._plain[waiting]
                     self._hashes[waiting] = phc
 

@@ -32,7 +32,7 @@ def check_user_name(name: str, place: str) -> None:
         raise InvalidUserName(place, name)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Users:
     """What a users file says.
 
@@ -42,6 +42,7 @@ class Users:
         roles: Of the users who may log in.
         twice: The users who are on two lines, and get in by neither.
         problems: What is wrong with the file, a line each.
+        has_bad_lines: Whether there are lines that are neither a user's nor a comment.
     """
 
     names: list[str] = field(default_factory=list)
@@ -49,6 +50,7 @@ class Users:
     roles: dict[str, Role] = field(default_factory=dict)
     twice: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
+    has_bad_lines: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ def parse_users(text: str, place: str) -> Users:
             continue
         user = _user_of(line)
         if user is None:
+            users.has_bad_lines = True
             users.problems.append(f"{place}:{number}: is not name:hash:role; the line is skipped")
             continue
         if user.name in first_lines:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import os
@@ -23,6 +24,9 @@ from console.files.atomic import (
 )
 from console.files.exposure import exposure_of, read_with_status
 from console.interfaces.credentials import Role
+
+NO_DEFAULT_USER: Final = "no-default-user"
+"""The mark that a user was added once: the default user counts no more in this directory."""
 
 LOCK_SECONDS: Final = 10.0
 """How long a change waits for another process to finish its own, which takes milliseconds."""
@@ -53,12 +57,29 @@ class UsersOnDisk:
 
     # ---- reading
 
-    def for_login(self) -> Users:
-        """Return what the file says; no users, if it cannot be read. Never raises."""
+    def for_login(self, *, strict: bool = False) -> Users:
+        """Return what the file says; no users, if it cannot be read.
+
+        Args:
+            strict: For an open session: raise an error in place of "no users", which would end it.
+
+        Raises:
+            CredentialError: If ``strict``, and the file cannot be read or understood.
+        """
         try:
             users = self.read()
         except CredentialError as error:
+            if strict:
+                raise
             users = Users(problems=[str(error)])
+        if strict and not users.names and users.has_bad_lines:
+            raise CredentialError(
+                str(self.path), "has no line name:hash:role", "correct it; is it in UTF-8?"
+            )
+        if strict and not users.names and not self._directory.is_dir():
+            raise CredentialError(
+                str(self._directory), "the directory is missing", "restore or mount it"
+            )
         self.complain(users)
         return users
 
@@ -128,7 +149,8 @@ class UsersOnDisk:
                 open_to_others.remedy,
             )
         # Bytes that are no UTF-8 (in a comment, say) survive a rewrite.
-        return data.decode("utf-8", "surrogateescape")
+        # Some editors put a byte order mark in front, which must not hide the first user.
+        return data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
 
     def text_with(self, name: str) -> str:
         """Return the file's text, once it is known to have this user.
@@ -143,6 +165,7 @@ class UsersOnDisk:
 
     def write(self, text: str) -> None:
         """Replace the file. Call it while `changing`."""
+        self._leave_mark()
         write_atomically(self.path, text.encode("utf-8", "surrogateescape"))
 
     def write_initial(self) -> None:
@@ -163,8 +186,31 @@ class UsersOnDisk:
                 )
                 # Another process that was quicker wins.
                 with self._locked(), contextlib.suppress(FileExistsError):
+                    self._leave_mark()
                     write_atomically(self.path, text.encode(), replace=False)
             self._initial = {}
+
+    def had_user(self) -> bool:
+        """Whether a user was ever added here, as far as the directory shows: whatever it holds now.
+
+        Raises:
+            CredentialError: If the directory cannot be read.
+        """
+        try:
+            return any(map(_is_there, (self.path, self._directory / NO_DEFAULT_USER)))
+        except OSError as error:
+            raise CredentialError(
+                str(self._directory),
+                f"cannot be read: {error.strerror}",
+                "make it readable for the service's user",
+            ) from None
+
+    def _leave_mark(self) -> None:
+        """Make the default user count no more, before the first user can be removed again."""
+        mark = self._directory / NO_DEFAULT_USER
+        if not _is_there(mark):
+            text = "# A user was added here once: default_user = true is without effect.\n"
+            write_atomically(mark, text.encode())
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -181,3 +227,16 @@ class UsersOnDisk:
             raise CredentialError(
                 str(self._directory), f"cannot be written: {error.strerror or error}", remedy
             ) from None
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a name is there, as a dangling link too.
+
+    Raises:
+        OSError: If that cannot be known. `os.path.lexists` would return False.
+    """
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    return True

@@ -1,7 +1,7 @@
 """The session channels of one SSH connection (RFC 4254): how many, for whom, and the time without.
 
-A login is looked up again before each session but the first: a connection may stay open for days,
-and the user, the key or the password may be gone meanwhile.
+A login is looked up again when a shell or a command is asked for: a connection, and a channel on
+it, may stay open for days, and the user, the key or the password may be gone meanwhile.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import asyncio
 import functools
 import logging
 import math
-import weakref
-from collections.abc import Awaitable
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, Protocol
 
 import asyncssh
 
-from console.interfaces.credentials import OfferedKey, Peer, Principal
+from console.interfaces.credentials import AccessState, Peer, Principal
 from console.interfaces.transports import TransportContext
 from console.limits import CHANNELS
-from console.transports.ssh.requests import take_any_command, take_few_variables
+from console.transports.ssh.requests import take_few_variables, take_requests
 from console.transports.ssh.terminal import SshTerminal
 
 logger = logging.getLogger("console.ssh")
@@ -27,17 +27,14 @@ logger = logging.getLogger("console.ssh")
 IDLE_SECONDS: Final = 300.0
 """How long a connection may be open without a session, as a ControlMaster that waits for one."""
 
-FRESH_SECONDS: Final = 5.0
+FRESH_SECONDS: Final = 1.0
 """So long after a login its user need not be looked up again, for the first session."""
 
 _REMOVED: Final = "the user, the key or the password has been taken out"
 _REMOVED_WORDS: Final = "you are not let in any more"
 
-Opened = tuple[
-    "asyncssh.SSHServerChannel[bytes]",
-    SshTerminal | Awaitable[SshTerminal],
-]
-"""What asyncssh takes for a channel: the channel, and its session, perhaps later."""
+Opened = tuple["asyncssh.SSHServerChannel[bytes]", SshTerminal]
+"""What asyncssh takes for a channel: the channel, and its session."""
 
 
 class Link(Protocol):
@@ -72,54 +69,74 @@ class SessionChannels:
     def __init__(self, link: Link, context: TransportContext) -> None:
         self._link = link
         self._context = context
-        self._offered: OfferedKey | None = None
-        self._terminals: weakref.WeakSet[SshTerminal] = weakref.WeakSet()
+        self._terminals: set[SshTerminal] = set()
+        self._look_ups: set[asyncio.Task[None]] = set()
+        # One look-up for a connection, however many channels ask: the queue is everybody's.
+        self._one_at_a_time = asyncio.Lock()
         self._writing_held = False
         self._fresh_since = -math.inf
         self._idle: asyncio.TimerHandle | None = None
         self.principal: Principal | None = None
 
-    def logged_in(self, principal: Principal, offered: OfferedKey | None) -> None:
-        """Let sessions be opened.
+    @property
+    def has_session(self) -> bool:
+        """Whether a shell or a command runs on any channel. May be asked from any thread."""
+        return any(one.has_session for one in tuple(self._terminals))
 
-        Args:
-            principal: The user.
-            offered: The key of the login; None for a password.
-        """
+    def logged_in(self, principal: Principal) -> None:
+        """Let sessions be opened."""
         self.principal = principal
-        self._offered = offered
         self._fresh_since = asyncio.get_running_loop().time()
-        self._begin_to_idle()
+        self._changed()
+
+    def use_proof(self, proof: bytes) -> None:
+        """Stand for the password of today from now on."""
+        if self.principal is not None:
+            self.principal = replace(self.principal, proof=proof)
 
     def open(self) -> Opened | None:
         """Open a channel for a shell or a command, in bytes; None if it is refused."""
         if self.principal is None:
             return None
-        if sum(terminal.is_open for terminal in self._terminals) >= CHANNELS:
+        if len(self._terminals) >= CHANNELS:
             logger.info("%s: more than %d sessions on one connection", self._link.peer, CHANNELS)
             return None
-        self.stop_idling()
         channel = self._link.create_server_channel(encoding=None)
-        take_any_command(channel)
+        terminal = self._terminal(self.principal)
+        take_requests(channel, functools.partial(self._requested, terminal))
         take_few_variables(channel)
-        is_fresh = asyncio.get_running_loop().time() < self._fresh_since + FRESH_SECONDS
-        self._fresh_since = -math.inf
-        return channel, self._terminal(self.principal) if is_fresh else self._renewed()
+        return channel, terminal
 
-    async def _renewed(self) -> SshTerminal:
-        """Make another terminal for the user of an older login, if it would still succeed."""
-        principal = self.principal
-        if principal is not None:
-            principal = await self._context.authenticator.renew(
-                principal, self._offered, self._link.peer
-            )
-        if principal is None:
+    def _requested(self, terminal: SshTerminal, grant: Callable[[], None]) -> None:
+        """Begin a session, once the user has been looked up if the login is not a fresh one."""
+        now = asyncio.get_running_loop().time()
+        fresh, self._fresh_since = now < self._fresh_since + FRESH_SECONDS, -math.inf
+        if fresh:
+            grant()
+            return
+        task = asyncio.get_running_loop().create_task(
+            self._look_up(terminal, grant), name="console look-up"
+        )
+        self._look_ups.add(task)
+        task.add_done_callback(self._look_ups.discard)
+
+    async def _look_up(self, terminal: SshTerminal, grant: Callable[[], None]) -> None:
+        async with self._one_at_a_time:
+            if self.principal is None or terminal.is_gone:
+                return
+            access = await self._context.logged_in.look_up(self.principal)
+        if access.state is AccessState.HELD:
+            self.principal = access.principal
+            terminal.use(access.principal)
+        elif access.state is AccessState.ENDED and not self.has_session:
+            logger.info("%s: %s", self._link.peer, access.reason)
             self._link.end(_REMOVED, _REMOVED_WORDS)
-            raise asyncssh.ChannelOpenError(
-                asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, _REMOVED_WORDS
-            )
-        self.principal = principal
-        return self._terminal(principal)
+            return
+        else:
+            reason = _REMOVED_WORDS if access.state is AccessState.ENDED else access.reason
+            logger.info("%s: a session refused: %s", self._link.peer, access.reason)
+            terminal.refuse(reason)
+        grant()
 
     def _terminal(self, principal: Principal) -> SshTerminal:
         terminal = SshTerminal(
@@ -129,7 +146,7 @@ class SessionChannels:
             disconnect=functools.partial(
                 self._link.disconnect, asyncssh.DISC_BY_APPLICATION, "ended by an administrator"
             ),
-            on_closed=self._begin_to_idle,
+            on_changed=self._changed,
         )
         self._terminals.add(terminal)
         if self._writing_held:
@@ -152,16 +169,24 @@ class SessionChannels:
 
     # ---- the time without a session
 
-    def _begin_to_idle(self) -> None:
-        """End a connection without a session after a while: no list shows it, to be ended there."""
-        self.stop_idling()
-        if not any(one.is_open for one in self._terminals):
+    def _changed(self) -> None:
+        """Forget channels that are gone; end a connection without a session after a while."""
+        self._terminals = {one for one in self._terminals if not one.is_gone}
+        if self.has_session:
+            self._stop_idling()
+        elif self._idle is None and self.principal is not None:
             self._idle = asyncio.get_running_loop().call_later(
                 IDLE_SECONDS, self._link.disconnect, asyncssh.DISC_BY_APPLICATION, "idle"
             )
 
-    def stop_idling(self) -> None:
-        """Stop the time. Can be called twice."""
+    def close(self) -> None:
+        """End with the connection. Can be called twice."""
+        self.principal = None
+        self._stop_idling()
+        for task in tuple(self._look_ups):
+            task.cancel()
+
+    def _stop_idling(self) -> None:
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None

@@ -80,6 +80,22 @@ class Connection(asyncssh.SSHServerConnection):
         callbacks = self.callbacks
         return None if callbacks is None else callbacks.channels.principal
 
+    @property
+    def has_session(self) -> bool:
+        """Whether a session is open on it. May be asked from any thread."""
+        callbacks = self.callbacks
+        return callbacks is not None and callbacks.channels.has_session
+
+    def use_proof(self, proof: bytes) -> None:
+        """Stand for the password of today from now on."""
+        if self.callbacks is not None:
+            self.callbacks.channels.use_proof(proof)
+
+    def end_access(self, words: str) -> None:
+        """End the connection with a reason for the client. Can be called twice."""
+        if self.callbacks is not None:
+            self.disconnect(asyncssh.DISC_BY_APPLICATION, words)
+
     # ---- what asyncio tells
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -135,7 +151,8 @@ class Connection(asyncssh.SSHServerConnection):
         self.disconnect(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, words)
 
     def lost(self) -> None:
-        """Leave the listener's count."""
+        """Leave the lists."""
+        self.context.logged_in.remove(self)
         self._listener.lost(self)
 
     # ---- keys
@@ -181,9 +198,10 @@ class Callbacks(asyncssh.SSHServer):
 
     def connection_lost(self, exc: Exception | None) -> None:
         connection = self._connection
-        self.channels.stop_idling()
+        was_logged_in = self.channels.principal is not None
+        self.channels.close()
         connection.lost()
-        if self.channels.principal is None:
+        if not was_logged_in:
             if isinstance(exc, asyncssh.ConnectionLost) and "timeout" in str(exc):
                 connection.log_drop(f"no login within {connection.context.grace_seconds:g} seconds")
             self.login.failed()
@@ -230,7 +248,8 @@ class Callbacks(asyncssh.SSHServer):
             connection.end(reason, reason)
             return
         connection.context.unauthenticated.remove(connection)
-        self.channels.logged_in(principal, self.login.offered)
+        self.channels.logged_in(principal)
+        connection.context.logged_in.add(connection)
 
     # ---- the sessions
 

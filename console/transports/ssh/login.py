@@ -13,7 +13,7 @@ from typing import Final
 import asyncssh
 
 from console.auth.keys.asyncssh_keys import read_offer
-from console.interfaces.credentials import OfferedKey, Peer, Principal
+from console.interfaces.credentials import Peer, Principal
 from console.interfaces.transports import Authenticator
 from console.limits import KEY_OFFERS, LOGIN_TRIES
 
@@ -30,9 +30,6 @@ class Login:
         peer: The other end.
         end: Ends the connection, with a reason for the log, None if it is there already, and with
             the words that the client is sent.
-
-    Attributes:
-        offered: The key whose signature asyncssh verified last; None for a password.
     """
 
     def __init__(
@@ -47,7 +44,6 @@ class Login:
         self._key_refusal: tuple[str, str] | None = None
         # What was checked last, and for which user: what the proof will have been given for.
         self._proof: tuple[str, Callable[[], Principal]] | None = None
-        self.offered: OfferedKey | None = None
 
     def proven(self, username: str) -> Callable[[], Principal] | None:
         """Return what makes the principal and tells of the login; None without a checked proof.
@@ -91,7 +87,7 @@ class Login:
             self._key_refusal = username, answer
             return None
         if signed:
-            self._proof, self.offered = (username, answer), offer[0]
+            self._proof = username, answer
         return offer[1]
 
     def signature_refused(self, username: str) -> None:
@@ -138,7 +134,7 @@ class Login:
         if principal is None:
             self._end_after_last_try()
             return False
-        self._proof, self.offered = (username, lambda: principal), None
+        self._proof = username, lambda: principal
         return True
 
     def _end_after_last_try(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import asyncssh
@@ -20,21 +20,37 @@ _VALUE_BYTES = 64
 """Kept of each variable."""
 
 
-def take_any_command(channel: asyncssh.SSHServerChannel[bytes]) -> None:
-    """Let a command that is not UTF-8 through, with the bytes recognisable, to be told why.
+Begin = Callable[[Callable[[], None]], None]
+"""Called with what grants the request, at once or later; or it drops that."""
 
-    asyncssh refuses its channel request without a word, and ssh says "exec request failed" then.
-    Requests are found by name on the channel, where this comes before the method of its class.
+
+def take_requests(channel: asyncssh.SSHServerChannel[bytes], begin: Begin) -> None:
+    """Have shells and commands granted later, once the user has been looked up.
+
+    asyncssh answers at once, and refuses a command that is not UTF-8 without a word; ssh says
+    "exec request failed" then. Here its bytes stay recognisable, to be told why. Requests are found
+    by name on the channel, where these come before the methods of its class; None tells asyncssh
+    that the answer comes later, and further requests wait behind it.
     """
     weakly = weakref.ref(channel)  # or each channel would live until it is found by the collector
 
-    def process(packet: Any) -> bool:
+    def grant(command: str | None) -> None:
+        requested = weakly()
+        # The channel may be gone by now, and then its queue of requests is of no use.
+        if requested is not None and requested._session is not None:  # noqa: SLF001
+            requested._report_response(requested._start_session(command=command))  # noqa: SLF001
+
+    def process_exec(packet: Any) -> None:
         command = packet.get_string().decode("utf-8", "surrogateescape")
         packet.check_end()
-        requested = weakly()
-        return requested is not None and requested._start_session(command=command)  # noqa: SLF001
+        begin(lambda: grant(command))
 
-    channel._process_exec_request = process  # type: ignore[method-assign]  # noqa: SLF001
+    def process_shell(packet: Any) -> None:
+        packet.check_end()
+        begin(lambda: grant(None))
+
+    channel._process_exec_request = process_exec  # type: ignore[method-assign,assignment]  # noqa: SLF001
+    channel._process_shell_request = process_shell  # type: ignore[method-assign,assignment]  # noqa: SLF001
 
 
 def take_few_variables(channel: asyncssh.SSHServerChannel[bytes]) -> None:

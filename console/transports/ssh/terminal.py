@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import asyncssh
 
@@ -21,6 +22,9 @@ from console.transports.ssh.requests import environment
 
 logger = logging.getLogger("console.ssh")
 
+WAITING_SECONDS: Final = 10.0
+"""How long a channel may be open before it asks for a shell or a command."""
+
 
 class SshTerminal(asyncssh.SSHServerSession[bytes]):
     """A session channel as a `Terminal`.
@@ -30,7 +34,7 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
         admit: Called with the principal and this terminal, once a shell or a command runs.
         drop: Tells that the channel is ended for breaking a rule, with the reason.
         disconnect: Ends the connection.
-        on_closed: Called when the channel is gone.
+        on_changed: Called when a session has begun or ended, and when the channel is gone.
     """
 
     def __init__(
@@ -40,13 +44,17 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
         *,
         drop: Callable[[str], None],
         disconnect: Callable[[], None],
-        on_closed: Callable[[], None],
+        on_changed: Callable[[], None],
     ) -> None:
         self._principal = principal
         self._admit = admit
         self._drop = drop
         self._disconnect = disconnect
-        self._on_closed = on_closed
+        self._on_changed = on_changed
+        self._waiting: asyncio.TimerHandle | None = None
+        self._began = False
+        self._gone = False
+        self._refusal = ""
         self._channel: asyncssh.SSHServerChannel[bytes] | None = None
         self._delivery = Delivery()
         # asyncssh's own decoder is strict and ends the connection at one bad byte.
@@ -61,9 +69,24 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
     # ---- what the session sees (Terminal)
 
     @property
-    def is_open(self) -> bool:
-        """Whether the channel is there, or is just being opened."""
-        return not self._ended
+    def is_gone(self) -> bool:
+        """Whether the channel is gone at both ends."""
+        return self._gone
+
+    @property
+    def has_session(self) -> bool:
+        """Whether a shell or a command runs on it."""
+        return self._began and not self._ended
+
+    def use(self, principal: Principal) -> None:
+        """Begin with the principal of today, once it has been looked up."""
+        if self._kind.interactive and not principal.pty:
+            self.refuse("the key does not allow a terminal any more")
+        self._principal = principal
+
+    def refuse(self, reason: str) -> None:
+        """Give the reason, in place of a session, when it begins."""
+        self._refusal = reason
 
     @property
     def kind(self) -> TerminalKind:
@@ -107,12 +130,12 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
 
     def close(self, status: int = 0) -> None:
         if self._channel is not None and not self._ended:
-            self._ended = True
+            self._end()
             # An exit-status request, and the end once everything is sent (RFC 4254, 6.10).
             self._channel.exit(status)
 
     def abort(self) -> None:
-        self._ended = True
+        self._end()
         if self._channel is not None:
             self._channel.abort()
 
@@ -123,6 +146,7 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
 
     def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
         self._channel = chan
+        self._waiting = asyncio.get_running_loop().call_later(WAITING_SECONDS, self._waited)
 
     def pty_requested(self, term_type: str, term_size: Any, term_modes: Any) -> bool:
         if not self._principal.pty:
@@ -158,6 +182,14 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
     def session_started(self) -> None:
         channel = self._channel
         if channel is None:
+            return
+        self._began = True
+        self._stop_waiting()
+        self._on_changed()
+        if self._refusal:
+            end = "\r\n" if self._kind.interactive else "\n"
+            self.write(f"no session: {self._refusal}{end}".encode(), error=True)
+            self.close(1)
             return
         self._kind = replace(self._kind, environment=tuple(environment(channel)))
         if not self._kind.interactive:
@@ -207,8 +239,25 @@ class SshTerminal(asyncssh.SSHServerSession[bytes]):
                 self._delivery.tell(lambda receiver: receiver.writing_resumed())
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._ended = True
+        self._stop_waiting()
+        self._ended = self._gone = True
         self._channel = None
         self._delivery.tell(lambda receiver: receiver.connection_lost())
         self._delivery.end()
-        self._on_closed()
+        self._on_changed()
+
+    def _end(self) -> None:
+        self._stop_waiting()
+        if not self._ended:
+            self._ended = True
+            self._on_changed()
+
+    def _waited(self) -> None:
+        """End a channel that has asked for nothing: it is on no list."""
+        self._drop(f"a channel that asked for nothing within {WAITING_SECONDS:g} seconds")
+        self.abort()
+
+    def _stop_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None

@@ -102,6 +102,7 @@ def test_files_are_private(tmp_path):
         "new": 0o700,
         "new/keys": 0o700,
         "new/keys/.lock": 0o600,
+        "new/keys/no-default-user": 0o600,
         "new/keys/users": 0o600,
         "new/keys/authorized_keys": 0o700,
         "new/keys/authorized_keys/boss": 0o600,

@@ -256,6 +256,7 @@ async def a_site(host="127.0.0.1", **overrides):
         banner="demo 1.0",
         authenticator=Authenticator(overrides.get("authenticate", site.authenticate)),
         admit=overrides.get("admit", site.admit),
+        logged_in=None,  # every telnet connection has a session
         unauthenticated=UnauthenticatedConnections(
             drops=drops,
             source_of=lambda peer: peer.host,
