@@ -85,14 +85,14 @@ def _keep_and_log(keep: Callable[[str, str], str], name: str, value: str) -> Non
 
 
 class _File:
-    """One user's file. All files share the store's lock: changes are rare."""
+    """One user's file. All files share the store's lock, since changes are rare."""
 
     def __init__(self, path: Path, lock: threading.Lock) -> None:
         self._path = path
         self._lock = lock
 
     def read(self) -> tuple[Preferences, str]:
-        """Return the preferences, and the problem of the file; empty if there is none."""
+        """Return the preferences, and the problem with the file; empty if there is none."""
         try:
             data, status = read_with_status(self._path, limit_bytes=_FILE_BYTES)
             exposed = exposure(self._path, status, secret=True)
