@@ -1,7 +1,7 @@
-"""From a statement's source to code that can run.
+"""Compiles a statement's source.
 
-A cell may hold several statements. The value of a trailing expression is shown, so it is compiled
-apart from what stands before it. A cell that needs a running loop runs on the host's as a whole.
+A cell may hold several statements. The value of a trailing expression is shown, so the expression
+is compiled separately. A cell that needs a running loop runs on the host's loop as a whole.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _FUTURE_MASK: Final = 0x1FF0000
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """Compiled code: what runs first, and the expression whose value is shown."""
+    """Compiled code: the body, which runs first, and the expression whose value is shown."""
 
     body: CodeType | None
     expression: CodeType | None
@@ -34,7 +34,7 @@ class Statement:
 
     @property
     def needs_loop(self) -> bool:
-        """Whether only a running loop can run it: it awaits, or calls what asks for the loop."""
+        """Whether it needs a running loop: it awaits, or calls a function that needs the loop."""
         return self.calls_loop or any(
             code is not None and bool(code.co_flags & inspect.CO_COROUTINE)
             for code in (self.body, self.expression)

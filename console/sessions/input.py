@@ -131,7 +131,7 @@ class SessionInput:
         self._unattended = True
 
     def drop(self) -> None:
-        """Handle Ctrl-C: discard the unfinished line, and raise KeyboardInterrupt in the readers."""
+        """Handle Ctrl-C: discard the unfinished line; the waiting read raises KeyboardInterrupt."""
         if self._requests and not self._raw:
             self._discipline.discard()
             self._show()

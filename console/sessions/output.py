@@ -185,8 +185,7 @@ class SessionOutput:
         """Take no more text, drop pending text, release writers. Can be called twice."""
         with self._lock:
             self._closed = True
-            # An exception that the host keeps may refer to this object, which must then not keep
-            # the session alive.
+            # An exception that the host keeps may hold this object, but must not hold the session.
             self._deliver = _nowhere
             self._pending.clear()
             self._last.size = _CHUNK_CHARACTERS
