@@ -107,7 +107,7 @@ class StatementRunner:
         request = self._request
         # Blank lines in front, so that line numbers are those of the script.
         source = "\n" * request.lines_above + request.source
-        # Tracebacks read a file's lines from the file. They must not show the lines of a secret.
+        # Tracebacks read a file's lines from the file, and must not show a secret's.
         if not request.secret and not request.file:
             self._in.sources.add(request.filename, source)
         try:
