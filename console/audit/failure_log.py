@@ -20,7 +20,7 @@ class FailureLog:
 
     Args:
         logger: Takes a warning for each entry.
-        clock: Tells seconds that never go back.
+        clock: A monotonic clock, in seconds.
     """
 
     def __init__(self, logger: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:

@@ -64,10 +64,10 @@ def session_names(context: CommandContext) -> dict[str, Any]:
         context.page(escape_controls(describe(find(path, scopes), source=source)))
 
     def run_bare(value: Any) -> Any:
-        """Run a command that was typed as a bare word; anything else is the value that it is."""
+        """Run the command of a bare word; return any other value unchanged."""
         for name in context.commands.bare_words:
             if value is commands[name]:
                 return value()
-        return value  # the service has a name like this: it wins
+        return value  # a name of the service takes precedence
 
     return {**commands, QUESTION_NAME: look, BARE_NAME: run_bare}
