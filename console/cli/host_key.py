@@ -1,4 +1,4 @@
-"""``console key host``: the key by which clients know the server, and how it is changed."""
+"""``console key host``: shows and rotates the SSH host key."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def host(action: str) -> None:
 
     FORGET removes the old one.
 
-    A server that runs sees the change when it is started again.
+    A running server uses the change after a restart, or after reload() at its prompt.
     """
     from console.auth.keys import host_key  # noqa: PLC0415 - --help saves it
 
