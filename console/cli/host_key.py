@@ -37,10 +37,12 @@ def host(action: str) -> None:
     path = named_host_key()
     if action == "next":
         host_key.make_next_host_key(path)
-        click.echo("announced from the next start on; rotate when your clients have learnt it")
+        click.echo(
+            "announced from the next start or reload() on; rotate when your clients have learnt it"
+        )
     elif action == "rotate":
         host_key.rotate(path)
-        click.echo("used from the next start on; forget the old one when all is well")
+        click.echo("used from the next start or reload() on; forget the old one when all is well")
     elif action == "forget":
         host_key.forget_old(path)
     _show(path)
