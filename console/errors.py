@@ -46,7 +46,7 @@ __all__ = [
 
 
 class ConsoleError(Exception):
-    """The family: catch this to catch each error that console raises.
+    """The base class: catch it to catch every error that the console raises.
 
     Attributes:
         place: Where: a file and its line, a setting, an address, an object.
@@ -55,7 +55,7 @@ class ConsoleError(Exception):
     """
 
     def __init__(self, place: str, problem: str, remedy: str = "") -> None:
-        # `args` stay those of the subclass's call, which a copy of the error is made from.
+        # `args` keeps the arguments of the subclass's call, as copying the error calls it again.
         self.place = place
         self.problem = problem
         self.remedy = remedy
@@ -111,7 +111,7 @@ class NotPermitted(ConsoleError):
 
 
 class NoSuchSession(ConsoleError):
-    """A session that is to be ended cannot be."""
+    """The session that an admin wants to end is not open, or is the admin's own."""
 
     def __init__(self, session: object, problem: str, remedy: str) -> None:
         super().__init__(f"session {session!r}", problem, remedy)

@@ -212,17 +212,17 @@ class ExceptionShown(SessionEvent):
 
 
 Subscriber = Callable[[Event], None]
-"""Is called with each event. What it returns is ignored; an ``async def`` function is refused."""
+"""Called with each event. The return value is ignored; an ``async def`` function is refused."""
 
 
 def source_shown(source: str, *, secret: bool) -> str:
-    """Return what an event, and the list of statements, have as a statement's source."""
+    """Return a statement's source for events and the list of statements; redacted if secret."""
     # That something ran, and how long it was, is no secret.
     return f"({len(source)} characters, not shown as a secret)" if secret else source
 
 
 class SessionFields(TypedDict):
-    """What each `SessionEvent` of a session has: ``SessionOpened(**fields, role=...)``."""
+    """The common fields of a session's events: ``SessionOpened(**fields, role=...)``."""
 
     transport: str
     peer: str
@@ -231,10 +231,10 @@ class SessionFields(TypedDict):
 
 
 class EventBus:
-    """Hands each event to every subscriber, in place and in the order of subscription.
+    """Passes each event to every subscriber, synchronously and in the order of subscription.
 
-    A subscriber here runs on the publisher's thread, which is mostly that of the console's loop:
-    it must neither wait nor block.
+    A subscriber runs on the publisher's thread, which is usually that of the console's loop, so it
+    must not block.
     """
 
     def __init__(self) -> None:
@@ -245,7 +245,7 @@ class EventBus:
         self._subscribers += (subscriber,)
 
     def publish(self, event: Event) -> None:
-        """Hand an event to every subscriber, and return when all have it.
+        """Call every subscriber with an event, and return when all calls have returned.
 
         Safe to call from any thread; never raises.
         """

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Final
 
 _FORK_SECONDS: Final = 2.0
-"""A fork does not wait longer: its own thread may hold what the import waits for."""
+"""A fork does not wait longer: the forking thread may hold a lock that the import waits for."""
 
 
 async def load(module: str, prepare: Callable[[], object] = lambda: None) -> None:
@@ -43,7 +43,7 @@ class _Imports:
             importlib.import_module(module)
 
     def wait(self) -> None:
-        """Wait for what is under way, and let nothing begin."""
+        """Wait for the present import to end, and block further ones."""
         self._lock.acquire(timeout=_FORK_SECONDS)
 
     def go_on(self) -> None:
@@ -52,7 +52,7 @@ class _Imports:
             self._lock.release()
 
     def begin_anew(self) -> None:
-        """Forget what was under way: a forked child has no thread that goes on with it."""
+        """Reset the lock in a forked child, which has no thread that would finish an import."""
         self._lock = threading.RLock()
 
 

@@ -1,4 +1,4 @@
-"""Numbers that bound what a peer or a statement can cost, each with its origin.
+"""Limits of the resources that a peer or a statement can use, each with its reason.
 
 They are constants where no operator has asked for another value yet; settings live in
 ``config/settings.py``.
@@ -22,35 +22,35 @@ LINE_CHARACTERS: Final = 64 * 1024
 """The longest line accepted by the line discipline; longer ones are cut, with a bell."""
 
 STATEMENT_CHARACTERS: Final = 1024 * 1024
-"""The longest statement that is read line by line; more is no statement but a mistake."""
+"""The longest statement that is read line by line; longer input is taken for a mistake."""
 
 CHANNELS: Final = 10
 """Sessions on one SSH connection (sshd: MaxSessions)."""
 
 KEY_OFFERS: Final = 20
-"""Public keys that one connection may offer: an agent holds some, a guesser many."""
+"""Public keys that one connection may offer: an agent holds fewer; a guesser offers more."""
 
 PASTE_CHARACTERS: Final = 1024 * 1024
-"""Kept of what is typed or pasted while a statement runs; what is more is dropped, with a bell."""
+"""Typed or pasted input kept while a statement runs; the excess is dropped, with a bell."""
 
 TYPEAHEAD_CHARACTERS: Final = 64 * 1024
-"""Input kept while a statement runs; beyond it reading stops, so TCP holds the peer back."""
+"""Piped input kept while a statement runs; beyond it reading stops (flow control)."""
 
 PENDING_OUTPUT_CHARACTERS: Final = 1024 * 1024
-"""Output of one session waiting for its client. Beyond it a worker waits and a loop drops."""
+"""Pending output of one session. Beyond it a worker waits, and output on a loop is dropped."""
 
 TERMINAL_BUFFER_BYTES: Final = 8 * 1024 * 1024
-"""Bytes in a transport's own buffer beyond which a client counts as dead and is cut."""
+"""Unsent bytes in a transport's buffer beyond which the connection is aborted."""
 
 TERMINAL_ROWS: Final = 500
 TERMINAL_COLUMNS: Final = 1000
 """Larger windows are clamped: 65535x65535 froze a full-screen prompt for a minute."""
 
 RESULT_CHARACTERS: Final = 64 * 1024
-"""The longest repr shown whole; more is clipped and the cut is said."""
+"""The longest repr that is shown whole; a longer one is clipped, with a note."""
 
 RESULT_LINES: Final = 200
-"""The most lines of a result at a terminal: some screens, which scroll back can still show."""
+"""The most lines of a result at a terminal: a few screens, within its scrollback."""
 
 PAGE_CHARACTERS: Final = 1024 * 1024
 """The most of a value that page() lays out: a second of work, and some hundred screens."""

@@ -1,4 +1,4 @@
-"""Typed text to lines: echo, erase, Ctrl-C and Ctrl-D, as a terminal driver does it.
+"""A line discipline: turns typed text into lines, with echo, erase, Ctrl-C and Ctrl-D.
 
 For clients that leave line editing to us (telnet in character mode) and for those that send whole
 lines (nc, a pipe). No I/O: text goes in with `LineDiscipline.feed`, events come out of
@@ -133,7 +133,7 @@ class LineDiscipline:
                 return event
 
     def take_output(self) -> str:
-        """Give back what the client should see since the last call."""
+        """Return the output for the client since the last call, and forget it."""
         output = "".join(self._output)
         self._output.clear()
         return output

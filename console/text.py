@@ -43,5 +43,5 @@ def quoted(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return the characters of what may be a subclass of str, whose methods are its own."""
+    """Return an exact str with the characters of a str or of a subclass with its own methods."""
     return str.__str__(text)

@@ -20,7 +20,7 @@ class FailureLog:
 
     Args:
         logger: Takes a warning for each entry.
-        clock: Tells seconds that never go back.
+        clock: A monotonic clock, in seconds.
     """
 
     def __init__(self, logger: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
@@ -33,8 +33,8 @@ class FailureLog:
         """Log that something failed, or count it.
 
         Args:
-            what: Names it, in words that no peer has sent.
-            error: What it raised.
+            what: The name of the failed operation, with no text of a peer in it.
+            error: The exception that it raised.
         """
         now = self._clock()
         if now < self._silent_until:

@@ -1,4 +1,4 @@
-"""Where the console's log goes in a service that has set up no logging."""
+"""The log handler for a service that has not configured logging."""
 
 from __future__ import annotations
 

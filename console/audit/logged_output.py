@@ -1,4 +1,4 @@
-"""Output for which there is no terminal, as log entries."""
+"""Logs output for which there is no terminal."""
 
 from __future__ import annotations
 

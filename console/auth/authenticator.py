@@ -63,7 +63,7 @@ class _Verdict:
 
 
 class Authenticator:
-    """Turns credentials into a principal, and tells of each success and failure.
+    """Turns credentials into a principal, and publishes each success and failure.
 
     Its methods are called on the console's loop. Cancelling one that waits leaves nothing behind;
     a check that had begun on the thread is finished there, and its result dropped. A guess that
@@ -100,7 +100,7 @@ class Authenticator:
         An unknown user, a wrong password and a wrong code are answered at the same time.
 
         Returns:
-            The principal; None if the login is refused, which has then been told.
+            The principal; None if the login is refused, which has then been published.
         """
         tell = functools.partial(self._failed, user, "password", transport=transport, peer=peer)
         source = source_of(peer)
@@ -166,8 +166,8 @@ class Authenticator:
         That proves nothing yet: clients ask which of their keys is known before they sign.
 
         Returns:
-            What makes the principal, and tells of it, once the signature has been verified; or
-            why the key is refused.
+            A function to call once the signature has been verified, which publishes the login and
+            returns the principal; or the reason why the key is refused.
         """
         began = asyncio.get_running_loop().time()
         try:
@@ -230,7 +230,7 @@ class Authenticator:
     # ---- codes
 
     def refresh(self) -> asyncio.Task[None]:
-        """Look again whether any user has a second factor. Returns at once what does it."""
+        """Start to update `asks_for_code` from the store. Returns the task that does so."""
         if self._refreshing is None or self._refreshing.done():
             self._refreshing = asyncio.get_running_loop().create_task(
                 self._refresh(), name="console second factors"

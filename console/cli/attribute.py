@@ -121,7 +121,7 @@ def _load_file(target: str, file: str) -> ModuleType:
 
 
 def call_user_code(target: str, doing: str, call: Any, *arguments: Any) -> Any:
-    """Call code of the user's, and turn what it raises into one line below its traceback.
+    """Call user code; turn its exception into an error of one line, below the traceback.
 
     Raises:
         click.ClickException: If it raised. Errors of ours pass: they are a line already.

@@ -1,4 +1,4 @@
-"""Running in the background, and reporting to the caller how the start went.
+"""Runs the server in the background, and reports to the caller whether it has started.
 
 The command forks, the child becomes a daemon (python-daemon, PEP 3143), and loads and starts the
 application only then: threads and loops do not survive a fork. Meanwhile the command waits at a
@@ -21,7 +21,7 @@ from console.cli.logs import log_to_stderr, open_log
 from console.errors import ConsoleError
 
 Serve = Callable[[Callable[[], None]], None]
-"""Serves until the end, and calls what it is given once everything listens."""
+"""Serves until the end, and calls its argument once all sockets listen."""
 
 
 def run_in_background(serve: Serve, log_file: str) -> None:

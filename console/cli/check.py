@@ -1,4 +1,4 @@
-"""``console check``: what is wrong with a configuration and its keys, and what is weak."""
+"""``console check``: reports faults and weak spots of a configuration and its keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What several commands share: options, the question for a password, errors in one line."""
+"""Helpers of several commands: options, the prompt for a password, errors in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``console check`` finds: faults of a configuration and its keys, and weak spots."""
+"""The findings of ``console check``: faults and weak spots of a configuration and its keys."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _PASSWORDS_CHECKED = 50
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A line of the report. What is not a fault is a weak spot.
+    """A line of the report: a fault or a weak spot.
 
     Attributes:
         remedy: What to do, where it is a part of the text of its own.
@@ -178,7 +178,7 @@ def _startup(settings: ServerSettings, keys: Path) -> Iterator[Finding]:
 
 
 def _refused(rule: Callable[..., object], *arguments: object) -> Iterator[Finding]:
-    """Yield what a start would be refused for."""
+    """Yield the faults that would prevent a start."""
     try:
         rule(*arguments)
     except ConsoleError as error:
@@ -196,7 +196,7 @@ def _without_log() -> Iterator[None]:
 
 
 def _environment(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Yield what looks like a variable of ours, misspelled: it would be without effect."""
+    """Yield environment variables that look like misspelled ones of the console."""
     known = [
         variable(table, one.name) for table, kind in tables().items() for one in declarations(kind)
     ]

@@ -1,4 +1,4 @@
-"""``console key host``: the key by which clients know the server, and how it is changed."""
+"""``console key host``: shows and rotates the SSH host key."""
 
 from __future__ import annotations
 
@@ -30,17 +30,19 @@ def host(action: str) -> None:
 
     FORGET removes the old one.
 
-    A server that runs sees the change when it is started again.
+    A running server uses the change after a restart, or after reload() at its prompt.
     """
     from console.auth.keys import host_key  # noqa: PLC0415 - --help saves it
 
     path = named_host_key()
     if action == "next":
         host_key.make_next_host_key(path)
-        click.echo("announced from the next start on; rotate when your clients have learnt it")
+        click.echo(
+            "announced from the next start or reload() on; rotate when your clients have learnt it"
+        )
     elif action == "rotate":
         host_key.rotate(path)
-        click.echo("used from the next start on; forget the old one when all is well")
+        click.echo("used from the next start or reload() on; forget the old one when all is well")
     elif action == "forget":
         host_key.forget_old(path)
     _show(path)

@@ -1,4 +1,4 @@
-"""What ``console run`` can run: a configuration file, saved state, an object of a module."""
+"""The targets of ``console run``: a configuration file, saved state, an object of a module."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What can be said at the prompt beside Python: help, looking, patching, administering.
+"""The commands, which a user can call in addition to Python: help, inspection, patches, sessions.
 
-A command is a function with `console.interfaces.commands.command` before it, in any module of this
-package: `console.commands.discovery` finds it, and nothing else has to be changed for it.
+A command is a function with the decorator `console.interfaces.commands.command`, in any module of
+this package. `console.commands.discovery` finds it; no other file has to be changed.
 """

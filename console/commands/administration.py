@@ -1,4 +1,4 @@
-"""The commands of admins: ``kick``, ``reload``. Operators have the names too, and are refused."""
+"""The commands of admins: ``kick``, ``reload``. An operator's call raises `NotPermitted`."""
 
 from __future__ import annotations
 

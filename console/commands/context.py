@@ -1,4 +1,4 @@
-"""What a command gets: its session and the console, passed whole as the first argument."""
+"""The context of a command, its first argument: access to its session and to the console."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Returns what it did, in words."""
 
 @dataclass(frozen=True, kw_only=True)
 class LookingContext:
-    """What a command that a viewer may call can use: nothing here evaluates or changes anything.
+    """The context of a viewer's commands: nothing in it evaluates or changes anything.
 
     Attributes:
         principal: The session's user.
@@ -41,7 +41,7 @@ class LookingContext:
 
 @dataclass(frozen=True, kw_only=True)
 class CommandContext(LookingContext):
-    """What a command of a session that evaluates can use.
+    """The context of a command in a session of an operator or admin.
 
     A command runs where its statement runs: on the session's worker thread or on the host's loop.
 

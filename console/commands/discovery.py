@@ -1,4 +1,4 @@
-"""Finds the commands: all that the modules of this package declare."""
+"""Finds the commands that the modules of this package declare."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _COLUMNS: Final = 79
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """What help says beside the commands: keys, and what stands before or behind a statement."""
+    """A line of help that is not a command: a key, an option, or a mark before or after a name."""
 
     section: Section
     left: str

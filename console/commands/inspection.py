@@ -1,8 +1,8 @@
-"""What the commands that look ask of a live service, the same for viewers and operators.
+"""The queries of the inspecting commands about a live service, for viewers and operators.
 
 Nothing here runs code of a statement, waits for the service's loop or takes a lock that a statement
-may hold: it answers while the service is stuck. It may be called from any thread; the console's own
-is spared, since listing ten thousand tasks takes a while.
+may hold, so a query is answered even if the service is blocked. It may be called from any thread,
+but is not called on the console's own, since listing ten thousand tasks takes long.
 """
 
 from __future__ import annotations

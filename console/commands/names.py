@@ -16,7 +16,7 @@ from console.text import escape_controls
 
 
 class SessionCommand:
-    """A command as one session has it: calling it runs it, its repr says how to use it."""
+    """A command bound to one session: calling it runs it, its repr shows its usage."""
 
     def __init__(self, command: Command, context: CommandContext) -> None:
         # By these the introspection finds signature, documentation and source (``name?``).
@@ -49,14 +49,14 @@ class SessionCommand:
 
 
 def session_names(context: CommandContext) -> dict[str, Any]:
-    """Make a session's own names, by which its code finds the commands.
+    """Return the names of the commands for a session, with the callables.
 
-    A command that the user's role does not include is there too, to say so.
+    Commands that the user's role does not include are among them: a call raises `NotPermitted`.
     """
     commands = {one.name: SessionCommand(one, context) for one in context.commands}
 
     def look(path: str, source: bool) -> None:
-        """Tell what is known of an object: what ``name?`` and ``name??`` call."""
+        """Describe an object; ``name?`` and ``name??`` call this."""
         if not path:
             commands["help"]()
             return
@@ -64,10 +64,10 @@ def session_names(context: CommandContext) -> dict[str, Any]:
         context.page(escape_controls(describe(find(path, scopes), source=source)))
 
     def run_bare(value: Any) -> Any:
-        """Run a command that was typed as a bare word; anything else is the value that it is."""
+        """Run the command of a bare word; return any other value unchanged."""
         for name in context.commands.bare_words:
             if value is commands[name]:
                 return value()
-        return value  # the service has a name like this: it wins
+        return value  # a name of the service takes precedence
 
     return {**commands, QUESTION_NAME: look, BARE_NAME: run_bare}

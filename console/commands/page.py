@@ -1,6 +1,6 @@
 """The reference page of the commands, generated from their declarations.
 
-``python -m console.commands.page`` writes docs/commands.md.
+``python -m console.commands.page > docs/commands.md`` updates the page.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ same for your role, and `name?` tells how a command is called.
 
 
 def page(commands: CommandRegistry) -> str:
-    """Write docs/commands.md."""
+    """Return the text of docs/commands.md."""
     parts = [_INTRODUCTION]
     for section in Section:
         listed = [one for one in commands if one.section is section]

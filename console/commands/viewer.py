@@ -1,9 +1,9 @@
-"""What a viewer types: one of a few words. The wall between looking and evaluating.
+"""The evaluator of viewers' sessions, which runs a few commands and evaluates no Python.
 
-A viewer's text is matched against a grammar of ours and looked up among the commands that the role
-permits; it never comes to ``compile``, ``eval``, ``exec`` or ``getattr``, nor to an object of the
-service. No `SessionEvaluator` is made for a viewer, a command gets a `LookingContext` and at most
-one number, and the session has no namespace, so that there is nothing to escape to.
+A viewer's input is matched against the grammar below and looked up among the commands that the role
+permits. It is never passed to ``compile``, ``eval``, ``exec``, ``getattr`` or an object of the
+service. A viewer's session has no `SessionEvaluator` and an empty namespace, and a command gets a
+`LookingContext` and at most one number.
 
 ::
 
@@ -36,19 +36,19 @@ logger = logging.getLogger("console.evaluation")
 _COMMAND = re.compile(r"([a-z]{1,20})(?:[ \t]*\([ \t]*([0-9]{1,20})?[ \t]*\)|[ \t]+([0-9]{1,20}))?")
 
 _LONGEST_CHARACTERS: Final = 80
-"""No command is longer, so nothing longer is even looked at."""
+"""No command is longer, so longer input is refused without matching it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ViewerCommand:
-    """A command as it was typed: a word, and a number if there was one."""
+    """A parsed command: its name, and its number if there was one."""
 
     name: str
     number: int | None = None
 
 
 def parse(source: str) -> ViewerCommand | None:
-    """Read a command. None if the text is none; nothing of it is used then."""
+    """Parse a command; None if the text is not one."""
     text = source.strip(" \t\r\n") if len(source) <= _LONGEST_CHARACTERS else ""
     match = _COMMAND.fullmatch(text)
     if match is None:
@@ -58,9 +58,9 @@ def parse(source: str) -> ViewerCommand | None:
 
 
 class ViewerEvaluator:
-    """Answers a viewer's commands. Follows `console.interfaces.statements.Evaluator`.
+    """Runs a viewer's commands. Implements `console.interfaces.statements.Evaluator`.
 
-    The answers are made on a thread of the session's own, so that a long one delays nobody.
+    They run on a thread of the session, so that a long one does not delay other sessions.
 
     Args:
         principal: The session's user.
@@ -90,11 +90,11 @@ class ViewerEvaluator:
 
     @property
     def names(self) -> Mapping[str, Any]:
-        """None: nothing that a viewer types is looked up. See `Evaluator.names`."""
+        """An empty mapping: a viewer's input is not looked up in it. See `Evaluator.names`."""
         return {}
 
     async def evaluate(self, source: str, *, secret: bool = False) -> Outcome:
-        """Answer a command; say what may be typed if it is none. See `Evaluator.evaluate`."""
+        """Run a command; list the commands if it is not one. See `Evaluator.evaluate`."""
         typed = parse(source)
         command = None if typed is None else self._permitted.get(typed.name)
         if typed is None or command is None:

@@ -23,7 +23,7 @@ _NUMBERS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What a declaration says beside name, type and default."""
+    """The parts of a declaration besides name, type and default."""
 
     meaning: str
     unit: str = ""
@@ -47,19 +47,19 @@ def setting(
     none_word: str = "",
     default_words: str = "",
 ) -> T:
-    """Declare a setting that has a default. ruff and mypy see a call that returns the default.
+    """Declare a setting that has a default. To ruff and mypy the call returns the default.
 
     Args:
         meaning: One line for the reference page.
         default: The value if none is given.
-        unit: What a number counts; empty where it counts nothing.
-        least: The smallest number, itself allowed.
-        most: The largest number, itself allowed.
+        unit: The unit of a number; empty if it has none.
+        least: The smallest allowed number.
+        most: The largest allowed number.
         positive: Whether a number has to be more than 0.
         choices: All the values there are; empty for any.
-        none_word: What a file says for None, which TOML does not have. Empty if None is said by
-            leaving the key out.
-        default_words: What the reference page says of the default, where its value says nothing.
+        none_word: The word that stands for None in a file, as TOML has no null. Empty if None is
+            written by leaving the key out.
+        default_words: The description of the default on the reference page, instead of its value.
     """
     facts = _Facts(meaning, unit, least, most, positive, choices, none_word, default_words)
     return field(default=default, metadata={"facts": facts})
@@ -90,7 +90,7 @@ class Declaration:
         return self.default is MISSING
 
     def expected(self, none: str = "None") -> str:
-        """Return what a value has to be, for an error.
+        """Return a description of the allowed values, for an error.
 
         Args:
             none: How None is written.

@@ -1,6 +1,6 @@
 """The reference page of the configuration file, generated from the declarations.
 
-``python -m console.config.page`` writes docs/configuration.md.
+``python -m console.config.page > docs/configuration.md`` updates the page.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ port = 8022
 
 
 def page() -> str:
-    """Write docs/configuration.md."""
+    """Return the text of docs/configuration.md."""
     parts = [_INTRODUCTION]
     for table, kind in tables().items():
         about = (kind.__doc__ or "").split("\n", maxsplit=1)[0]

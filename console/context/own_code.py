@@ -1,7 +1,6 @@
-"""Which code is the console's own, told by where its file is.
+"""Recognises the console's own code by the path of its file.
 
-For tracebacks and stacks that are shown to a user: the frames between a statement and what it calls
-only distract.
+Tracebacks and stacks that are shown to a user leave out the console's frames around a statement.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Whose code is running: the context variable that output and private names follow.
+"""The context variable that tells which session's code runs; output and names depend on it.
 
-A statement runs in its session's context, where `current_scope` is set. Tasks inherit it by
-themselves (PEP 567); threads get it from `console.evaluation.hooks`. Code of the host has none.
+A statement runs in its session's context, where `current_scope` is set. Tasks inherit the context
+(PEP 567); threads get it from `console.evaluation.hooks`. In the host's code it is not set.
 """
 
 from __future__ import annotations
@@ -15,19 +15,18 @@ from console.interfaces.statements import InputSource, OutputSink
 
 
 class Scope:
-    """What running code has of its session: its output, its input, the session's own names.
+    """The access of running code to its session's output, input and own names.
 
-    Each statement has a scope of its own, which the tasks and threads that it starts share. It
-    holds neither session nor terminal, so that a task or an exception that outlives its session
-    keeps nothing else alive.
+    Each statement has its own scope, which the tasks and threads that it starts share. It refers
+    to neither session nor terminal, so that a task or an exception that outlives its session does
+    not keep these alive.
 
     Attributes:
         session: The session's number.
-        sink: Where its output goes. Replaced when the statement is left behind.
-        source: Where its input comes from; None without a terminal.
+        sink: The destination of output. Replaced when the statement is left behind.
+        source: The source of input; None without a terminal.
         names: The session's own names.
-        may_read: Whether its statement runs: once the prompt is back, what is typed is for the
-            prompt.
+        may_read: Whether the statement still runs. Once it has ended, input is for the prompt.
     """
 
     __slots__ = ("_captured", "may_read", "names", "session", "sink", "source")
@@ -50,10 +49,10 @@ class Scope:
 
     @property
     def page_source(self) -> InputSource | None:
-        """Where to ask for the next screen of a long text; None where text is not paged.
+        """The input for the pager of a long text; None if text must not be paged.
 
-        That is without a screen, where the output is kept for a program, so that a question would
-        not be seen, and once the prompt is back, which reads the answers.
+        Text is not paged without a screen, if the output is captured for a program, or once the
+        statement has ended and the prompt reads the input.
         """
         source = self.source
         if source is None or self._captured or not self.may_read or not source.page_rows:
@@ -62,7 +61,7 @@ class Scope:
 
 
 class _Mute:
-    """An `OutputSink` that drops what it is given."""
+    """An `OutputSink` that drops all text."""
 
     def write(self, text: str, *, error: bool = False) -> bool:
         """Drop it."""
@@ -71,7 +70,7 @@ class _Mute:
 
 @contextmanager
 def muted() -> Iterator[None]:
-    """Drop what is printed within: warnings of a parser that looks at half-typed statements."""
+    """Drop the output of the block: warnings of a parser about unfinished statements."""
     token = current_scope.set(Scope(0, _Mute(), None, {}))
     try:
         yield

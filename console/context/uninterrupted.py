@@ -1,11 +1,12 @@
-"""What our code needs where Ctrl-C may raise in the middle of it: on the thread of a statement.
+"""Protects code of the console that runs on a statement's thread from interrupts.
 
 `console.evaluation.interrupts` raises KeyboardInterrupt in that thread, between any two bytecodes.
-Most code stands that. Code that keeps an invariant across two lines does not, nor do the locks of
-`threading` that are written in Python: a Condition (and with it an Event, a Semaphore, a Queue)
-whose ``__enter__`` is interrupted when it has just taken its lock keeps it for ever, and what
-waits for it next, such as the console's loop, stands still. ``with`` on a plain Lock or RLock is
-safe: nothing is raised between taking the lock and the block, nor between the block and its end.
+Most code tolerates that. Code that keeps an invariant across two lines does not, nor do the
+synchronisation classes of `threading` that are written in Python: if ``__enter__`` of a Condition
+(or of an Event, a Semaphore, a Queue, which use one) is interrupted just after it has acquired its
+lock, the lock is never released, and the next waiter, such as the console's loop, blocks for ever.
+``with`` on a plain Lock or RLock is safe: no interrupt is raised between acquiring the lock and the
+block, nor between the block and the release.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ _codes: set[CodeType] = set()
 
 
 def uninterrupted(function: _Function) -> _Function:
-    """Mark a short function: no interrupt is raised while its own code is on top of the stack.
+    """Mark a short function: no interrupt is raised while its frame is the innermost one.
 
-    What it calls needs the mark as well, or has to stand an exception.
+    The functions that it calls need the mark as well, or have to tolerate an exception.
     """
     _codes.add(function.__code__)
     return function
@@ -36,7 +37,7 @@ def is_uninterrupted(code: CodeType) -> bool:
 
 
 class Latch:
-    """Opens once; as `threading.Event`, but an interrupted waiter leaves no lock behind."""
+    """As `threading.Event` that is set once, but an interrupted waiter leaves no lock held."""
 
     __slots__ = ("_lock",)
 
@@ -45,9 +46,9 @@ class Latch:
         self._lock.acquire()
 
     def open(self) -> None:
-        """Let the waiter go. Once; one thread waits at most."""
+        """Wake the waiter. Called once; at most one thread waits."""
         self._lock.release()
 
     def wait(self, seconds: float) -> bool:
-        """Wait for so long at most. Whether it has opened."""
+        """Wait for at most this long. Returns whether it has opened."""
         return self._lock.acquire(timeout=seconds)

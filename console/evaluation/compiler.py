@@ -1,7 +1,7 @@
-"""From a statement's source to code that can run.
+"""Compiles a statement's source.
 
-A cell may hold several statements. The value of a trailing expression is shown, so it is compiled
-apart from what stands before it. A cell that needs a running loop runs on the host's as a whole.
+A cell may hold several statements. The value of a trailing expression is shown, so the expression
+is compiled separately. A cell that needs a running loop runs on the host's loop as a whole.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _FUTURE_MASK: Final = 0x1FF0000
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """Compiled code: what runs first, and the expression whose value is shown."""
+    """Compiled code: the body, which runs first, and the expression whose value is shown."""
 
     body: CodeType | None
     expression: CodeType | None
@@ -34,7 +34,7 @@ class Statement:
 
     @property
     def needs_loop(self) -> bool:
-        """Whether only a running loop can run it: it awaits, or calls what asks for the loop."""
+        """Whether it needs a running loop: it awaits, or calls a function that needs the loop."""
         return self.calls_loop or any(
             code is not None and bool(code.co_flags & inspect.CO_COROUTINE)
             for code in (self.body, self.expression)
@@ -67,16 +67,17 @@ def compile_statement(
     """Compile a cell.
 
     Args:
-        source: The cell, as `normalise` leaves it.
-        filename: What tracebacks call it.
-        namespace: The names that it will see, to tell whether it calls for the loop.
+        source: The cell, as `normalise` returns it.
+        filename: The file name of its code, as tracebacks show it.
+        namespace: The names that it will see, to decide whether it calls a function that needs
+            the loop.
         future_flags: ``from __future__`` features of earlier statements.
         bare_words: A cell that is one of these words and nothing else becomes a call of
             `BARE_NAME` with the value that the name has when it runs.
 
     Raises:
-        SyntaxError: And what else ``compile`` raises: ValueError (a null byte), OverflowError,
-            MemoryError, RecursionError.
+        SyntaxError: If the cell is not Python. ``compile`` may also raise ValueError (a null
+            byte), OverflowError, MemoryError and RecursionError.
     """
     if source.strip() in bare_words:
         return _compile_bare(source, filename, future_flags)
@@ -88,7 +89,7 @@ def compile_statement(
 
 
 def _compile_bare(source: str, filename: str, future_flags: int) -> Statement:
-    """Compile a cell of one word, which stays where it stands for tracebacks."""
+    """Compile a cell of one word as a call. The word keeps its position in tracebacks."""
     tree = ast.parse(source, filename, "eval")
     call = ast.Call(ast.Name(BARE_NAME, ast.Load()), [tree.body], [])
     tree.body = ast.fix_missing_locations(ast.copy_location(call, tree.body))
@@ -97,9 +98,9 @@ def _compile_bare(source: str, filename: str, future_flags: int) -> Statement:
 
 
 def _compile_whole(source: str, filename: str, future_flags: int) -> Statement:
-    """Compile what is too deep for a syntax tree in Python, as an expression of 2,000 terms is.
+    """Compile a cell that is too deeply nested for a syntax tree in Python (2,000 terms, say).
 
-    The compiler itself goes deeper. A cell of one expression has a value then; another has none.
+    The compiler itself goes deeper. Only a cell that is one expression has a value then.
     """
     flags = future_flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     try:

@@ -33,7 +33,7 @@ def set_trace(frame: FrameType) -> None:
 
 
 def post_mortem(traceback: TracebackType | None) -> None:
-    """Look around where an exception was raised.
+    """Start the debugger in the frame where an exception was raised.
 
     Raises:
         io.UnsupportedOperation: On a thread that runs an event loop.

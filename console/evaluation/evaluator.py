@@ -1,8 +1,8 @@
 """Runs the statements of one session, one at a time.
 
-What a statement leaves for the next one is kept here: the names, the mode, the context variables,
-the ``from __future__`` features and the worker's thread. `console.evaluation.watch` waits for the
-outcome.
+This module keeps the state that a statement leaves for the next one: the names, the mode, the
+context variables, the ``from __future__`` features and the worker's thread.
+`console.evaluation.watch` waits for the outcome.
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ class SessionEvaluator:
     """Evaluates one statement at a time. See `console.interfaces.statements.Evaluator`.
 
     Args:
-        bare_words: Commands that run where one of them is all of a statement; none for a script.
+        bare_words: The commands that a statement runs by consisting of the name alone; none for a
+            script.
 
     Attributes:
-        mode: Where statements run unless they say otherwise: ``thread`` or ``loop``.
+        mode: Where statements without an option run: ``thread`` or ``loop``.
         last_error: The exception that the last failed statement raised.
     """
 
@@ -63,8 +64,8 @@ class SessionEvaluator:
         self._surroundings = Surroundings(
             namespace, names, host, sources, settings, Results(settings), bare_words
         )
-        # One context for the session, so that what a statement sets in it holds for the next.
-        # It begins empty: neither the console's variables nor the host's belong in here.
+        # One context for the session, so that a variable that a statement sets keeps its value.
+        # It begins empty, without the context variables of the console and of the host.
         self._context = contextvars.Context()
         self._worker: StatementWorker | None = None
         self._watch: Watch | None = None
@@ -74,7 +75,7 @@ class SessionEvaluator:
 
     @property
     def namespace(self) -> dict[str, Any]:
-        """The live names."""
+        """The namespace of the statements, which all sessions share."""
         return self._surroundings.namespace
 
     @property
@@ -84,11 +85,11 @@ class SessionEvaluator:
 
     @property
     def results(self) -> Results:
-        """How values are shown."""
+        """The session's display of values."""
         return self._surroundings.results
 
     async def evaluate(self, source: str, *, secret: bool = False) -> Outcome:
-        """Run a statement and return what came of it. See `Evaluator.evaluate`."""
+        """Run a statement and return its outcome. See `Evaluator.evaluate`."""
         self._count += 1
         cell = normalise(source)
         try:
@@ -102,7 +103,7 @@ class SessionEvaluator:
             source=normalise(rest),
             mode=options.mode or self.mode,
             as_json=options.as_json,
-            # As the lines of a script are counted, which may begin with blank ones.
+            # `normalise` removes blank lines at the beginning, which a script's numbers count.
             lines_above=count_lines(source) - count_lines(cell),
             secret=secret,
             future_flags=self._future_flags,
@@ -117,8 +118,8 @@ class SessionEvaluator:
         self, source: str, file: str, *, private: bool, secret: bool = False
     ) -> Outcome:
         """Run a file. See `Evaluator.run_file`."""
-        # Of a file no value is shown, nor the repr called of one that its last line may have. It
-        # takes no number: the first statement that is typed is number 1 in any case.
+        # The "pass" keeps the value of the last line from being shown, and its repr from being
+        # called. A file takes no number: the first statement that is typed is number 1.
         request = StatementRequest(
             name=self._next_name,
             source=f"{source}\npass\n",
@@ -132,11 +133,11 @@ class SessionEvaluator:
         return outcome
 
     def interrupt(self) -> bool:
-        """Ask the running statement to stop. See `Evaluator.interrupt`."""
+        """Interrupt the running statement. See `Evaluator.interrupt`."""
         return self._watch is not None and self._watch.interrupt()
 
     def set_mode(self, mode: str) -> None:
-        """Choose where the session's statements run from now on.
+        """Set where the session's statements run from now on.
 
         Raises:
             ValueError: If there is no such mode.
@@ -176,7 +177,7 @@ class SessionEvaluator:
     async def _run_to_document(
         self, request: StatementRequest, timeout_seconds: float | None
     ) -> Outcome:
-        """Run a statement, and write all that came of it as JSON."""
+        """Run a statement, and write its output and outcome as JSON."""
         began = time.monotonic()
         captured = CapturedOutput(self._sink, self._surroundings.settings.pending_output_characters)
         try:
@@ -219,24 +220,24 @@ class SessionEvaluator:
         self._watch = None
         if watch.left_behind:
             self._leave_worker()
-        # What is left behind has not told yet, and nothing waits for what it will tell.
+        # A statement that was left behind has set neither flags nor an error yet.
         self._future_flags |= execution.future_flags
         error = execution.take_error()
-        # Not "or", which would ask the exception, and that is user code.
+        # Not "or", which would call the exception's __bool__, and that is user code.
         if error is not None:
             self.last_error = error
         return outcome, execution.facts
 
     def _leave_worker(self) -> None:
-        """Go on with another worker and context: a statement that was left behind has these."""
+        """Replace the worker and the context, which a statement that was left behind still uses."""
         if self._worker is not None:
             self._worker.close()
             self._worker = None
-        # The old context may be entered for as long as the statement runs.
+        # The old context stays entered for as long as that statement runs.
         self._context = self._context.copy()
 
     def _let_go(self, execution: Execution) -> None:
-        """Its session is gone: it is asked to stop, or left running, as the settings say."""
+        """Interrupt a statement whose session has ended, or let it run, as the settings say."""
         if self._statements.withdraw(execution):
             execution.withdraw()
         elif not execution.done.done():

@@ -1,7 +1,7 @@
-"""One statement as its session sees it: how far it is, and what came of it.
+"""One statement as its session sees it: its state and its outcome.
 
-The code itself is run elsewhere, by a `StatementRunner`; its news come to the console's loop. A
-session that gives up on a statement has an outcome before the statement has ended.
+A `StatementRunner` runs the code on another thread and reports to the console's loop. If the
+session gives up on a statement, there is an outcome before the statement has ended.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ logger = logging.getLogger("console.evaluation")
 
 
 class ExecutionState(enum.Enum):
-    """The life of a statement, in this order; ``LOOP`` is left out where none is needed."""
+    """The states of a statement, in order; ``LOOP`` only if it runs on the host's loop."""
 
     QUEUED = "queued"
     WORKER = "on its worker"
@@ -36,13 +36,13 @@ class ExecutionState(enum.Enum):
 
 
 class Execution:
-    """See the module's docstring. Lives on the console's loop, but for the methods that say more.
+    """See the module's docstring. Lives on the console's loop, unless a method says otherwise.
 
     Attributes:
-        scope: What the statement's code has of its session.
-        began_at: When it was asked for (time.time).
-        done: Has the outcome; given up on, it has one before the end.
-        changed: Set when there is news: the statement is done, or moved to the host's loop.
+        scope: The statement's access to its session's input, output and names.
+        began_at: When the statement was requested (time.time).
+        done: The outcome; set before the end of a statement that is given up.
+        changed: Set when the statement is done or has moved to the host's loop.
     """
 
     def __init__(
@@ -82,17 +82,17 @@ class Execution:
 
     @property
     def shown_source(self) -> str:
-        """The statement as other users may see it, and the log."""
+        """The statement as shown to other users and in the log: redacted if it is secret."""
         return self._request.shown_source
 
     @property
     def state(self) -> ExecutionState:
-        """How far it is."""
+        """The present state."""
         return self._state
 
     @property
     def ended(self) -> bool:
-        """Whether it really has ended, given up on or not."""
+        """Whether its code has ended; for one that was given up, this comes after `done`."""
         return self._state is ExecutionState.ENDED
 
     @property
@@ -102,17 +102,17 @@ class Execution:
 
     @property
     def busy_since(self) -> float | None:
-        """While it holds the host's loop: since when (time.monotonic). None between its steps."""
+        """When its present step on the host's loop began (time.monotonic); None between steps."""
         return self._token.busy_since
 
     @property
     def facts(self) -> Facts:
-        """What JSON needs to know of the outcome; nothing before the end."""
+        """The data of the outcome for JSON; empty before the end."""
         return self._runner.outcomes.facts if self.ended else NO_FACTS
 
     @property
     def future_flags(self) -> int:
-        """The ``from __future__`` features that hold after it."""
+        """The ``from __future__`` features in force after it."""
         return self._runner.future_flags
 
     def take_error(self) -> BaseException | None:
@@ -120,24 +120,24 @@ class Execution:
         return self._runner.outcomes.take_error()
 
     def begin(self) -> None:
-        """Let it run. Once."""
+        """Submit it to its worker. Called once."""
         self._enter(ExecutionState.WORKER)
         self._worker.submit(self._runner.run)
 
     def withdraw(self) -> None:
-        """End before it has begun."""
+        """End a statement that has not begun, as interrupted."""
         self._resolve(INTERRUPTED)
 
     def interrupt(self) -> None:
-        """Ask it to stop, wherever it is. Ask until it ends. Safe to call from any thread."""
+        """Interrupt or cancel it. Call again until it ends. Safe to call from any thread."""
         self._runner.interrupt()
 
     def abandon(self) -> None:
-        """Its session is gone: it may end at once when its task is cancelled."""
+        """Note that its session has ended: cancelling its task may end it at once."""
         self._token.given_up = True
 
     def give_up(self, outcome: Outcome) -> None:
-        """Let the session go on with this outcome; the statement ends when it can."""
+        """Set the outcome now, so that the session can go on; the statement ends later."""
         self._token.given_up = True
         self.scope.may_read = False
         if not self.done.done():
@@ -145,7 +145,7 @@ class Execution:
         self.changed.set()
 
     def where(self, *, sources: bool = True) -> str:
-        """Say where the statement is now. Safe to call from any thread.
+        """Describe where the statement's code is now. Safe to call from any thread.
 
         Args:
             sources: Whether to show the line of code that runs.
@@ -153,10 +153,10 @@ class Execution:
         return self._runner.where(sources=sources)
 
     def stack_on_loop(self) -> str:
-        """Return the stack that holds the host's loop, as text. Safe to call from any thread."""
+        """Return the stack of the host's loop thread, as text. Safe to call from any thread."""
         return self._runner.stack_on_loop()
 
-    # ---- what the runner tells (Listener), on its thread
+    # ---- called by the runner on its thread (Listener)
 
     def moved(self) -> None:
         """See `Listener.moved`."""

@@ -1,13 +1,12 @@
-"""Statements begin a few at a time.
+"""Limits how many statements begin at once.
 
-Where many sessions press Enter in one moment, as many threads would ask for the interpreter, and
-the service's own thread would stand in line with them at each of its steps: with a thousand of
-them it waited 150 ms. Most statements are done in less than a millisecond, so that a few at a time
-are no slower, all in all.
+When many sessions press Enter at the same moment, as many threads compete for the interpreter lock
+(GIL), and the service's own thread competes with them: with a thousand threads it waited 150 ms.
+Most statements take less than a millisecond, so beginning a few at a time costs no throughput.
 
-A statement keeps its place until it ends, but no longer than `HOLD_SECONDS`: it computes or waits
-then, and the next one begins beside it. So one that waits for another's result never keeps that
-from beginning.
+A statement holds its slot until it ends, but no longer than `HOLD_SECONDS`; then it goes on
+without a slot, and the next one begins. So a statement that waits for the result of another one
+never keeps that from beginning.
 """
 
 from __future__ import annotations
@@ -32,18 +31,18 @@ class Gate:
         self._timer: asyncio.TimerHandle | None = None
 
     def enter(self, owner: object, begin: Callable[[], None]) -> None:
-        """Call ``begin`` as soon as there is room, for ``owner``, which `leave` names again."""
+        """Call ``begin`` as soon as a slot is free. ``owner`` holds the slot until `leave`."""
         self._waiting.append((owner, begin))
         self._admit()
 
     def leave(self, owner: object) -> None:
-        """Give back the place of what has ended."""
+        """Free the slot of a statement that has ended."""
         self._running.pop(owner, None)
         if self._waiting:
             self._admit()
 
     def withdraw(self, owner: object) -> bool:
-        """Let what has not begun never begin. False if it has."""
+        """Remove a statement that has not begun. False if it has begun."""
         for entry in self._waiting:
             if entry[0] is owner:
                 self._waiting.remove(entry)
@@ -58,7 +57,7 @@ class Gate:
         while self._waiting:
             now = loop.time()
             if len(self._running) >= AT_ONCE:
-                longest = next(iter(self._running))  # they are in the order in which they began
+                longest = next(iter(self._running))  # the dict is in the order of beginning
                 until = self._running[longest] + self._hold_seconds
                 if until > now:
                     self._timer = loop.call_at(until, self._admit)

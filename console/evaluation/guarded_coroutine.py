@@ -1,8 +1,8 @@
-"""A coroutine of a statement, driven on the host's loop with each of its steps guarded.
+"""Drives a statement's coroutine on the host's loop, with each of its steps guarded.
 
-A task on top of a plain coroutine would end with what the statement raises, and asyncio re-raises
-KeyboardInterrupt and SystemExit into the host's ``run_forever``. A `GuardedCoroutine` only ever
-returns.
+A task of a plain coroutine would end with the statement's exception, and asyncio re-raises
+KeyboardInterrupt and SystemExit into the host's ``run_forever``. A `GuardedCoroutine` returns
+every exception as its result.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ _keep_for_ever.restype = None
 class GuardedCoroutine(collections.abc.Coroutine[Any, Any, Step]):
     """Drives a coroutine with each of its steps guarded.
 
-    A task on top of it only ever ends with a `Step` as its result: KeyboardInterrupt and SystemExit
-    never reach asyncio, which would re-raise them into the host's ``run_forever``.
+    A task of it always ends with a `Step` as its result, which holds the value or the exception.
     """
 
     __slots__ = ("__weakref__", "_coroutine", "_guard", "_token")
@@ -49,9 +48,10 @@ class GuardedCoroutine(collections.abc.Coroutine[Any, Any, Step]):
         if isinstance(error, type):
             error = error()
         if self._token.given_up:
-            # A statement that swallows every cancellation must not keep a service from leaving,
-            # which cancels what runs on its loop and waits for it. Nor may its coroutine ever be
-            # finalised: it would swallow GeneratorExit as well, and go on without a loop, for ever.
+            # A service that shuts down cancels the tasks of its loop and waits for them. A
+            # statement that suppresses every cancellation must not block that. Nor may its
+            # coroutine ever be finalised: it would suppress GeneratorExit as well, and go on
+            # without a loop, for ever.
             _keep_for_ever(ctypes.py_object(self._coroutine))
             ended = Step()
             ended.error = error
@@ -73,7 +73,7 @@ class GuardedCoroutine(collections.abc.Coroutine[Any, Any, Step]):
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]
 
-    # What asyncio's tools for looking at tasks (print_stack, all_tasks) ask a coroutine for.
+    # The attributes that asyncio's introspection of tasks (print_stack, all_tasks) reads.
     @property
     def cr_frame(self) -> Any:
         """The user's frame."""
@@ -103,8 +103,8 @@ class GuardedCoroutine(collections.abc.Coroutine[Any, Any, Step]):
             error = step.error
             if error is None:
                 if step.late is None:
-                    return step.value  # suspended: the task waits for what this is
-                # It came when the coroutine had just suspended: deliver it now.
+                    return step.value  # suspended: the task waits for this future
+                # The interrupt came when the coroutine had just suspended: raise it there now.
                 method, argument = self._coroutine.throw, step.late
                 continue
             if isinstance(error, StopIteration):
@@ -112,7 +112,7 @@ class GuardedCoroutine(collections.abc.Coroutine[Any, Any, Step]):
                 finished.value = error.value
                 raise StopIteration(finished)
             if isinstance(error, ConsoleInterrupt) and self._is_suspended():
-                # It came before the coroutine was entered, and has not been seen by it.
+                # The interrupt came before the coroutine was entered: raise it inside.
                 method, argument = self._coroutine.throw, error
                 continue
             failed = Step()

@@ -1,14 +1,13 @@
 """The few process-wide changes, made while a console runs and undone when the last one stops.
 
 - ``sys.stdout``, ``sys.stderr``, ``sys.stdin`` route by context (``streams.py``).
-- ``sys.breakpointhook`` and ``getpass.getpass`` do in a session what they do at a terminal, on the
-  session's terminal instead of the server's.
-- ``sys.unraisablehook`` does not see our interrupts, which are sent again until they arrive.
+- ``sys.breakpointhook`` and ``getpass.getpass`` use the session's terminal in a session.
+- ``sys.unraisablehook`` is not called for our interrupts, which are repeated until they arrive.
 - ``threading.Thread.start`` lets a thread started by a session's code inherit its context, so that
   what it prints reaches the session (Python does that by itself from 3.14 on, by an option). Pool
   threads are left out: they outlive the statement and work for the host.
 
-Undoing checks identity: what other code replaced after us stays as it is.
+Undoing checks identity: a hook that other code has replaced in the meantime is left as it is.
 """
 
 from __future__ import annotations
@@ -84,7 +83,7 @@ def _inheriting(start: Callable[[threading.Thread], None]) -> Callable[[threadin
             run = thread.run
 
             def run_in_context() -> None:
-                del thread.run  # it holds the thread, which would hold it
+                del thread.run  # breaks the reference cycle with the thread
                 context.run(_run_reporting, thread, run)
 
             thread.run = run_in_context  # type: ignore[method-assign]  # this one only
@@ -94,7 +93,7 @@ def _inheriting(start: Callable[[threading.Thread], None]) -> Callable[[threadin
 
 
 def _run_reporting(thread: threading.Thread, run: Callable[[], None]) -> None:
-    """Run a thread's code, and report what it raises in its context: to the session."""
+    """Run a thread's code, and report its exception in its context, so that the session sees it."""
     try:
         run()
     except SystemExit:

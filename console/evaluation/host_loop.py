@@ -17,7 +17,7 @@ logger = logging.getLogger("console.host")
 class HostLoop:
     """The loop on which statements with a top-level ``await`` run.
 
-    A service without a loop gets one of ours, on a thread of its own, made when the first such
+    For a service without a loop the console makes one, on a separate thread, when the first such
     statement runs. So ``await`` works at each prompt, and tasks started there go on between
     statements.
     """
@@ -44,7 +44,7 @@ class HostLoop:
     def wake(self) -> None:
         """Let the loop notice what a statement changed from another thread (a queue, a future)."""
         loop = self._given or self._own
-        # One that will wake up anyway sees this change too: a call more would cost it a turn.
+        # If a wake-up is pending already, the loop will see this change too.
         if loop is not None and self._waking is not loop:
             self._waking = loop
             with contextlib.suppress(RuntimeError):  # closed meanwhile: nothing to wake
@@ -54,12 +54,12 @@ class HostLoop:
         self._waking = None
 
     def loop(self) -> asyncio.AbstractEventLoop:
-        """Return the loop, started if it is ours. Safe to call from any thread."""
+        """Return the loop; make and start it if the service has none. Safe from any thread."""
         if self._given is not None:
             return self._given
         with self._lock:
             if self._own is None:
-                # Not new_event_loop(): the host's policy, if it has one, is not meant for us.
+                # Not new_event_loop(), which would use the host's event loop policy.
                 self._own = asyncio.SelectorEventLoop()
                 self._thread = threading.Thread(
                     target=_run, args=(self._own,), name="console-host-loop", daemon=True
@@ -69,11 +69,11 @@ class HostLoop:
 
     @property
     def known_loop(self) -> asyncio.AbstractEventLoop | None:
-        """The loop, if there is one by now; none is made. Safe to ask from any thread."""
+        """The loop, if it exists already; else None. Safe to read from any thread."""
         return self._given or self._own
 
     def learn_thread(self, ident: int = 0) -> None:
-        """Learn which thread runs a given loop: ``ident``, or the one that runs a callback."""
+        """Set the thread that runs a given loop: ``ident``, or the one that runs a callback."""
         if ident:
             self.ident = ident
         elif self._given is not None:
@@ -97,7 +97,7 @@ class HostLoop:
         return self._guard
 
     def give_back_signal(self) -> None:
-        """Undo what `guard` changed, at once if this is the main thread, else on the loop."""
+        """Uninstall the signal handler: at once on the main thread, else by way of the loop."""
         if not self._holds_signal:
             return
         if threading.current_thread() is threading.main_thread():
@@ -108,9 +108,9 @@ class HostLoop:
                 self._given.call_soon_threadsafe(self.give_back_signal)
 
     def leave_behind(self) -> None:
-        """Go on with a new loop, if the loop is ours: a statement holds it and does not stop.
+        """Abandon a loop of ours that a statement blocks; the next statement gets a new one.
 
-        The old one ends as soon as the statement does. A given loop is the host's, and stays.
+        The old loop ends as soon as that statement does. A given loop, the host's, stays in use.
         """
         with self._lock:
             loop, self._own, self._thread = self._own, None, None
@@ -154,8 +154,8 @@ def _run_until_stopped(loop: asyncio.AbstractEventLoop) -> None:
         try:
             loop.run_forever()
         except (SystemExit, KeyboardInterrupt) as error:
-            # asyncio raises what a task raises: it was one that a statement started. The task has
-            # it as its exception; the other tasks go on, as if the process went on.
+            # asyncio re-raises these two from a task, here one that a statement started. The task
+            # keeps the exception, and the other tasks go on.
             logger.warning("a task on the loop for awaiting statements raised %r", error)
         else:
             return

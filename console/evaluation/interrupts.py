@@ -1,19 +1,20 @@
-"""Ctrl-C for one statement, without a race: it stops that statement or nothing.
+"""Interrupts (Ctrl-C) for one statement, without a race: no other code is ever interrupted.
 
-An interrupt is a KeyboardInterrupt raised in the thread that runs the statement. The danger is in
-the moment: it may arrive when the statement has just ended, inside asyncio's own code, or in our
-bookkeeping, and then it kills the host's loop. Two guards make it exact.
+An interrupt is a KeyboardInterrupt raised in the thread that runs the statement. It is dangerous
+when it arrives late: after the statement has ended, inside asyncio's own code or in the console's
+bookkeeping, it would end the host's loop. Two guards prevent that.
 
 `SignalGuard`, for the main thread: a signal, SIGURG, wakes even a blocked C call (``time.sleep``,
-a lock, ``select``), and its Python handler raises only if the guarded statement is the one asked
-for. It does not raise while our frames or those of modules with invariants to keep are on top
-(`console.evaluation.vetoes`); the asker tries again.
+a lock, ``select``), and its Python handler raises only if the guarded statement is the requested
+one. It does not raise while the innermost frame is one of the console's or of a module whose
+invariants an exception would break (`console.evaluation.vetoes`); the sender tries again.
 
 `AsyncExceptionGuard`, for any other thread: ``PyThreadState_SetAsyncExc`` raises at the next
-bytecode, but not in a blocked C call. The sender checks and sets under a lock, and looks first at
-the frame where the thread has just been stopped; before the guarded region is left, a late
-exception is made to arrive. It may still hit a weakref callback that begins in
-that very moment: Python reports that as unraisable, and the asker tries again (`is_stray`).
+bytecode, but not in a blocked C call. The sender compares the token and sets the exception under a
+lock, after it has checked the innermost frame of the thread for a veto. Before the guarded region
+is left, a pending exception is made to arrive inside. It may still arrive in a weakref callback
+that begins at that moment: Python reports it as unraisable, and the sender tries again
+(`is_stray`).
 
 What does not work: raising from a timer or a trace function (slow, and seen by debuggers), SIGINT
 (the host's own), ``_thread.interrupt_main`` (hits whatever the main thread does), one try/except
@@ -36,7 +37,7 @@ from console.introspect.frames import current_frames
 
 
 class ConsoleInterrupt(KeyboardInterrupt):
-    """What a statement sees of Ctrl-C: user code may catch KeyboardInterrupt as ever."""
+    """The interrupt, as a statement sees it. User code can catch it as KeyboardInterrupt."""
 
 
 # Tracebacks and reprs call it by Python's own name.
@@ -44,10 +45,10 @@ ConsoleInterrupt.__name__ = ConsoleInterrupt.__qualname__ = "KeyboardInterrupt"
 ConsoleInterrupt.__module__ = "builtins"
 
 SIGNAL: Final = signal.SIGURG
-"""Ignored by default and hardly used: it says that urgent data came, where a socket asks for it."""
+"""Ignored by default and rarely used: it reports urgent data of a socket that asks for it."""
 
 _LOOKS: Final = 8
-"""How often a thread is looked at, after vetoes, before the asker has to ask again."""
+"""How often `interrupt` tries again after a veto, before it leaves that to its caller."""
 
 _LOOK_SECONDS: Final = 0.0002
 
@@ -60,7 +61,7 @@ _set_exception.restype = ctypes.c_int
 
 
 class Step:
-    """What came of one guarded call: a value, or an exception, never raised.
+    """The result of one guarded call: a value, or an exception as a value.
 
     ``late`` is an interrupt that arrived when the call had already ended.
     """
@@ -74,15 +75,15 @@ class Step:
 
 
 class StatementToken:
-    """Stands for one statement where its calls are guarded. Its threads share it.
+    """Identifies one statement to the guards. Its threads share it.
 
-    Each attribute is written by one thread and read by others, which bear to see it late.
+    Each attribute is written by one thread; the others that read it tolerate a stale value.
 
     Attributes:
         busy_since: When the step that now holds the host's loop began (time.monotonic); None
             between steps. Written on the host's loop.
-        given_up: The session does not wait for the statement any more: cancelling its task may end
-            it at once. Written on the console's loop.
+        given_up: Whether the session no longer waits for the statement, so that cancelling its
+            task may end it at once. Written on the console's loop.
         interrupted: The statement has been asked to stop. Written by the thread that asks.
     """
 
@@ -95,10 +96,10 @@ class StatementToken:
 
 
 class Guard(Protocol):
-    """Runs calls of a statement, and interrupts the one that is asked for."""
+    """Runs calls of statements, and interrupts the call of a given statement."""
 
     def run(self, token: object, function: Callable[..., Any], *arguments: Any) -> Step:
-        """Call a function. What it raises, an interrupt included, is in the step."""
+        """Call a function. The step holds its exception, an interrupt included."""
 
     def interrupt(self, token: object) -> bool:
         """Interrupt the call guarded with ``token``. Safe to call from any thread.
@@ -166,7 +167,7 @@ class SignalGuard:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         token = self._current
         if token is None or token is not self._requested:
-            # Too late for the statement that was asked for, or not ours at all.
+            # The requested statement has ended, or the signal was not sent by us.
             if callable(self._previous):
                 self._previous(number, frame)
             return
@@ -205,7 +206,7 @@ class AsyncExceptionGuard:
             self._current = None
         except ConsoleInterrupt as error:  # it hit the line above, or the handler
             late = error
-        # Until no sender is between check and set, and nothing is pending any more.
+        # Repeat until no sender is between check and set, and no exception is pending.
         while True:
             try:
                 self._current = None
@@ -228,7 +229,7 @@ class AsyncExceptionGuard:
     def interrupt(self, token: object) -> bool:
         """Set the exception. See `Guard.interrupt`.
 
-        Takes up to some 2 ms: a thread that prints all the time is mostly in code of ours.
+        Takes up to about 2 ms: a thread that prints all the time is mostly in the console's code.
         """
         for _ in range(_LOOKS):
             with self._lock:
@@ -254,10 +255,10 @@ class AsyncExceptionGuard:
 
 
 def _absorb(thread: int) -> None:
-    """Take back an exception that was sent to this thread, if it has not arrived yet.
+    """Absorb an exception that was sent to this thread, if it has not arrived yet.
 
-    By letting another one in its place arrive here. Taking it back with a null pointer works as
-    well, but up to Python 3.12 it leaves the interpreter's "something is pending" set: every
+    Another exception replaces it and is caught here. Clearing it with a null pointer works as
+    well, but up to Python 3.12 that leaves the interpreter's flag for pending work set: every
     thread of the process is slower from then on, and on 3.11 one with a profiler or a tracer hangs
     at its next call.
     """

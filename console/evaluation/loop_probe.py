@@ -1,7 +1,7 @@
-"""Whether the service's loop answers, asked when a user wants to know.
+"""Measures on demand whether the service's loop is blocked.
 
-There is no heartbeat: a service without a session is not woken. So how long a loop has been
-silent is known from the first question on that it has not answered.
+There is no heartbeat, which would wake a service without a session. So the time for which a loop
+has been blocked is measured from the first probe that it has not answered.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class LoopProbe:
         self._open: _Question | None = None
 
     async def silent_seconds(self) -> float:
-        """Tell for how long at least the loop has not answered; 0 if it does, or does not run.
+        """Return for how long at least the loop has been blocked; 0 if it answers or is not run.
 
-        Takes as long as the answer, and `ANSWER_SECONDS` at most. A loop that does not run is left
-        alone. Of questions without an answer there is one, however often it is asked.
+        Takes until the loop answers, and `ANSWER_SECONDS` at most. At most one probe without an
+        answer is pending on a loop, however often this is called.
         """
         loop = self._host.known_loop
         if loop is None or not loop.is_running():

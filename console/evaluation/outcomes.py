@@ -1,4 +1,4 @@
-"""What came of a statement, as an `Outcome`: its value's text, or its traceback.
+"""Makes the `Outcome` of a statement: its value's text, or its traceback.
 
 This runs user code (``__repr__``, ``__str__``): call it only where the statement ran, and guarded
 like the statement.
@@ -23,14 +23,14 @@ NO_FACTS = Facts()
 _NO_LOOP_MESSAGES = ("no running event loop", "There is no current event loop")
 
 _HINT_CHARACTERS = 2000
-"""Shown of a statement that is to be typed again."""
+"""The most of a statement that a hint repeats for the user to type again."""
 
 
 class OutcomeBuilder:
     """Makes the outcome of one statement.
 
     Attributes:
-        facts: What JSON needs to know of the outcome.
+        facts: The data of the outcome for JSON.
     """
 
     def __init__(
@@ -57,20 +57,20 @@ class OutcomeBuilder:
             text = self.facts.data or format_value(value, settings.result_characters)
             hint = ""
         else:
-            # A name of the service's own stands before the session's.
+            # A name "_" of the service takes precedence over the session's.
             last = "" if "_" in self._in.namespace else "_"
             text, hint = self._in.results.show(value, self._source, last)
         self._in.names["_"] = value
         return Outcome(OutcomeKind.VALUE, text, note=hint)
 
     def take_error(self) -> BaseException | None:
-        """Hand over the exception that was shown: once, so that nothing here keeps its frames."""
+        """Return and forget the exception that was shown, so that its frames can be freed."""
         error, self._error = self._error, None
         return error
 
     def failed(self, error: BaseException, *, compiling: bool = False) -> Outcome:
-        """Show an exception; say how the statement ended if it is one that only ends it."""
-        # The type is asked, not the exception: its __class__ may be user code.
+        """Make the outcome of an exception: a traceback, an exit or an interrupt."""
+        # type(), not isinstance(), which reads __class__, and that may be user code.
         kind = type(error)
         if issubclass(kind, SystemExit):
             return _exit_outcome(error)
@@ -96,18 +96,18 @@ class OutcomeBuilder:
         )
 
     def failed_at_last(self, error: BaseException, guard: Guard) -> Outcome:
-        """As `failed`, for what got out of the statement: it is guarded here, and never raises."""
+        """As `failed`, for an exception that escaped the statement. Guarded; never raises."""
         step = guard.run(self._token, self.failed, error)
         if isinstance(step.value, Outcome):
             return step.value
         if isinstance(step.error, KeyboardInterrupt):
             return INTERRUPTED
-        # Its own code (__traceback__ as a property, for one) raises whenever it is looked at.
+        # The exception's own code (__traceback__ as a property, say) raises when it is read.
         text = f"{type(error).__name__}: it cannot be shown"
         return Outcome(OutcomeKind.EXCEPTION, text, status=1, error_id=self._request.name)
 
     def _hint(self, error: BaseException) -> str:
-        # As asyncio raises it, and no subclass: nothing of user code is asked for its text.
+        # Exactly RuntimeError, as asyncio raises it: a subclass could run user code here.
         if type(error) is not RuntimeError or self._request.file or _runs_loop():
             return ""
         text = error.args[0] if error.args else None

@@ -1,4 +1,4 @@
-"""What is to be run, and in what: the values that a statement's execution begins with."""
+"""The inputs of a statement's execution: the request itself, and its session's environment."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from console.results.results import Results
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What every statement of a session runs in.
+    """The environment that all statements of a session share.
 
     Attributes:
-        bare_words: Commands that run where one of them is all of a statement.
+        bare_words: The commands that a statement runs by consisting of the name alone.
     """
 
     namespace: dict[str, Any]
@@ -32,18 +32,18 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatementRequest:
-    """A statement to run, and how.
+    """A statement to run, with its options.
 
     Attributes:
         name: Names the statement to users, in lists and in the log: ``SESSION.COUNT``.
-        source: The cell, as `normalise` leaves it.
+        source: The cell, as `normalise` returns it.
         mode: Where to run it unless it needs the loop: ``thread`` or ``loop``.
-        as_json: What comes of it is written as JSON.
-        lines_above: Lines of a script that stand before the cell, for the numbers in tracebacks.
+        as_json: Whether the outcome is written as JSON.
+        lines_above: The number of blank lines before the cell, for line numbers in tracebacks.
         secret: Its source is shown neither in the log nor to other users.
         file: The file that holds it; empty if it was typed.
-        private: Whether the names that it binds are the session's own.
-        future_flags: ``from __future__`` features of earlier statements.
+        private: Whether the names that it binds are visible in this session only.
+        future_flags: The ``from __future__`` features of earlier statements.
     """
 
     name: str
@@ -58,12 +58,12 @@ class StatementRequest:
 
     @property
     def filename(self) -> str:
-        """What tracebacks call it."""
+        """The file name of its code, as tracebacks show it."""
         return self.file or f"<console-{self.name}>"
 
     @property
     def shown_source(self) -> str:
-        """The statement as other users may see it, and the log."""
+        """The statement as shown to other users and in the log: redacted if it is secret."""
         if self.file:
             return f"startup file {Path(self.file).name}"
         return "(not shown, as it is a secret)" if self.secret else self.source

@@ -1,12 +1,12 @@
 """One statement from source to outcome, where its code runs.
 
-It begins on its session's worker, which compiles it and runs it there; one that needs a loop is
-handed on to the host's loop and runs there as one task. Either way the value's repr and the
-traceback are made where the statement ran, guarded like the statement, since both run user code.
-Only a finished `Outcome` travels to the console's loop.
+Its session's worker compiles it and runs it; a statement that needs a loop is run by the host's
+loop instead, as one task. In both cases the value's repr and the traceback are made where the
+statement ran, guarded like the statement, since both run user code. Only a finished `Outcome` is
+passed to the console's loop.
 
-Nothing that a statement raises gets further than this: out of a task, SystemExit or
-KeyboardInterrupt would be re-raised by asyncio into the host's ``run_forever``.
+No exception of a statement propagates beyond this module: asyncio would re-raise SystemExit or
+KeyboardInterrupt of a task into the host's ``run_forever``.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ from console.text import escape_controls
 
 
 class Listener(Protocol):
-    """Is told how far a statement has come, on the thread where that happens."""
+    """Receives a statement's progress, on the thread that runs the statement."""
 
     def moved(self) -> None:
-        """It goes on on the host's loop."""
+        """The statement moves to the host's loop. Called on the worker."""
 
     def finished(self, outcome: Outcome) -> None:
-        """It has ended. The last call."""
+        """The statement has ended. The last call."""
 
 
 class StatementRunner:
     """Runs one statement. Each method says where it may be called.
 
     Attributes:
-        outcomes: Makes the outcome, and keeps what else is known of it.
-        future_flags: The ``from __future__`` features that hold after the statement.
+        outcomes: Makes the outcome, and keeps its exception and its data for JSON.
+        future_flags: The ``from __future__`` features in force after the statement.
     """
 
     def __init__(
@@ -80,12 +80,12 @@ class StatementRunner:
     # ---- on the session's worker
 
     def run(self) -> None:
-        """Compile, then run here or hand over to the host's loop."""
+        """Compile, then run on this thread or hand the code to the host's loop."""
         guard = self._worker.guard
         trace = sys.gettrace()
-        # The context is left before the host's loop enters it: one thread at a time may.
+        # The context is left before the host's loop enters it: only one thread may be in it.
         step = guard.run(self._token, self._context.run, self._compile_or_execute)
-        # A debugger that was left in mid-step would go on with us, and with the next statement.
+        # Otherwise a debugger that was left while stepping would trace our code from here on.
         sys.settrace(trace)
         if step.error is not None:
             self._finish(self.outcomes.failed_at_last(step.error, guard))
@@ -94,7 +94,7 @@ class StatementRunner:
             self._in.host.wake()
         else:
             self._on_loop = True
-            # Told first: once the loop has it, the statement may end at any moment.
+            # Reported first: once the loop has it, the statement may end at any moment.
             if self._listener is not None:
                 self._listener.moved()
             try:
@@ -106,9 +106,9 @@ class StatementRunner:
     def _compile_or_execute(self) -> Outcome | Statement:
         current_scope.set(self._scope)
         request = self._request
-        # The lines of a script have the numbers that they have in its file.
+        # Blank lines in front, so that line numbers are those of the script.
         source = "\n" * request.lines_above + request.source
-        # The lines of a file are found there; those of a secret are not to be found in the log.
+        # Tracebacks read a file's lines from the file, and must not show a secret's.
         if not request.secret and not request.file:
             self._in.sources.add(request.filename, source)
         try:
@@ -140,7 +140,7 @@ class StatementRunner:
             self._finish(self.outcomes.failed(KeyboardInterrupt()))
             return
         self._loop_guard = self._in.host.guard()
-        # The class itself: a host's task factory may not take a context, or may count its tasks.
+        # Not create_task(): the host's task factory may not accept a context, or count its tasks.
         self._task = asyncio.Task(
             GuardedCoroutine(self._await(statement), self._loop_guard, self._token),
             loop=asyncio.get_running_loop(),
@@ -162,7 +162,7 @@ class StatementRunner:
             return self.outcomes.failed(error)
 
     def _task_done(self, task: asyncio.Task[Step]) -> None:
-        if task.cancelled():  # asked to in the step in which it ended
+        if task.cancelled():  # cancelled during the step in which it ended
             self._finish(self.outcomes.failed(asyncio.CancelledError()))
             return
         step = task.result()
@@ -175,18 +175,18 @@ class StatementRunner:
 
     @property
     def _dicts(self) -> tuple[Any, ...]:
-        """Globals, and locals where they differ: what a user's file binds is the session's own."""
+        """The globals and, for a user's startup file, the locals: the session's own names."""
         if self._request.private:
             return self._in.namespace, self._in.names
         return (self._in.namespace,)
 
     def _finish(self, outcome: Outcome) -> None:
         if os.getpid() != self._process:
-            # The statement has forked, and this is the child: it was the statement's alone. It
-            # must not go on as a second service on the first one's sockets.
+            # This is a child process that the statement has forked. It must not go on as a second
+            # service on the sockets of the first one.
             os._exit(outcome.status)
         self._scope.may_read = False
-        # Let go of, as the listener holds this object: without a cycle both are freed at once.
+        # Break the reference cycle with the listener, so that both are freed at once.
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.finished(outcome)
@@ -194,7 +194,7 @@ class StatementRunner:
     # ---- on any thread
 
     def interrupt(self) -> None:
-        """Raise KeyboardInterrupt where it runs; cancel it where it waits. Ask until it ends."""
+        """Raise KeyboardInterrupt if it runs, cancel it if it awaits. Call until it ends."""
         self._token.interrupted = True
         if not self._on_loop:
             self._worker.guard.interrupt(self._token)
@@ -209,7 +209,7 @@ class StatementRunner:
                 self._task.get_loop().call_soon_threadsafe(self._task.cancel)
 
     def where(self, *, sources: bool = True) -> str:
-        """Say where the statement is now.
+        """Describe where the statement's code is now.
 
         Args:
             sources: Whether to show the line of code that runs.

@@ -1,7 +1,7 @@
-"""The statements that run, and those that outlive their session's patience.
+"""The registry of running statements, including those that were left behind.
 
-A worker in a C call that nothing can wake is left behind: the session goes on with a new one. Its
-statement is listed here until it really ends, and what it still prints goes to the log.
+A worker that is blocked in a C call that cannot be interrupted is left behind: the session goes on
+with a new worker. The statement is listed here until it ends, and its further output is logged.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from console.text import escape_controls
 output_logger = logging.getLogger("console.output")
 
 _LATE_CHARACTERS = 64 * 1024
-"""Logged of what a statement prints that has been left behind, or outlives its session."""
+"""The most output that is logged of a statement that was left behind or outlives its session."""
 
 _ASK_SECONDS = 0.05
 _ASK_FOR_SECONDS = 1.0
 
 
 def late_output(name: str) -> LoggedOutput:
-    """Return where a statement prints for which no session waits any more: lines to the log."""
+    """Return the sink for a statement for which no session waits: it logs the output by line."""
     return LoggedOutput(output_logger, f"late output of statement {name}", _LATE_CHARACTERS)
 
 
@@ -39,21 +39,21 @@ class Statements:
         self._gate = Gate()
 
     def add(self, execution: Execution, begin: Callable[[], None]) -> None:
-        """Take a statement in, and let it begin as soon as there is room."""
+        """Register a statement, and let it begin as soon as the gate has a free slot."""
         self._running[execution.name] = execution
         self._gate.enter(execution, begin)
 
     def remove(self, execution: Execution) -> None:
-        """Forget a statement that has really ended."""
+        """Forget a statement whose code has ended."""
         self._running.pop(execution.name, None)
         self._gate.leave(execution)
 
     def withdraw(self, execution: Execution) -> bool:
-        """Let a statement that has not begun never begin. False if it has."""
+        """Remove a statement that has not begun. False if it has begun."""
         return self._gate.withdraw(execution)
 
     def wind_down(self, execution: Execution) -> None:
-        """Ask a statement whose session is gone to stop, for a while."""
+        """Interrupt a statement whose session has ended, repeatedly for a second."""
         task = asyncio.get_running_loop().create_task(_wind_down(execution))
         self._winding_down.add(task)
         task.add_done_callback(self._winding_down.discard)

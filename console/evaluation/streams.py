@@ -1,11 +1,11 @@
-"""``sys.stdout``, ``sys.stderr`` and ``sys.stdin``, told apart by whose code is running.
+"""``sys.stdout``, ``sys.stderr`` and ``sys.stdin``, routed to the session whose code runs.
 
-Each is replaced once while any console runs. A replacement asks
-`console.context.scope.current_scope`: text of a session's code goes to that session, everything
-else to the host's own stream, untouched (about 0.4 us more for each ``print`` of the host). What
-was tried and does not work: replacing ``sys.stdout`` around each statement, as Twisted's manhole
-did, sends the host's own output of that moment to the operator, and loses that of tasks which print
-later.
+Each is replaced once while any console runs. A replacement looks up
+`console.context.scope.current_scope`: text of a session's code goes to that session, all other
+text unchanged to the host's own stream (about 0.4 us more for each ``print`` of the host). An
+alternative that does not work: to replace ``sys.stdout`` during each statement, as Twisted's
+manhole did, sends the host's output of that moment to the operator, and loses the output of tasks
+that print later.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from console.context.scope import Scope, current_scope
 _LOGGING_FILE = logging.Handler.emit.__code__.co_filename
 
 _LOOK_BACK_FRAMES = 30
-"""As deep as a handler that renders before it writes; a statement's own stack ends before that."""
+"""The depth of a log handler that renders before it writes (rich, for one)."""
 
 
 class RoutedOutput(io.TextIOBase):
-    """Stands where ``sys.stdout`` or ``sys.stderr`` stood."""
+    """The replacement of ``sys.stdout`` or ``sys.stderr``."""
 
     def __init__(self, real: TextIO | None, *, error: bool) -> None:
         self._real = real
@@ -39,7 +39,7 @@ class RoutedOutput(io.TextIOBase):
         """Write to the running session, or to the host's stream."""
         scope = current_scope.get()
         if scope is not None and not _called_by_logging(sys._getframe(1)):  # noqa: SLF001
-            # Checked here, as a real stream does it, before the text travels to another thread.
+            # Checked here, as by a real stream, before the text is passed to another thread.
             if not isinstance(text, str):
                 message = f"write() argument must be str, not {type(text).__name__}"  # type: ignore[unreachable]
                 raise TypeError(message)
@@ -53,7 +53,7 @@ class RoutedOutput(io.TextIOBase):
             self.write(line)
 
     def isatty(self) -> bool:
-        """Whether the host's stream is a terminal; a session's is none that can be asked."""
+        """Whether the host's stream is a terminal; False in a session."""
         return self._foreign() is None and self._real is not None and self._real.isatty()
 
     def fileno(self) -> int:
@@ -85,7 +85,7 @@ class RoutedOutput(io.TextIOBase):
             return "backslashreplace"
         return self._real.errors
 
-    # ---- what is the host's alone
+    # ---- without effect in a session
 
     def flush(self) -> None:
         """Flush the host's stream; a session's output needs none."""
@@ -130,7 +130,7 @@ class _SessionBytes(io.RawIOBase):
 
 
 class RoutedInput(io.TextIOBase):
-    """Stands where ``sys.stdin`` stood: a session must never read the host's terminal."""
+    """The replacement of ``sys.stdin``: a session never reads the host's terminal."""
 
     def __init__(self, real: TextIO | None) -> None:
         self._real = real
@@ -206,9 +206,9 @@ def read_line(scope: Scope, *, secret: bool = False) -> str:
 
 
 def _called_by_logging(frame: FrameType | None) -> bool:
-    """Whether a log handler writes, by itself or through the likes of ``print`` and rich.
+    """Whether a log handler writes, directly or by means of ``print`` or rich, for example.
 
-    Its records are the host's, from whichever context they come.
+    Log records go to the host's stream, even if a session's code has logged them.
     """
     for _ in range(_LOOK_BACK_FRAMES):
         if frame is None:

@@ -1,7 +1,7 @@
-"""Where an interrupt must not be raised: the frames in which it would break more than a statement.
+"""Vetoes: the frames in which an interrupt must not be raised, as it would break other code.
 
-Rules without I/O, asked by the guards of `console.evaluation.interrupts` for the frame in which
-they have found the thread.
+Rules without I/O. The guards of `console.evaluation.interrupts` apply them to the innermost frame
+of the thread that they are about to interrupt.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _DELICATE_MODULES: Final = frozenset(
         "weakref",
     }
 )
-"""An exception out of nowhere in these leaves locks held, or is swallowed as unraisable."""
+"""An asynchronous exception in these leaves locks held, or is lost as unraisable."""
 
 _LOCKING_NAMES: Final = frozenset(
     {
@@ -41,10 +41,10 @@ _LOCKING_NAMES: Final = frozenset(
         "release",
     }
 )
-"""Their functions that take a lock, or give it back: out of them, the lock is held for ever."""
+"""Functions that acquire or release a lock: an exception in them leaves the lock held."""
 
 _DELICATE_SECONDS: Final = 0.12
-"""After vetoes for so long we do raise: the statement may really be waiting in ``Event.wait``."""
+"""After vetoes for this long we do raise: the statement may be blocked in ``Event.wait``."""
 
 
 class Vetoes:
@@ -56,16 +56,16 @@ class Vetoes:
 
     @uninterrupted
     def clear(self) -> None:
-        """Forget what was seen: another statement, or the interrupt has been raised."""
+        """Reset: the statement has ended, or the interrupt has been raised."""
         self._since = self._blocked_in = None
 
     @uninterrupted
     def veto(self, frame: FrameType, *, wakes: bool) -> bool:
-        """Whether not to raise there.
+        """Whether an interrupt must not be raised in a frame.
 
         Args:
             frame: The innermost frame of the thread.
-            wakes: Whether the interrupt ends a blocked call, so that it takes no lock any more.
+            wakes: Whether the interrupt ends a blocked call, which then acquires no lock.
         """
         if is_uninterrupted(frame.f_code) or _in_collection(frame):
             return True
@@ -73,7 +73,7 @@ class Vetoes:
         if module not in _DELICATE_MODULES:
             return False
         locking = frame.f_code.co_name in _LOCKING_NAMES
-        # A thread found in the very same call for so long is blocked there: it has no lock yet.
+        # A thread that stays in the same call for this long is blocked there, without the lock.
         if self._since is None or (locking and self._blocked_in is not frame):
             self._since = time.monotonic()
             self._blocked_in = frame
@@ -84,9 +84,9 @@ class Vetoes:
 
 @uninterrupted
 def _in_collection(frame: FrameType) -> bool:
-    """Whether a callback of the garbage collector runs: the service's own, or a library's.
+    """Whether a callback in ``gc.callbacks`` runs, of the service or of a library.
 
-    The collector runs it in whatever thread allocates, and reports what it raises as unraisable.
+    The collector runs it in whichever thread allocates, and reports exceptions as unraisable.
     """
     if not gc.callbacks:
         return False

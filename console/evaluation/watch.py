@@ -1,7 +1,8 @@
 """Watches over one statement until the session has its outcome.
 
-The console's loop never waits for a statement: it looks at it now and then, passes Ctrl-C on until
-the statement ends, gives it up if it does not, and reports or ends one that holds the host's loop.
+The console's loop never blocks on a statement. It checks the statement periodically, repeats an
+interrupt until the statement ends, gives up a statement that does not end, and reports or
+interrupts one that blocks the host's loop.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ from console.text import escape_line
 logger = logging.getLogger("console.evaluation")
 
 _ASK_SECONDS: Final = 0.05
-"""How often a statement is asked again to stop: it may be where it must not be interrupted."""
+"""The interval of repeated interrupts: a statement may be where an interrupt is vetoed."""
 
 _GIVE_UP_SECONDS: Final = 0.7
-"""After Ctrl-C, the statement is left behind then. One second is what a person waits for."""
+"""A statement that runs this long after Ctrl-C is left behind. Users wait about a second."""
 
 _WATCH_SECONDS: Final = 0.1
-"""How often a statement on the host's loop is looked at, at most."""
+"""The longest interval between two checks of a statement on the host's loop."""
 
 
 class Watch:
@@ -38,13 +39,13 @@ class Watch:
 
     Args:
         execution: The statement.
-        statements: Those of all sessions, of which it is one.
-        host: The loop that it may hold.
-        settings: The limits, read as they are at each look.
-        timeout_seconds: How long it may run; None: for ever.
+        statements: The running statements of all sessions.
+        host: The host's loop, which the statement may block.
+        settings: The limits; read again at each check.
+        timeout_seconds: How long the statement may run; None for no limit.
 
     Attributes:
-        left_behind: Whether the statement was given up while it runs.
+        left_behind: Whether the statement was given up and still ran then.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Watch:
         self._reported = False
 
     def interrupt(self) -> bool:
-        """Ask the statement to stop, from now on until it ends. False if it is done already."""
+        """Interrupt the statement, repeatedly until it ends. False if it is done already."""
         execution = self.execution
         if execution.done.done():
             return False
@@ -82,12 +83,12 @@ class Watch:
         return True
 
     async def outcome(self) -> Outcome:
-        """Wait for the statement's outcome, and see to it that there is one."""
+        """Wait for the statement's outcome; give the statement up if it does not end."""
         execution = self.execution
         while not execution.done.done():
             execution.changed.clear()
             patience = self._patience()
-            if patience is None:  # most statements: a timer would cost more than the rest of this
+            if patience is None:  # the usual case, without the cost of a timer
                 await execution.changed.wait()
             else:
                 with contextlib.suppress(TimeoutError):
@@ -101,7 +102,7 @@ class Watch:
         return outcome
 
     def _patience(self) -> float | None:
-        """How long to wait before looking again; None if there is nothing to look for."""
+        """The seconds until the next check; None if none is needed."""
         if self._asked_at is not None:
             patience: float | None = _ASK_SECONDS
         elif self.execution.on_loop:
@@ -128,7 +129,7 @@ class Watch:
             self._look_at_loop(now - busy_since)
 
     def _look_at_loop(self, held_seconds: float) -> None:
-        """The statement holds the host's loop: report it, and end it in time."""
+        """Report a statement that blocks the host's loop; interrupt it at the limit."""
         if not self._reported and held_seconds > self._settings.report_seconds:
             self._reported = True
             self._report(held_seconds)
@@ -153,7 +154,7 @@ class Watch:
         self._say(f"[this statement has held the service's loop for {held_seconds:.2f} s]\n{stack}")
 
     def _leave_behind(self) -> None:
-        """Give the prompt back while the statement goes on where nothing can wake it."""
+        """Give the prompt back although the statement still runs and cannot be interrupted."""
         execution = self.execution
         where = execution.where()
         execution.scope.sink = late_output(execution.name)

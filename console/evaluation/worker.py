@@ -43,5 +43,5 @@ class StatementWorker:
 def _work(jobs: SimpleQueue[Callable[[], None] | None]) -> None:
     while (job := jobs.get()) is not None:
         job()
-        # Nothing of a finished statement may live on in this frame while we wait.
+        # This frame must not keep objects of the finished statement alive while it waits.
         del job

@@ -1,4 +1,4 @@
-"""Which frontend suits a terminal."""
+"""Chooses the frontend for a terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CHOICES = ("auto", "fullscreen", "line")
 
 
 def frontend_name(kind: TerminalKind, *, has_command: bool, default: str = "auto") -> str:
-    """Return the name of the frontend that suits.
+    """Return the name of the frontend for a terminal.
 
     A command is run once, and so is a script in a pipe. For an interactive terminal the client's
     choice counts, then the console's, then the terminal's capabilities.

@@ -82,7 +82,7 @@ class LineFrontend:
         self._arrived.set()
 
     def feed_eof(self) -> None:
-        """End the input after what it has."""
+        """Note the end of input: the text that was fed is still used."""
         self._discipline.feed_eof()
         self._arrived.set()
 

@@ -1,4 +1,4 @@
-"""Commands: what can be said at the prompt beside Python, declared once each.
+"""Commands that a user can call at the prompt in addition to Python, each declared once.
 
 A command is one decorated function in a module of ``console/commands``::
 
@@ -7,8 +7,9 @@ A command is one decorated function in a module of ``console/commands``::
         \"\"\"List the tasks of the service's loop, and where each is suspended.\"\"\"
         return context.inspection.tasks()
 
-Everything else follows from the declaration: the line of ``help()``, the words of a viewer, what
-Tab completes, the roles, and docs/commands.md. The first line of the docstring is the help.
+Everything else is derived from the declaration: the line in ``help()``, the words that a viewer
+may type, the completions of Tab, the check of the role, and docs/commands.md. The first line of
+the docstring is the help text.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from console.errors import ConsoleError
 from console.interfaces.credentials import Role
 
 _NAME = re.compile("[a-z]{1,20}")
-"""As narrow as a viewer's grammar (commands/viewer.py)."""
+"""The names that the grammar of a viewer's line accepts (commands/viewer.py)."""
 
 _ROLES: Final = tuple(Role)
-"""Each includes those before it."""
+"""In ascending order: each role may call all commands of the roles before it."""
 
 
 class Section(enum.Enum):
@@ -53,14 +54,15 @@ class Command:
     """The declaration of one command.
 
     Attributes:
-        name: What is typed.
-        function: What runs. Its first argument is the session's context; the others are what the
-            user gives.
+        name: The word that the user types.
+        function: The implementation. Its first argument is the session's context; the user gives
+            the other arguments.
         usage: The call, as help shows it: ``kick(n, reason)``.
         section: Where help lists it.
         role: The least role that may call it.
         bare: Whether the name alone, as a whole statement, calls it.
-        number: What help calls the number that a viewer may give; empty if it takes none.
+        number: The name that help shows for a viewer's numeric argument; empty if the command
+            takes none.
 
     Raises:
         DeclarationError: If the parts do not fit together.
@@ -82,7 +84,7 @@ class Command:
         if not self.help:
             raise DeclarationError(self.name, "its docstring must begin with a line of help")
         if self.bare and self.role is not Role.VIEWER:
-            # A word typed by mistake must do no harm. What a viewer may call changes nothing.
+            # A word typed by mistake must do no harm. A viewer's commands change nothing.
             raise DeclarationError(self.name, "only what a viewer may call can be bare=True")
         if self.number and self.role is not Role.VIEWER:
             raise DeclarationError(self.name, "number= is for what a viewer may call")
@@ -91,7 +93,7 @@ class Command:
 
     @property
     def help(self) -> str:
-        """What it does: the first line of the docstring, without its full stop."""
+        """The help text: the first line of the docstring, without its full stop."""
         lines = (self.function.__doc__ or "").strip().split("\n", maxsplit=1)
         return lines[0].strip().removesuffix(".")
 
@@ -100,7 +102,7 @@ class Command:
         return _ROLES.index(role) >= _ROLES.index(self.role)
 
     def _takes(self, count: int) -> bool:
-        """Whether it takes as many positional arguments, and the context alone as well."""
+        """Whether the function accepts ``count`` arguments, and also the context alone."""
         signature = inspect.signature(self.function)
         try:
             signature.bind(None)
@@ -120,7 +122,8 @@ def command(
 ) -> Callable[[Callable[..., Any]], Command]:
     """Declare a function as a command; see `Command` for the arguments.
 
-    It is called by the function's name, less an underscore at the end: ``exit_`` makes ``exit``.
+    The command's name is the function's, without an underscore at the end: ``exit_`` makes
+    ``exit``.
     """
 
     def declare(function: Callable[..., Any]) -> Command:
@@ -160,9 +163,9 @@ class CommandRegistry:
         return self._commands[name]
 
     def permitted(self, role: Role) -> tuple[Command, ...]:
-        """Return what a user of this role may call, by name."""
+        """Return the commands that a user of this role may call, sorted by name."""
         return tuple(one for one in self if one.permits(role))
 
     def words(self, role: Role) -> tuple[str, ...]:
-        """Return the names of what a user of this role may call, sorted."""
+        """Return the names of the commands that a user of this role may call, sorted."""
         return tuple(one.name for one in self.permitted(role))

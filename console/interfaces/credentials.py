@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 
 class Role(enum.Enum):
-    """What a user may do. A viewer looks, an operator evaluates, an admin also manages sessions.
+    """A user's rights. A viewer inspects, an operator evaluates, an admin also manages sessions.
 
-    A user who evaluates Python in the process can do all that the process can: an operator is kept
-    from what an admin may do by convention only, a viewer from evaluating by the code.
+    A user who evaluates Python in the process can do all that the process can. So the limit
+    between operator and admin is a convention. The limit between viewer and operator is enforced:
+    a viewer's session evaluates nothing.
     """
 
     VIEWER = "viewer"
@@ -25,9 +26,9 @@ class Peer:
     """The other end of a connection.
 
     Attributes:
-        host: Its IP address as text; empty for a Unix socket, which has none.
-        port: Its port.
-        uid: The system user at the other end of a Unix socket; None for TCP.
+        host: The peer's IP address as text; empty for a Unix socket, which has none.
+        port: The peer's TCP port; 0 for a Unix socket.
+        uid: The user ID of the process at the other end of a Unix socket; None for TCP.
     """
 
     host: str
@@ -42,16 +43,18 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class KeyOptions:
-    """What stands before a key in an ``authorized_keys`` line (sshd(8)), all of it enforced.
+    """The options of a key in an ``authorized_keys`` line (sshd(8)). All are enforced.
 
     Attributes:
         sources: The patterns of ``from=``; empty for any address.
-        command: The statement of ``command=``, which runs in place of what the client asks for.
+        command: The statement of ``command=``, which runs instead of the client's command or
+            shell.
         expires_at: ``expiry-time=``, in seconds since the epoch; None for never.
-        pty: Whether a terminal may be had: ``restrict`` and ``no-pty`` take it away.
-        authority: ``cert-authority``: the key signs certificates and opens nothing itself.
-        principals: ``principals=``: what a certificate of this authority has to name instead of
-            the user; empty for the user's name.
+        pty: Whether the client may request a terminal; False for ``restrict`` and ``no-pty``.
+        authority: ``cert-authority``: the key signs certificates and is not accepted for a login
+            itself.
+        principals: ``principals=``: the principals of which a certificate of this authority has
+            to name one; empty if it has to name the user.
     """
 
     sources: tuple[str, ...] = ()
@@ -66,8 +69,8 @@ class KeyOptions:
 class AuthorizedKey:
     """One line of an ``authorized_keys`` file: a key that lets a user in, or an authority.
 
-    ``blob`` is the key in the wire form of RFC 4253 section 6.6, which is what keys are compared
-    by; ``place`` is the file and line that grants it.
+    ``blob`` is the key in the wire form of RFC 4253 section 6.6; keys are compared by it.
+    ``place`` is the file and line of the key.
     """
 
     algorithm: str
@@ -80,7 +83,7 @@ class AuthorizedKey:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What an OpenSSH certificate says (PROTOCOL.certkeys), its authority's signature verified.
+    """The fields of an OpenSSH certificate (PROTOCOL.certkeys) with a verified signature.
 
     Attributes:
         authority: The key that signed it, in wire form.
@@ -104,7 +107,7 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class OfferedKey:
-    """A public key that a peer shows, alone or in a certificate. It proves nothing yet."""
+    """A public key that a peer offers, alone or in a certificate, before it has signed."""
 
     algorithm: str
     blob: bytes
@@ -112,58 +115,59 @@ class OfferedKey:
 
 
 class CredentialStore(ABC):
-    """Where users are kept. Derive from this to let the users of your service log in.
+    """The store of the users. Derive from this to let the users of your service log in.
 
-    Two methods have to be written: `password_hash` and `authorized_keys`. The others have defaults,
-    for a store without roles, second factors and revocations.
+    Two methods are abstract: `password_hash` and `authorized_keys`. The others have defaults, for
+    a store without roles, second factors and revocations.
 
-    The methods may block: they are called on the authenticator's own thread, one at a time, and
-    never on a loop; but `prepare`, which is called on another thread before anything listens. What
-    they raise is logged, and refuses the login.
+    The methods may block. `prepare` is called on a thread of the console's pool before any socket
+    listens. The others are called on the authenticator's own thread, one at a time. None is called
+    on an event loop. An exception that one of these raises is logged, and the login is refused.
     """
 
     @abstractmethod
     def password_hash(self, name: str) -> str | None:
         """Return the user's argon2 hash in PHC form; None if no password is accepted.
 
-        The same one until the password changes: another hash ends what the old one let in.
+        Return the same hash until the password changes. After a change, a connection that logged
+        in with the old hash gets no further session.
 
         Args:
-            name: As the peer sent it: of any characters, and perhaps of no user.
+            name: The user name that the peer sent: any characters, and maybe no existing user.
         """
 
     @abstractmethod
     def authorized_keys(self, name: str) -> Sequence[AuthorizedKey]:
-        """Return the public keys that open exactly this user's account."""
+        """Return the public keys that are accepted for this user, and no others."""
 
     def prepare(self) -> None:
-        """Check at the start that the users can be read. By default nothing is checked.
+        """Check at the console's start that the users can be read. Checks nothing by default.
 
         Raises:
-            ConsoleError: If they cannot. The console does not start then.
+            ConsoleError: If they cannot be read. The console does not start then.
         """
         return
 
     def role(self, name: str) -> Role:
-        """Return what the user may do, from the next login on. By default each is an operator."""
+        """Return the user's role; it counts from the next session. By default an operator."""
         return Role.OPERATOR
 
     def second_factor(self) -> bool:
-        """Whether any user has a second factor, so that all are asked for a code. By default no."""
+        """Whether any user has a second factor: then all are asked for a code. By default no."""
         return False
 
     def has_second_factor(self, name: str) -> bool:
-        """Whether the user's password needs a code beside it. By default no.
+        """Whether the user needs a code in addition to the password. By default no.
 
-        It is asked for after the password has been found right.
+        Called only after the password has been verified.
         """
         return False
 
     def use_code(self, name: str, code: str) -> bool:
-        """Use a code up, which is good once. By default no code is right.
+        """Verify a code and mark it as used: each is valid once. By default no code is valid.
 
         Returns:
-            Whether it is right, and was not used before.
+            Whether the code is right and was not used before.
         """
         return False
 

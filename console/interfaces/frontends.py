@@ -1,4 +1,4 @@
-"""Frontends: how statements are read and outcomes shown, and what a frontend may use."""
+"""Frontends, which read statements and show outcomes, and the interfaces that they may use."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from console.interfaces.statements import Outcome
 from console.interfaces.terminals import Terminal
 
 EDITING = ("emacs", "vi")
-"""How the keys of the editor work."""
+"""The editor's key bindings."""
 
 THEMES = ("terminal", "dark", "light", "plain")
-"""Colours of the editor: the terminal's own sixteen, for a dark or a light ground, or none."""
+"""Colours of the editor: the terminal's own sixteen, for a dark or light background, or none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """What a user has chosen for their sessions; ``mode`` is empty if they leave it to us."""
+    """A user's preferences for sessions. An empty ``mode`` means the console's setting."""
 
     editing: str = "emacs"
     theme: str = "terminal"
@@ -26,18 +26,18 @@ class Preferences:
 
 
 class SessionChoices(Protocol):
-    """The preferences that hold in one session. Safe to use from any thread."""
+    """The preferences in force in one session. Safe to use from any thread."""
 
     now: Preferences
 
     def choose(self, name: str, value: str, *, keep: bool = True) -> str:
-        """Change one for this session, and for later ones of the user unless told not to.
+        """Change a preference for this session and, with ``keep``, for the user's later sessions.
 
         Returns:
-            Why it holds for this session only; empty if nothing is wrong.
+            The reason why the change could not be kept; empty if there is none.
 
         Raises:
-            ValueError: If there is no such choice.
+            ValueError: If the preference has no such value.
         """
 
 
@@ -48,18 +48,18 @@ class HistoryLog(Protocol):
         """Return the entries, oldest first."""
 
     def append(self, entry: str) -> None:
-        """Keep an entry, in memory and on disk. A disk that fails is logged once, never raised."""
+        """Keep an entry, in memory and on disk. A write error is logged once, never raised."""
 
     def is_secret(self, entry: str) -> bool:
-        """Whether an entry is not to be kept, or shown to other users, in a log for one."""
+        """Whether an entry may hold a secret: not kept, not logged, not shown to other users."""
 
 
 class FrontendHost(Protocol):
-    """What a frontend may use of its session."""
+    """The part of a session that its frontend may use."""
 
     @property
     def terminal(self) -> Terminal:
-        """Where the frontend draws."""
+        """The terminal that the frontend writes to."""
 
     @property
     def history(self) -> HistoryLog:
@@ -67,29 +67,30 @@ class FrontendHost(Protocol):
 
     @property
     def namespace(self) -> dict[str, Any]:
-        """The live names, for completion. Never written."""
+        """The namespace of the statements, for completion. A frontend does not change it."""
 
     @property
     def preferences(self) -> Preferences:
-        """What the user prefers, as it is now: looked at before each prompt."""
+        """The user's present preferences. A frontend reads them before each prompt."""
 
     def names(self) -> Mapping[str, Any]:
-        """Return what the session adds to the builtins, by name; for completion."""
+        """Return the names that the session adds to the builtins, with values; for completion."""
 
     @property
     def commands(self) -> Sequence[str]:
-        """The words that are understood, where each line is one of them: a viewer's session.
+        """The commands of a viewer's session, in which each line is one of them.
 
-        Empty where statements are Python. If not, nothing typed may be compiled or evaluated by
-        the frontend either, and only these words are completed.
+        Empty in a session whose statements are Python. If it is not empty, the frontend too must
+        neither compile nor evaluate its input, and completes only these words.
         """
 
 
 class Frontend(Protocol):
-    """Reads statements from a terminal and shows what came of them.
+    """Reads statements from a terminal and shows their outcomes.
 
-    The session calls `read` and then, for the statement it returned, `render`; text that arrives
-    in between is kept by the session and fed when the next `read` begins.
+    The session calls `read` and then, with the outcome of the statement that it returned,
+    `render`. The session keeps text that arrives in between, and feeds it when the next `read`
+    begins.
     """
 
     name: str
@@ -97,30 +98,30 @@ class Frontend(Protocol):
     async def read(self) -> str | Outcome | None:
         """Return the next statement, never a blank one; None when the input has ended.
 
-        An `Outcome` instead of a statement is of one that will not be run; it is shown, and its
-        status ends the session.
+        It returns an `Outcome` for a statement that it refuses to have run. The outcome is shown,
+        and the session ends with its status.
         """
 
     def feed(self, text: str) -> None:
         """Take typed text. Called while `read` waits, and just before it does."""
 
     def feed_eof(self) -> None:
-        """No more input comes: `read` returns None after what it still has."""
+        """Note the end of input: `read` returns the statements that it still has, then None."""
 
     def interrupt(self) -> None:
-        """Ctrl-C at the prompt: drop what has been typed."""
+        """Handle Ctrl-C at the prompt: discard the line or statement that is being typed."""
 
     def take_typeahead(self) -> str:
-        """Give back text that was fed but not used by the statement just read."""
+        """Return and forget the text that was fed after the end of the statement just read."""
 
     def render(self, outcome: Outcome) -> Iterable[tuple[bool, str]]:
         """Return (is error, text) pairs that show an outcome, in order."""
 
     def write(self, text: str, *, error: bool = False) -> None:
-        """Write text of the session's code to the terminal; above an intact prompt if one is up."""
+        """Write output of the session's code; above the prompt, if one is shown."""
 
     def resized(self) -> None:
-        """The terminal's size changed."""
+        """Handle a change of the terminal's size."""
 
     def close(self) -> None:
         """End a pending `read` with None and release everything. Can be called twice."""

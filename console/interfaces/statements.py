@@ -1,4 +1,4 @@
-"""Statements and their outcomes: what an evaluator runs, and where its input and output go."""
+"""Statements and their outcomes, the evaluator that runs them, and its input and output."""
 
 from __future__ import annotations
 
@@ -20,16 +20,18 @@ class OutcomeKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a statement. Its text is ready to be shown: no user code runs any more.
+    """The outcome of a statement. Its text is final: showing it runs no user code.
 
     Attributes:
         kind: How it ended.
         text: The value's repr or the traceback, clipped and escaped, without a final newline.
         status: The exit status that ``ssh host 'statement'`` reports.
         error_id: Names an exception in the session and in the log; empty if there was none.
-        note: What the console has to say about it, below the text: a hint, what was left behind.
-        document: All of it as one line of JSON, where that was asked for: shown instead.
-        secret: Its text quotes a secret, which is not for the log.
+        note: The console's own remark, shown below the text: a hint, or that the statement was
+            left behind.
+        document: The whole outcome as one line of JSON, if the user asked for JSON; it is shown
+            instead of the text.
+        secret: Whether the text quotes a secret, and so must not be logged.
     """
 
     kind: OutcomeKind
@@ -42,14 +44,14 @@ class Outcome:
 
 
 class OutputSink(Protocol):
-    """Where text printed by a statement goes. Safe to call from any thread."""
+    """The destination of text that a statement prints. Safe to call from any thread."""
 
     def write(self, text: str, *, error: bool = False) -> bool:
-        """Take text. False once the session is over: the text is then the host's own."""
+        """Take text. False once the session has ended: the host's stream then gets the text."""
 
 
 class InputSource(Protocol):
-    """Where ``input()`` of a statement reads: the session's terminal. Safe from any thread."""
+    """The source of a statement's ``input()``: the session's terminal. Safe from any thread."""
 
     def read_line(self, *, secret: bool = False) -> str:
         """Wait for a line and return it with its newline; empty at the end of input.
@@ -59,15 +61,15 @@ class InputSource(Protocol):
         """
 
     rest: str
-    """What a read has left of a line, for the next read."""
+    """The unread remainder of a line, for the next read."""
 
     @property
     def page_rows(self) -> int:
-        """Lines that fit the screen; 0 where no user turns pages, as with a pipe."""
+        """Rows of the screen; 0 where output is not paged, as for a pipe."""
 
     @property
     def page_columns(self) -> int:
-        """Columns of the screen; 0 where a program reads, which wants plain results."""
+        """Columns of the screen; 0 where a program reads the output and needs plain results."""
 
 
 class Evaluator(Protocol):
@@ -75,30 +77,30 @@ class Evaluator(Protocol):
 
     @property
     def names(self) -> Mapping[str, Any]:
-        """What the session adds to the builtins, by name; nothing where no Python is evaluated."""
+        """The names that the session adds to the builtins; empty if it evaluates no Python."""
 
     async def evaluate(self, source: str, *, secret: bool = False) -> Outcome:
-        """Run a statement and return what came of it. Never raises what user code raises.
+        """Run a statement and return its outcome. An exception of user code is an outcome too.
 
         Args:
             source: The statement.
-            secret: Show it to no other user: neither in the log nor in the list of statements.
+            secret: Whether the statement is kept out of the log and the list of statements.
         """
 
     async def run_file(
         self, source: str, file: str, *, private: bool, secret: bool = False
     ) -> Outcome:
-        """Run the statements of a startup file, of which no value is shown.
+        """Run the statements of a startup file, without showing the value of the last one.
 
         Args:
-            source: What the file holds.
-            file: Its name, for tracebacks.
-            private: Whether the names that it binds are the session's own.
-            secret: What comes of it is not for the log.
+            source: The file's content.
+            file: The file's name, for tracebacks.
+            private: Whether names that it binds are visible in this session only.
+            secret: Whether its outcome is kept out of the log.
         """
 
     def interrupt(self) -> bool:
-        """Ask the running statement to stop. True if there is one."""
+        """Interrupt the running statement. False if none runs."""
 
     def close(self) -> None:
         """Release the session's worker and names. Can be called twice, and at any time."""

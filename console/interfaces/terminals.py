@@ -1,4 +1,4 @@
-"""Terminals: byte channels with a size and a kind, which transports yield and sessions use."""
+"""Terminals: byte channels with a size and a kind, made by transports and used by sessions."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Size:
     columns: int = 80
 
 
-# What terminfo(5) knows of no cursor (generic and paper terminals, Emacs), and the few that move it
-# in other ways than ECMA-48 says, which is all that the editor speaks.
+# Terminal types that have no addressable cursor in terminfo(5) (generic and paper terminals,
+# Emacs), and the few whose cursor sequences are not those of ECMA-48. The editor sends no others.
 _INCAPABLE = frozenset(
     """
     dumb emacs unknown network net dialup switch patch plugboard bare lpr printer glasstty vanilla
@@ -33,12 +33,13 @@ class TerminalKind:
 
     Attributes:
         name: The terminal's type (``xterm-256color``), lower case; empty if unknown.
-        interactive: A user types here: echo, prompts and CR LF are wanted. False for a pipe.
-        server_echo: The client leaves the echo of what is typed to us.
-        whole_lines: The client edits lines by itself, and sends each when it is done.
-        environment: The few variables that describe the terminal (``COLORTERM``, ``LANG``) and
-            what is wanted there (``CONSOLE_FRONTEND``). Never anything that identifies the user.
-        carriage_return: A new line has to be written as CR LF, where a user types.
+        interactive: Whether a user types here, who needs echo and prompts. False for a pipe.
+        server_echo: Whether the server echoes input.
+        whole_lines: Whether the client edits lines locally, and sends each when it is complete.
+        environment: The few environment variables that describe the terminal (``COLORTERM``,
+            ``LANG``) or the session that the client asks for (``CONSOLE_FRONTEND``). Never a
+            variable that identifies the user.
+        carriage_return: Whether a line of an interactive terminal has to end in CR LF.
     """
 
     name: str = ""
@@ -65,46 +66,46 @@ class TerminalKind:
 
 
 class TerminalReceiver(Protocol):
-    """What a terminal tells its session. The calls come on the console's loop and never raise."""
+    """Receives a terminal's events for its session, on the console's loop. Never raises."""
 
     def data_received(self, text: str) -> None:
-        r"""Text was typed or piped in. Enter is ``\r`` or ``\n``; Ctrl-C may be in it: ``\x03``."""
+        r"""Text was typed or piped in. Enter is ``\r`` or ``\n``. May contain Ctrl-C, ``\x03``."""
 
     def interrupt_received(self) -> None:
-        """Ctrl-C by the protocol's own means: IAC IP and BRK, an SSH break or signal."""
+        """The protocol's own interrupt arrived: IAC IP or BRK, an SSH break or signal."""
 
     def eof_received(self) -> None:
-        """No more input will come; output still can go."""
+        """The client has closed its side: no more input, but output can still be sent."""
 
     def resized(self) -> None:
         """The terminal's size changed."""
 
     def kind_changed(self) -> None:
-        """The terminal is of another kind now: a telnet client sends lines, or keys again."""
+        """The terminal's kind has changed: a telnet client went to line mode, or back."""
 
     def asked(self) -> None:
         """The client asks whether the server is still there (telnet's AYT)."""
 
     def writing_paused(self) -> None:
-        """The client does not keep up: write nothing more until `writing_resumed`."""
+        """The write buffer is full (flow control): write nothing until `writing_resumed`."""
 
     def writing_resumed(self) -> None:
-        """The client caught up."""
+        """The write buffer has drained."""
 
     def connection_lost(self) -> None:
-        """The terminal is gone; nothing can be written any more."""
+        """The connection or channel is gone; nothing can be written any more."""
 
 
 class Terminal(Protocol):
-    """A byte channel with a size and a kind: what a transport yields.
+    """A byte channel with a size and a kind.
 
-    A transport makes it before login; once the principal is known it hands it to the session
-    manager, and the session attaches itself.
+    A transport makes the terminal. Once the principal is known, the transport hands the terminal
+    to the session manager, and the session attaches itself to it.
     """
 
     @property
     def kind(self) -> TerminalKind:
-        """What the terminal can do now; `TerminalReceiver.kind_changed` tells of a change."""
+        """The present kind; `TerminalReceiver.kind_changed` is called when it changes."""
 
     @property
     def size(self) -> Size:
@@ -115,26 +116,26 @@ class Terminal(Protocol):
         """The command of an exec request; None for a shell."""
 
     def attach(self, receiver: TerminalReceiver) -> None:
-        """Send what arrives to ``receiver`` from now on, beginning with what has waited."""
+        """Pass all input and events to ``receiver`` from now on, beginning with buffered ones."""
 
     def write(self, data: bytes, *, error: bool = False) -> None:
-        """Write bytes, on the error stream where the transport has one. A no-op once it is lost."""
+        """Write bytes, with ``error`` to the transport's error stream. A no-op once lost."""
 
     def pause_reading(self) -> None:
-        """Hold the peer back until `resume_reading`."""
+        """Stop reading (flow control) until `resume_reading`."""
 
     def resume_reading(self) -> None:
-        """Let the peer send again."""
+        """Read again after `pause_reading`."""
 
     def close(self, status: int = 0) -> None:
-        """End orderly: what was written still arrives. Can be called twice."""
+        """Close once the written bytes have been sent. Can be called twice."""
 
     def abort(self) -> None:
-        """End now, whatever is still unsent. Can be called twice."""
+        """Close now and drop unsent bytes. Can be called twice."""
 
     def disconnect(self) -> None:
-        """End the whole connection, with whatever else is open on it. Can be called twice."""
+        """End the whole connection, with its other channels. Can be called twice."""
 
 
 Admission = Callable[[Principal, Terminal], None]
-"""What a transport calls with an authenticated terminal: the session manager's ``admit``."""
+"""A transport calls this with a principal and its terminal: the session manager's ``admit``."""

@@ -1,11 +1,11 @@
-"""Transports: what each gets from the console, and what each has to do.
+"""Transports: the interface that each implements, and the objects that each gets.
 
 A transport speaks a protocol on a listening socket, authenticates its peers and hands the terminal
 of each principal to the session manager. All transports of a console get the same
-`TransportContext`. How one is added: its folder below ``transports/``, a class of settings, and a
-line in ``transports/registry.py``.
+`TransportContext`. To add a transport, add a folder below ``transports/``, a class of settings and
+a line in ``transports/registry.py``.
 
-Everything here lives on the console's loop.
+All objects here live on the console's loop.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from console.interfaces.terminals import Admission
 class Authenticator(Protocol):
     """Decides about credentials, in the same way for each transport.
 
-    Cancelling a call that waits, because the peer has left, leaves nothing behind.
+    A waiting call can be cancelled, for example because the peer has disconnected.
     """
 
     @property
     def asks_for_code(self) -> bool:
-        """Whether a code is asked for beside the password, as far as `refresh` has found out."""
+        """Whether users are asked for a code with the password, as of the last `refresh`."""
 
     def refresh(self) -> asyncio.Future[None]:
-        """Look again whether a code is asked for. Returns at once; done when that is known."""
+        """Update `asks_for_code` from the store. Returns at once; the future ends the update."""
 
     async def password(
         self, user: str, password: str, code: str = "", *, transport: str, peer: Peer
@@ -39,7 +39,8 @@ class Authenticator(Protocol):
         """Check a password, and the code of a user who has a second factor.
 
         Returns:
-            The principal; None if the credentials are refused, which has been logged then.
+            The principal; None if the credentials are refused. The refusal has been published as
+            an event by then.
         """
 
     async def key(
@@ -47,39 +48,39 @@ class Authenticator(Protocol):
     ) -> Callable[[], Principal] | str:
         """Look a public key or certificate up among those of the user.
 
-        That proves nothing yet: clients ask which of their keys is known before they sign.
+        This does not authenticate the peer: clients ask which key is accepted before they sign.
 
         Returns:
-            What makes the principal, and tells of the login, once the signature has been
-            verified; or the reason why the key is refused.
+            A function to call once the signature has been verified, which publishes the login and
+            returns the principal; or the reason why the key is refused.
         """
 
     def key_refused(self, user: str, reason: str, *, transport: str, peer: Peer) -> None:
-        """Tell of a login by key that was refused."""
+        """Publish that a login by key was refused."""
 
 
 class Connection(Protocol):
-    """A connection, of any transport, as far as others end it."""
+    """A connection of any transport, with the one method that other parts call."""
 
     def abort(self) -> None:
-        """End the connection now, whatever is still unsent. Can be called twice."""
+        """End the connection now and drop unsent bytes. Can be called twice."""
 
 
 class UnauthenticatedConnections(Protocol):
-    """Limits the connections that have not logged in yet, of all transports together."""
+    """Limits the unauthenticated connections of all transports together."""
 
     def add(self, connection: Connection, transport: str, peer: Peer) -> None:
         """Count a new connection. May evict an older one by its ``abort()``."""
 
     def remove(self, connection: Connection) -> None:
-        """Count a connection no more: it has logged in, or is gone. Can be called twice."""
+        """Stop counting a connection: it has logged in, or is lost. Can be called twice."""
 
 
 class DropLog(Protocol):
-    """Tells of connections that were ended for breaking a rule, with a limit for each source."""
+    """Publishes that connections were ended for breaking a rule, limited for each source."""
 
     def tell(self, transport: str, peer: Peer, reason: str) -> None:
-        """Tell that a connection has been ended for breaking a rule, or count it."""
+        """Publish that a connection has been ended for breaking a rule, or count it."""
 
 
 class LoggedInConnection(Protocol):
@@ -120,7 +121,7 @@ class LoggedInConnections(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransportContext:
-    """What all transports of a console get. It is passed whole.
+    """The objects and limits that all transports of a console share.
 
     Attributes:
         authenticator: Decides about credentials.
@@ -131,11 +132,11 @@ class TransportContext:
             after its login, and removed when it is gone.
         admit: Called once with each principal and its terminal.
         too_many: Called with a principal and the principals of the transport's other connections;
-            returns why one more connection is refused, empty if it is not. For transports whose
-            connections may be open without a session.
-        grace_seconds: From the connection to the login; traffic does not extend it.
-        keepalive_seconds: How long a peer may be silent before it is probed; None for ever.
-        banner: The lines that stand above the first prompt, where the transport shows any.
+            returns the reason to refuse one more connection, empty if it is accepted. For
+            transports whose connections may be open without a session.
+        grace_seconds: The most time from the connection to the login; traffic does not extend it.
+        keepalive_seconds: How long a peer may be silent before it is probed; None: it never is.
+        banner: The lines above the first prompt, where the transport shows any.
     """
 
     authenticator: Authenticator
@@ -164,7 +165,7 @@ class Transport(Protocol):
         """
 
     def close(self) -> None:
-        """Accept no more connections. Those that are open stay. Can be called twice."""
+        """Accept no more connections. Open connections stay open. Can be called twice."""
 
     async def wait_closed(self, seconds: float) -> None:
         """Wait until the last connection is gone, but no longer than this."""

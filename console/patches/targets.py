@@ -31,7 +31,7 @@ UNKNOWN = Mark("UNKNOWN", "what is there after the restart")
 
 
 class Target(Protocol):
-    """Where a patch is: an attribute or an item."""
+    """The attribute or item that a patch changes."""
 
     @property
     def owner(self) -> Any:

@@ -49,7 +49,7 @@ class Shown:
 
 
 class Results:
-    """What the operator of one session has chosen.
+    """The display of values in one session, with the user's choices.
 
     Attributes:
         pretty: Lay values out. False: the plain ``repr``, on one line.

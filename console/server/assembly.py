@@ -1,7 +1,7 @@
-"""The composition root: login, sessions and what they are made of, wired together.
+"""The composition root: makes and connects the objects of login and sessions.
 
-It is loaded and made at the first connection, or at the start where there is a startup file to run:
-a service whose console is not used does not pay for it.
+It is loaded at the first connection, or at the start if there is a startup file to run. So a
+service whose console is not used does not pay for it.
 """
 
 from __future__ import annotations
@@ -56,10 +56,11 @@ from console.transports.unauthenticated import UnauthenticatedConnections
 startup_logger = logging.getLogger("console.startup")
 
 _CLOSE_SUBSCRIBERS_SECONDS = 0.3
-"""For the service's subscribers to take what is queued at a stop. Part of STOP_SECONDS."""
+"""At a stop, the service's subscribers have this long for queued events. Part of STOP_SECONDS."""
 
 _END_SESSIONS_SECONDS = 1.0
-"""For sessions to end in order at a stop; then they are cut. Less than half of STOP_SECONDS."""
+"""At a stop, sessions have this long to close before they are aborted. Under half of
+STOP_SECONDS, as an abort may take as long again."""
 
 COMMANDS: Final = discover()
 """All commands. Their modules are imported with this one, on the thread that loads it."""
@@ -71,12 +72,12 @@ class Assembly:
     Args:
         plan: What the console serves.
         host: The loop of the service.
-        journal: The patches.
-        started_at: When the console began, in seconds since the epoch.
-        reload: Reads host keys and certificates anew, for admins. It blocks.
+        journal: The journal of patches.
+        started_at: When the console started, in seconds since the epoch.
+        reload: Reads host keys and certificates again, for admins. It blocks.
 
     Attributes:
-        context: What the transports get.
+        context: The objects and limits for the transports.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class Assembly:
         self._startup: ConsoleStartup | None = None
         self._loop = asyncio.get_running_loop()
         self._subscribers = Subscribers(plan.subscribers, self._call_later)
-        # Ours run in place and come first: they have an event before the service's subscribers do.
+        # The console's subscribers run synchronously, and get an event before the service's do.
         events = self._events = EventBus()
         for subscriber in (log_event, mirror_exception, self._logins.on_event):
             events.subscribe(subscriber)
@@ -149,7 +150,7 @@ class Assembly:
         await self._manager.end_all(notice, _END_SESSIONS_SECONDS)
 
     def close(self) -> None:
-        """Write what is not on the disk yet, and forget what has been typed."""
+        """Write pending data to disk, and clear the cache of the statements' sources."""
         self._sources.clear()
         self._logins.close()
         self._history.close()
@@ -157,7 +158,7 @@ class Assembly:
         self._subscribers.close(_CLOSE_SUBSCRIBERS_SECONDS)
 
     def run_startup(self, file: StartupFile) -> None:
-        """Begin to run the console's startup file, as if an operator had typed it."""
+        """Start to run the console's startup file, with the role of an operator."""
         names: dict[str, Any] = {}
         output = LoggedOutput(startup_logger, str(file.path))
         evaluator = self._evaluator(0, names, output, None)
@@ -171,11 +172,11 @@ class Assembly:
         self._startup = ConsoleStartup(file, evaluator, self._events, secret=secret)
 
     def _call_later(self, seconds: float, call: Callable[[], None]) -> None:
-        """Call something later on the loop. Safe to call from any thread."""
+        """Call a function later on the loop. Safe to call from any thread."""
         with contextlib.suppress(RuntimeError):  # the loop has stopped
             self._loop.call_soon_threadsafe(self._loop.call_later, seconds, call)
 
-    # ---- what sessions are made of
+    # ---- the objects of a session
 
     def _make_evaluator(self, session: Session) -> Evaluator:
         principal, number = session.principal, session.number

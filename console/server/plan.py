@@ -1,4 +1,4 @@
-"""What a console serves: its settings, as the console's thread gets them."""
+"""The settings of a console, as they are passed to the console's thread."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:  # the events are not needed to start
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a console serves.
+    """The settings of one run of a console.
 
     Attributes:
         notice: Called at each login, on the console's thread.
-        subscribers: The service's; called on a thread of their own.
+        subscribers: The service's event subscribers; called on a separate thread.
         forked: Called in a forked child, which has no thread of the console.
     """
 

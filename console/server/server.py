@@ -1,10 +1,9 @@
-"""What runs on the console's thread: sockets, and the transports and sessions behind them.
+"""The server on the console's thread: sockets, transports and sessions.
 
-`Server` opens everything in an order in which each thing that can fail comes before what it would
-disturb, and each thing opened says how it is closed; closing is the same order backwards.
+`Server` first takes the steps of the start that can fail, then those that change the process. Each
+step registers how it is undone; the end undoes them in reverse order.
 
-Little is needed to listen. What a session is made of (`Assembly`) is loaded at the first
-connection.
+Listening needs few modules. Login and sessions (`Assembly`) are loaded at the first connection.
 """
 
 from __future__ import annotations
@@ -40,13 +39,13 @@ logger = logging.getLogger("console")
 
 
 class Server:
-    """What exists while a console runs. Lives on its loop, except where it says otherwise.
+    """One run of a console. Lives on the console's loop, unless a method says otherwise.
 
     Args:
-        plan: What it serves.
+        plan: The console's settings.
         host_loop: The loop of the service; None if it has none.
-        host_thread: The identifier of the thread that runs it; 0 if that is not known yet.
-        stop: Ends it.
+        host_thread: The identifier of the thread that runs that loop; 0 if not known yet.
+        stop: The request that ends the run.
     """
 
     def __init__(
@@ -83,7 +82,7 @@ class Server:
         plan, closing = self._plan, self._closing
         await self._loop.run_in_executor(None, plan.credentials.prepare)
 
-        # Everything that can fail comes first; each thing opened says how it is closed.
+        # The steps that can fail come first. Each step registers how it is undone.
         startup = None
         if plan.sessions.startup is not None:
             await load("console.server.assembly")
@@ -108,7 +107,7 @@ class Server:
         closing.callback(self._report_patches)
         closing.callback(self.host.close, 0.3)
 
-        # Last in, first out: no connection comes any more, the sessions end, the rest is cut.
+        # Undone in reverse order: stop accepting, end the sessions, then abort the connections.
         for listener in self._lazy_listeners:
             closing.push_async_callback(listener.close)
         closing.push_async_callback(self._end_sessions)
@@ -134,15 +133,15 @@ class Server:
         )
 
     def reload(self) -> str:
-        """Read host keys and certificates anew. Users and their keys are read at each login.
+        """Read host keys and certificates again. Users and their keys are read at each login.
 
         Blocks; may be called from any thread but the console's.
 
         Returns:
-            What is used now, a line each.
+            The keys and certificates in use, one in each line.
 
         Raises:
-            ConsoleError: If one cannot be used; it goes on with the old one.
+            ConsoleError: If one cannot be used; the old one stays in use.
         """
         if self._stop.is_set:
             return "the console is stopping"
@@ -158,7 +157,7 @@ class Server:
     # ---- login and sessions
 
     async def _assemble(self) -> Assembly:
-        """Make login, sessions and what they are made of, at the first call."""
+        """Return the assembly of login and sessions, made at the first call."""
         async with self._assembling:
             if self._assembly is None:
                 await load("console.server.assembly")
@@ -185,7 +184,7 @@ class Server:
             self._assembly.close()
 
     def _schedule(self, seconds: float, call: Callable[[], None]) -> None:
-        """Call something later on a thread of its own: it may run code of the service."""
+        """Call a function later, on a new thread, since it may run code of the service."""
 
         def start() -> None:
             threading.Thread(target=call, name="console-patch", daemon=True).start()
@@ -200,11 +199,11 @@ class Server:
     # ---- in a forked child
 
     def descriptors(self) -> Iterable[int]:
-        """Return the numbers of the sockets that listen."""
+        """Return the file descriptors of the listening sockets."""
         return [sock.fileno() for sock in self._sockets if sock.fileno() >= 0]
 
     def died_in_fork(self) -> None:
-        """Undo what was changed in the process, of which a forked child has a copy."""
+        """Undo the changes to the process, in a forked child."""
         logger.removeHandler(self._handler)
         self._namespace.uninstall()
         hooks.forget()

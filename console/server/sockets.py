@@ -20,14 +20,14 @@ from console.files.exposure import exposure, exposure_above
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Where a transport really listens: the port is known even if the setting was 0.
+    """The address at which a transport listens, with the actual port if the setting was 0.
 
     Attributes:
         transport: ``telnet``, ``telnets`` or ``ssh``.
         host: The address; empty for a Unix socket.
         port: The TCP port; 0 for a Unix socket.
         socket: The path of a Unix socket; empty for TCP.
-        command: What a user types to connect.
+        command: The command that connects to it.
     """
 
     transport: str
@@ -44,14 +44,14 @@ class Listener:
 
 
 def bind(settings: ListenSettings, on_close: Callable[..., Any]) -> tuple[socket.socket, Listener]:
-    """Bind a socket that does not listen yet, or does for the kernel only.
+    """Bind a socket and put it in the listening state. Nothing accepts connections yet.
 
     Args:
-        settings: Where.
-        on_close: Is given what closes it again.
+        settings: The address.
+        on_close: Called with each function, and its arguments, that undoes a step.
 
     Raises:
-        ListenError: If the system refuses, with what can be done about it.
+        ListenError: If the system refuses, with a remedy.
     """
     try:
         if settings.socket is not None:
@@ -74,7 +74,7 @@ def bind(settings: ListenSettings, on_close: Callable[..., Any]) -> tuple[socket
 
 
 def _bind_unix(path: Path, settings: ListenSettings, on_close: Callable[..., Any]) -> socket.socket:
-    """Bind a Unix socket that only we can connect to, in a directory that only we can change."""
+    """Bind a Unix socket with mode 0600, in a directory that only the service's user can change."""
     open_to_others = exposure(path.parent, path.parent.stat(), secret=False) or exposure_above(path)
     if open_to_others:
         raise ListenError(settings.name, str(path), open_to_others.problem, open_to_others.remedy)
@@ -84,7 +84,7 @@ def _bind_unix(path: Path, settings: ListenSettings, on_close: Callable[..., Any
         sock.bind(str(path))
         made = path.stat()
         on_close(_unlink, path, made.st_ino)
-        # No client can connect before listen(): there is no moment in which it is open to others.
+        # No client can connect before listen(), so the mode is set in time.
         path.chmod(0o600)
         sock.listen(settings.backlog)
     except BaseException:
@@ -94,7 +94,7 @@ def _bind_unix(path: Path, settings: ListenSettings, on_close: Callable[..., Any
 
 
 def _remove_stale(path: Path, settings: ListenSettings) -> None:
-    """Remove the socket of a process that is gone, and nothing else."""
+    """Remove the socket of a process that has ended; refuse any other file."""
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise ListenError(
@@ -115,7 +115,7 @@ def _remove_stale(path: Path, settings: ListenSettings) -> None:
 
 def _unlink(path: Path, inode: int) -> None:
     with contextlib.suppress(OSError):
-        if path.lstat().st_ino == inode:  # else it is another process's by now
+        if path.lstat().st_ino == inode:  # else another process has replaced it
             path.unlink()
 
 
@@ -126,7 +126,7 @@ def _explain(error: OSError, settings: ListenSettings) -> tuple[str, str]:
 
 
 def explain_tcp(error: OSError, port: int | None) -> tuple[str, str]:
-    """Return what is wrong with a TCP address, and what to do."""
+    """Return the problem of a TCP address, and a remedy."""
     if isinstance(error, socket.gaierror):
         return "no such host", "name an address of this machine, 127.0.0.1 for loopback"
     if error.errno == errno.EADDRINUSE:

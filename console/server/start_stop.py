@@ -1,4 +1,4 @@
-"""Waiting for the console's thread: blocking where that is right, awaiting where a loop runs."""
+"""Waiting for the console's thread: blocking, or by an awaitable if a loop runs on the thread."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ logger = logging.getLogger("console")
 
 
 class Done(Awaitable[None]):
-    """What `start` and `stop` return when they have done their work."""
+    """An awaitable that is done: `start` and `stop` return it after they have blocked."""
 
     def __await__(self) -> Generator[Any, None, None]:
         yield from ()
@@ -49,7 +49,7 @@ class StopRequest:
 
 
 def uncancellable() -> concurrent.futures.Future[None]:
-    """Make a future that its waiters cannot cancel: what it stands for goes on."""
+    """Make a future that its waiters cannot cancel."""
     future: concurrent.futures.Future[None] = concurrent.futures.Future()
     future.set_running_or_notify_cancel()
     return future

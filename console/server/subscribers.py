@@ -1,14 +1,15 @@
-"""The service's event subscribers: on one thread, each behind a queue of its own.
+"""The service's event subscribers: called on one thread, each with its own queue.
 
-Code of the service may be slow, raise or never return; the console's loop must not notice. So an
-event is only appended to queues there, and a thread calls the subscribers, one after the other:
+A subscriber may be slow, raise or never return, and must not block the console's loop. So the loop
+only appends an event to the queues, and a thread calls the subscribers, one after the other:
 
 - A full queue drops its newest event. Drops are counted, and logged when they begin, once a minute
   while they last, and when the subscriber has caught up.
-- A subscriber has the thread for `_TURN_SECONDS`, then the next one has its turn. So a slow one
-  gets one event a turn while a fast one empties its queue: only the slow one loses events.
-- A call that lasts longer than `_STUCK_SECONDS` keeps its thread, and the other subscribers go on
-  on a new one. The subscriber is called again when that call has returned.
+- A subscriber has the thread for `_TURN_SECONDS`, then the next one has its turn. So a slow
+  subscriber gets one event in a turn while a fast one empties its queue, and only the slow one
+  loses events.
+- A call that lasts longer than `_STUCK_SECONDS` keeps its thread, and a new thread calls the other
+  subscribers. The slow subscriber is called again when that call has returned.
 
 The thread is started by the first event. It is a daemon thread: the interpreter does not wait for
 it at exit.
@@ -55,7 +56,7 @@ def name_of(subscriber: Subscriber) -> str:
 
 
 class _Failures:
-    """Exceptions of one subscriber: which of them are logged, and how many are not."""
+    """Limits how often the exceptions of one subscriber are logged, and counts the others."""
 
     def __init__(self) -> None:
         self._logged_at: dict[str, float] = {}
@@ -84,7 +85,7 @@ class _Failures:
 
 
 class _Queue:
-    """What waits for one subscriber. Guarded by the lock of its `Subscribers`."""
+    """The queue of one subscriber. Guarded by the lock of its `Subscribers`."""
 
     def __init__(self, subscriber: Subscriber) -> None:
         self.subscriber = subscriber
@@ -106,7 +107,7 @@ class _Queue:
         return f"event subscriber {self.name}: {text}"
 
     def put(self, event: Event, now: float) -> str:
-        """Append an event, or drop it. Returns what is to be logged of that, or nothing."""
+        """Append an event, or drop it. Returns an entry for the log, or an empty text."""
         size = _size(event)
         room = self._characters + size <= SUBSCRIBER_CHARACTERS and len(self) < SUBSCRIBER_EVENTS
         if room or not self._events:
@@ -123,7 +124,7 @@ class _Queue:
         return self._drops()
 
     def take(self) -> tuple[Event, str]:
-        """Remove the oldest event. Returns it, and what is to be logged, or nothing."""
+        """Remove the oldest event. Returns it, and an entry for the log, or an empty text."""
         event = self._events.popleft()
         self._characters -= _size(event)
         if self._events or not self._dropping:
@@ -132,7 +133,7 @@ class _Queue:
         return event, self._drops()
 
     def clear(self) -> str:
-        """Forget what waits. Returns what is to be logged of it, or nothing."""
+        """Drop all events. Returns an entry for the log, or an empty text."""
         self._dropped += len(self._events)
         self._events.clear()
         self._characters = 0
@@ -164,16 +165,16 @@ class Subscribers:
         self._clock = clock
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        """The one that goes on to the next queue; others are left to a call that lasts."""
+        """The thread that serves the queues. Earlier ones only finish a call that lasts."""
         self._calling: _Queue | None = None
-        """Whose subscriber it calls."""
+        """The queue whose subscriber that thread calls now."""
         self._called_at = 0.0
         self._looking = False
         self._closed = False
         self._warned = False
 
     def deliver(self, event: Event) -> None:
-        """Queue an event for each subscriber. An in-place subscriber; safe from any thread."""
+        """Queue an event for each subscriber. Subscribed to the event bus; safe on any thread."""
         now = self._clock()
         look = False
         with self._changed:
@@ -189,10 +190,10 @@ class Subscribers:
             self._later(_STUCK_SECONDS, self._look)
 
     def close(self, timeout_seconds: float) -> None:
-        """Wait for what is queued, for so long at most; then no call begins any more.
+        """Wait until the queues are empty, up to the timeout; then begin no further call.
 
-        A call that does not return is left to its daemon thread. What is still queued is dropped,
-        and its number logged. Can be called twice.
+        A call that does not return keeps its daemon thread. Events that are still queued are
+        dropped, and their number is logged. Can be called twice.
         """
         with self._changed:
             self._closed = True
@@ -211,10 +212,10 @@ class Subscribers:
     # ---- threads
 
     def _see_to_thread(self, now: float) -> str:
-        """Have a thread that calls: the first, or one beside a call that lasts. Under the lock.
+        """Start a thread if there is none, or if its call lasts too long. Holding the lock.
 
         Returns:
-            What is to be logged, or nothing.
+            An entry for the log, or an empty text.
         """
         stuck = self._calling
         late = stuck is not None and now - self._called_at >= _STUCK_SECONDS
@@ -233,11 +234,11 @@ class Subscribers:
         return stuck.says(f"a call has lasted {lasted:.0f} s; the other subscribers go on")
 
     def _is_waited_for(self) -> bool:
-        """Whether there are events that no thread is at."""
+        """Whether there are events of a subscriber that no thread calls now."""
         return any(queue and not queue.busy for queue in self._queues)
 
     def _look(self) -> None:
-        """See whether the call that runs holds the other subscribers up."""
+        """Check whether the present call blocks the other subscribers."""
         with self._changed:
             self._looking = False
             if self._closed:
@@ -309,7 +310,7 @@ def _call(queue: _Queue, event: Event, clock: Clock) -> None:
 
 
 def _size(event: Event) -> int:
-    """Return the characters of what may be long."""
+    """Return the length of an event's source or traceback, which may be long."""
     match event:
         case StatementStarted():
             return len(event.source)
@@ -319,6 +320,6 @@ def _size(event: Event) -> int:
 
 
 def _log(entries: Iterable[str]) -> None:
-    """Log what is not empty. Without the lock: a handler of the service may be slow."""
+    """Log the entries that are not empty. Not holding the lock: a log handler may be slow."""
     for entry in filter(None, entries):
         logger.warning("%s", entry)

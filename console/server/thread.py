@@ -1,7 +1,7 @@
 """The console's thread: one run of a console on it, from the start to the end.
 
-What a console serves with is imported on this thread, not by the caller of `Console.start`: the
-host's loop goes on meanwhile.
+The server's modules are imported on this thread, not by the caller of `Console.start`, so that the
+host's loop is not blocked.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _PIECES = (
     "console.patches.journal",
     "console.server.server",
 )
-"""What serves, loaded a few milliseconds at a time: in between the host's thread has its turn."""
+"""The server's modules, loaded one after the other, so that the host's thread can run between."""
 
 _TURNS = 3
 """Turns of the loop in which a closed connection is lost."""
@@ -44,7 +44,7 @@ class ConsoleThread:
     """Runs a server on a thread of its own. Safe to use from any thread.
 
     Args:
-        plan: What it serves.
+        plan: The console's settings.
         host_loop: The loop of the service; None if it has none.
         host_thread: The identifier of the thread that runs it; 0 if that is not known yet.
         on_started: Called on the thread once it listens.
@@ -68,12 +68,12 @@ class ConsoleThread:
         self._stop = StopRequest()
         self._selector: selectors.BaseSelector | None = None
         self.server: Server | None = None
-        """What runs on it; None as long as it is being loaded."""
+        """The server that runs on the thread; None until its modules are loaded."""
         self.started = uncancellable()
         self.ended = uncancellable()
 
     def start(self) -> None:
-        """Begin to start. `started` is done when it listens, or has its error.
+        """Start the thread. `started` is done when the server listens, or has failed to start.
 
         Raises:
             StartError: If the system gives us no thread.
@@ -99,8 +99,8 @@ class ConsoleThread:
         pool: concurrent.futures.ThreadPoolExecutor | None = None
         error: BaseException | None = None
         try:
-            # A selector of ours, so that a forked child can find each descriptor; and asyncio's
-            # own loop class, since the host's policy, if it has one, is not meant for us.
+            # An explicit selector, so that a forked child can find each descriptor. Not
+            # new_event_loop(), which would use the host's event loop policy.
             self._selector = selectors.DefaultSelector()
             loop = asyncio.SelectorEventLoop(self._selector)
             pool = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="console-pool")
@@ -141,11 +141,12 @@ class ConsoleThread:
         self.ended.set_result(None)
 
     def died_in_fork(self) -> None:
-        """Let go of every descriptor: in a forked child, on the only thread there is.
+        """Release all descriptors. Called in a forked child, on its only thread.
 
-        Closing them the usual way would take them out of the epoll set, which the child shares
-        with its parent, whose listeners would be dead then. Pointing them elsewhere keeps their
-        numbers taken, so that objects of this console that are collected later close nothing else.
+        Unregistering and closing them would also remove them from the epoll set, which the child
+        shares with its parent, and so stop the parent's listeners. Redirecting them to /dev/null
+        keeps the numbers in use, so that objects of this console that are finalised later close no
+        other descriptor.
         """
         nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         try:
@@ -179,7 +180,7 @@ def _finish_tasks(loop: asyncio.AbstractEventLoop) -> None:
 
 def _start_error(error: BaseException | None) -> BaseException:
     if isinstance(error, ConsoleError):
-        # Its line says all; how the console's thread came to it is nothing to its caller.
+        # Its message is complete; the traceback of the console's thread would not help.
         return error.with_traceback(None)
     made = StartError("console", f"cannot start: {error or 'it was stopped'}")
     made.__cause__ = error
@@ -187,7 +188,7 @@ def _start_error(error: BaseException | None) -> BaseException:
 
 
 _running: weakref.WeakSet[ConsoleThread] = weakref.WeakSet()
-"""Those of this process, from their start on, for a forked child to let go of."""
+"""The started threads of this process. A forked child releases their descriptors."""
 
 
 def _after_fork() -> None:

@@ -1,4 +1,4 @@
-"""Whether there is room for one more session, or connection. No I/O: numbers in, a reason out."""
+"""The limits of sessions and connections: whether one more is admitted. No I/O."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ def refusal(
     present: Collection[Principal],
     what: str = "sessions",
 ) -> str:
-    """Say why a principal is given no session; empty if it is given one.
+    """Return the reason to refuse one more session; empty if it is admitted.
 
     Args:
         settings: The limits.
-        principal: The one that asks for a session.
-        present: The principals of the open sessions, one entry a session.
-        what: What is counted: ``sessions``, or ``connections``, which have the same limits.
+        principal: The principal for whom the session is to be opened.
+        present: The principals of the open sessions, one entry for each session.
+        what: The plural of the thing that is counted: ``sessions`` or ``connections``.
     """
     is_admin = principal.role is Role.ADMIN
     most = settings.most - (0 if is_admin else settings.reserved_for_admin)

@@ -1,7 +1,7 @@
-"""What a user sees first at a prompt, made of facts. Rules without I/O.
+"""The greeting: the lines above a session's first prompt. No I/O.
 
-Nothing of the process is told before the login, so all of this comes after it. Where nothing is
-wrong and no other session is open it is three lines.
+An unauthenticated peer learns nothing about the process, so the greeting comes after the login. It
+has three lines if nothing is wrong and no other session is open.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from console.text import escape_line
 _HINT = "Type help() for help, exit() or Ctrl-D to leave."
 
 _NAMED_USERS: Final = 4
-"""Of the users of other sessions; ``who()`` lists them all."""
+"""The most users of other sessions that are named; ``who()`` lists them all."""
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-# Not strftime's, which are in the language that the service has chosen.
+# Not strftime's names, which depend on the service's locale.
 
 
 @dataclass(frozen=True, slots=True)
 class LastLogin:
-    """A user's last login to a prompt, and what has failed since.
+    """A user's last login to a prompt, and the failed logins since.
 
     Attributes:
         at: When (time.time).
         peer: The address of the other end, as text.
         failures: How many logins by that name have failed since then.
         failed_at: When the last of them failed; 0 if none has.
-        failed_from: From where it came.
+        failed_from: The address of the peer that failed last, as text.
     """
 
     at: float
@@ -48,18 +48,18 @@ class LastLogin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Greeted:
-    """What a greeting is made of, at one moment.
+    """The facts that a greeting shows, as of one moment.
 
     Attributes:
-        name: What the application is called.
-        version: The console's.
-        process: Its number.
-        up_seconds: How long the process has been running; None where the system does not tell.
+        name: The application's name.
+        version: The console's version.
+        process: The process ID.
+        up_seconds: How long the process has been running; None if the system does not tell.
         last: The user's last login; None if none is known.
-        others: The users of the other open sessions, one entry a session.
-        patches: How many are applied.
-        silent_seconds: For how long at least the service's loop has not answered; 0 if it does.
-        notice: The service's own lines.
+        others: The users of the other open sessions, one entry for each session.
+        patches: The number of applied patches.
+        silent_seconds: For how long at least the service's loop has been blocked; 0 if it is not.
+        notice: Lines of the service and of its startup file.
         now: The time (time.time).
     """
 
@@ -101,7 +101,7 @@ def _place(facts: Greeted) -> str:
     where = f"on {escape_line(facts.host)}, process {facts.process}"
     if facts.up_seconds is not None:
         where += f", up {spoken_duration(facts.up_seconds)}"
-    # Over telnet the application's name has been shown before the login, as in the howto.
+    # Over telnet the application's name has been shown before the login, in the banner.
     if facts.principal.transport.startswith("telnet"):
         return where
     return f"{escape_line(facts.name)} (console {facts.version}) {where}"
@@ -141,7 +141,7 @@ def _others(users: Sequence[str], own: str) -> str:
 
 
 def _address(peer: str) -> str:
-    """Leave out the port of a peer's address, which is another at each connection."""
+    """Return a peer's address without the port, which differs between connections."""
     host, colon, port = peer.rpartition(":")
     if colon and port.isdigit() and host != "unix":
         peer = host.strip("[]")
@@ -168,8 +168,8 @@ def spoken_duration(seconds: float) -> str:
 def spoken_moment(timestamp: float, now: float) -> str:
     """Say when something was: ``yesterday 18:02``, ``Monday 18:02``, ``2026-11-24 18:02``.
 
-    In the server's own time zone, as the log has it. What lies ahead, since a clock has been set
-    back, has its date.
+    The time is in the server's time zone, as in the log. A time in the future, which a clock that
+    was set back causes, is shown with its date.
     """
     then = time.localtime(timestamp)
     day = date(*then[:3])

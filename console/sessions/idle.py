@@ -1,7 +1,7 @@
-"""Ends a session in which nothing has been typed for too long, with a notice before.
+"""Ends a session that has been idle for too long, after a warning.
 
-A session whose statement runs is not idle: one that runs for an hour ends in its own time, unless
-it asks for input.
+A session is idle while its prompt or its statement waits for input. A session whose statement
+computes is not idle.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Protocol
 from console.introspect.listing import duration
 
 _NOTICE_SECONDS = 60.0
-"""The notice comes so long before the end; earlier than half of the limit it would be noise."""
+"""The warning comes this long before the end, or half of the limit if that is shorter."""
 
 
 class Watched(Protocol):
-    """What this asks of a session."""
+    """The methods of a session that `IdleLimit` calls."""
 
     @property
     def waiting_seconds(self) -> float:
@@ -41,7 +41,7 @@ class IdleLimit:
         self._wait(limit_seconds - self._notice)
 
     def close(self) -> None:
-        """Look no more. Can be called twice."""
+        """Stop watching. Can be called twice."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,7 +1,7 @@
 """Lines that a statement reads from its session's terminal: ``input()``, ``getpass``, pdb.
 
-The statement's thread waits; the console's loop does not. The wait is cut into short ones, because
-only bytecode can be interrupted.
+The statement's thread waits; the console's loop does not. The thread waits in short intervals,
+because an interrupt arrives only between two bytecodes, not in a blocking call.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _nowhere(text: str) -> None:
 
 
 class _Request:
-    """A line that is waited for. ``answer`` is None until it is there."""
+    """A statement's request for a line. ``answer`` is None until the line has arrived."""
 
     def __init__(self, *, secret: bool) -> None:
         self.secret = secret
@@ -77,7 +77,7 @@ class SessionInput:
         return 0 if terminal is None else terminal.size.columns
 
     def _watched(self) -> Terminal | None:
-        """Return the terminal, if a person looks at it."""
+        """Return the terminal, if a person uses it; else None."""
         terminal = self._terminal
         if terminal is None or self._raw or self._unattended or terminal.command is not None:
             return None
@@ -108,7 +108,7 @@ class SessionInput:
         return bool(self._requests)
 
     def feed(self, text: str) -> str:
-        """Take typed text. Returns what is left over once no statement waits for a line."""
+        """Take typed text. Returns the rest that no waiting statement has used."""
         if self._raw:
             self._piped.append(text)
             return self._answer_from_pipe()
@@ -118,7 +118,7 @@ class SessionInput:
         return self._answer()
 
     def feed_eof(self) -> None:
-        """No more input comes: a statement that waits gets an empty line."""
+        """Note the end of input: a waiting statement gets the unfinished line, or EOF."""
         if self._raw:
             self._ended = True
             self._answer_from_pipe()
@@ -127,11 +127,11 @@ class SessionInput:
             self._answer()
 
     def set_unattended(self) -> None:
-        """The input has ended, though not all of it is read: it was piped, and a program reads."""
+        """Note that input has ended: it was piped, so no person reads the output."""
         self._unattended = True
 
     def drop(self) -> None:
-        """Ctrl-C: drop the line that is being typed, and end the wait for it."""
+        """Handle Ctrl-C: discard the unfinished line; the waiting read raises KeyboardInterrupt."""
         if self._requests and not self._raw:
             self._discipline.discard()
             self._show()
@@ -141,9 +141,9 @@ class SessionInput:
         self._requests.clear()
 
     def close(self) -> None:
-        """End each wait. Can be called twice."""
+        """End all waits for a line. Can be called twice."""
         self._closed = True
-        # The scope of a statement may be kept for long: it must not keep the session.
+        # A statement's scope may outlive the session, and must not keep the session alive.
         self._on_wanted = _nothing
         self._echo = _nowhere
         self._terminal = None
@@ -178,7 +178,7 @@ class SessionInput:
         return self._discipline.take_pending()
 
     def _answer_from_pipe(self) -> str:
-        """As `_answer`, for data from a pipe: nothing in it is a key."""
+        """Do as `_answer` for data from a pipe, in which control characters have no effect."""
         data = "".join(self._piped)
         self._piped.clear()
         while self._requests:

@@ -31,8 +31,8 @@ from console.text import escape_line
 logger = logging.getLogger("console.sessions")
 
 _END_SECONDS = 2.0
-"""For a session that is ended by an admin to end in order; then it is cut. A statement is left
-behind after less; what takes longer is a client that does not read."""
+"""A session that an admin ends has this long to close; then it is aborted. Statements are left
+behind sooner, so only a client that does not read takes longer."""
 
 MakeEvaluator = Callable[[Session], Evaluator]
 
@@ -43,8 +43,8 @@ class SessionManager:
     Lives on the console's loop.
 
     Args:
-        namespace: The live names, for the sessions that evaluate.
-        viewer_commands: The words that the sessions of viewers understand.
+        namespace: The namespace of the statements, for the sessions of operators and admins.
+        viewer_commands: The commands that viewers may call.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class SessionManager:
         return sessions + tuple(self.connections.facts())
 
     def admit(self, principal: Principal, terminal: Terminal) -> None:
-        """Open a session for a principal on its terminal. The terminal is ended if that fails."""
+        """Open a session for a principal on its terminal, or refuse it and close the terminal."""
         if self._draining:
             terminal.close(1)
             return
@@ -110,7 +110,7 @@ class SessionManager:
                 number=next(self._numbers),
                 principal=principal,
                 terminal=terminal,
-                # What is not there cannot be reached: a viewer's session has no names at all.
+                # A viewer's session gets an empty namespace, so that none of it is reachable.
                 namespace={} if looks_only else self._namespace,
                 commands=self._viewer_commands if looks_only else (),
                 history=self._history.for_user(principal.user),
@@ -134,9 +134,9 @@ class SessionManager:
         session.open(frontend, evaluator, self._opening, self._closed)
 
     def kick(self, number: int, reason: str, by: Principal, own: int) -> str:
-        """End a session in order, and tell its user by which admin and why.
+        """End a session in order, and tell its user which admin ended it and why.
 
-        Safe to call from any thread. Returns at once, with what is done in words.
+        Safe to call from any thread. Returns at once, with a sentence for the admin.
 
         Args:
             number: The session's.
@@ -228,7 +228,7 @@ class SessionManager:
         why = f": {escape_line(reason)}" if reason else ""
         session.end(f"{escape_line(by)} has ended this session{why}")
         self._loop.call_later(_END_SECONDS, self._cut, session)
-        # Else they would open the next session on the same connection, without a login.
+        # Otherwise the client could open another session on this connection, without a login.
         self._loop.call_later(_END_SECONDS, session.terminal.disconnect)
 
     def _cut(self, session: Session) -> None:

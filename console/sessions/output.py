@@ -1,12 +1,12 @@
-"""The output of one session on its way to a client that may be slow or gone.
+"""The output of one session: buffered, with flow control, for a client that may be slow or gone.
 
 Statements write from their worker, from the host's loop and from threads of their own. The text is
-gathered here and handed to the console's loop with one wake-up a burst, since a write for each
+buffered here and passed to the console's loop with one wake-up for each burst. A write for each
 ``print`` would cost a system call, and an SSH packet, for every line.
 
-What waits is bounded. A thread that prints more than the client reads waits for it; a thread that
-runs an event loop never does: what it prints beyond the bound is dropped, counted, and the count
-is shown where the text would have stood.
+The buffer is bounded. A thread that writes to a full buffer waits until the client has read. A
+thread that runs an event loop never waits: its text is dropped, and the number of dropped
+characters is shown in its place.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from console.context.uninterrupted import Latch, uninterrupted
 from console.limits import PENDING_OUTPUT_CHARACTERS
 
 _CHUNK_CHARACTERS = 64 * 1024
-"""Handed on in one turn of the loop, so that one flood leaves turns to other sessions."""
+"""The most that is delivered in one turn of the loop, so that other sessions get their turns."""
 
 _WAIT_SECONDS = 0.1
-"""How long a writer waits at a time. Short, because only bytecode can be interrupted."""
+"""The longest single wait of a writer. An interrupt arrives only between two waits."""
 
 Deliver = Callable[[str, bool], None]
 
@@ -60,12 +60,12 @@ class SessionOutput:
         self._thread = threading.get_ident()
         self._deliver = deliver
         self._limit = limit_characters
-        # Re-entrant: a finaliser that prints may run while this thread holds it. No Condition: see
-        # `console.context.uninterrupted`.
+        # Re-entrant: a finaliser that prints may run while this thread holds the lock. Not a
+        # Condition: see `console.context.uninterrupted`.
         self._lock = threading.RLock()
         self._waiting: deque[Latch] = deque()
         self._pending: deque[_Run] = deque()
-        self._last = _Run(error=False)  # the last that waits, or one that is full
+        self._last = _Run(error=False)  # the last pending run, or one that takes no more text
         self._last.size = _CHUNK_CHARACTERS
         self._size = 0
         self._dropped = 0
@@ -76,11 +76,11 @@ class SessionOutput:
 
     @uninterrupted
     def write(self, text: str, *, error: bool = False) -> bool:
-        """Take text to be shown. False once the session is over: the text is then the host's."""
+        """Take text. False once the session has ended: the host's stream then gets the text."""
         size = len(text)
         with self._lock:
             last = self._last
-            # Most of what is printed comes while the text before it still waits.
+            # The usual case: earlier text of the same stream is still pending.
             if (
                 last.error is error
                 and last.size + size <= _CHUNK_CHARACTERS
@@ -94,7 +94,7 @@ class SessionOutput:
         return self._write(text, error)
 
     def _write(self, text: str, error: bool) -> bool:
-        # In pieces, so that the bound holds for one large string too.
+        # In pieces, so that the limit holds for one large string too.
         return all(
             self._put(text[start : start + _CHUNK_CHARACTERS], error)
             for start in range(0, len(text), _CHUNK_CHARACTERS)
@@ -107,7 +107,11 @@ class SessionOutput:
 
     @uninterrupted
     def _take_in(self, text: str, error: bool) -> bool | None:
-        """Take text if there is room, or if this thread must not wait for it. None: wait."""
+        """Buffer text, or drop it if the buffer is full and this thread must not wait.
+
+        Returns:
+            Whether the session still takes text; None: the caller has to wait for room.
+        """
         with self._lock:
             if self._closed:
                 return False
@@ -115,7 +119,7 @@ class SessionOutput:
                 if not self._may_not_wait():
                     return None
                 self._dropped += len(text)
-                self._last.size = _CHUNK_CHARACTERS  # the note comes before what is written next
+                self._last.size = _CHUNK_CHARACTERS  # the note has to precede the next text
                 return True
             if self._dropped:
                 self._note_dropped()
@@ -123,7 +127,7 @@ class SessionOutput:
             if self._scheduled or self._paused:
                 return True
             self._scheduled = True
-        # From the loop itself no wake-up is needed, which is a system call.
+        # On the loop's own thread no wake-up is needed, which would be a system call.
         on_loop = threading.get_ident() == self._thread
         try:
             (self._loop.call_soon if on_loop else self._loop.call_soon_threadsafe)(self._flush)
@@ -146,7 +150,7 @@ class SessionOutput:
         self._size += len(text)
 
     def _wait_for_room(self) -> None:
-        # Made for each wait: an interrupt may come at any point of it.
+        # A new latch for each wait: an interrupt may arrive at any point of it.
         room = Latch()
         self._waiting.append(room)
         try:
@@ -157,20 +161,20 @@ class SessionOutput:
 
     def _let_writers_go(self) -> None:
         while self._waiting:
-            with contextlib.suppress(IndexError):  # it has just stopped waiting
+            with contextlib.suppress(IndexError):  # the writer has just stopped waiting
                 self._waiting.popleft().open()
 
     def pause(self) -> None:
-        """Hand nothing on until `resume`: the client does not read."""
+        """Deliver nothing until `resume`: the transport's write buffer is full."""
         self._paused = True
 
     def resume(self) -> None:
-        """Go on handing on."""
+        """Deliver again."""
         self._paused = False
         self._schedule()
 
     async def drained(self) -> None:
-        """Wait until everything written so far has been handed on."""
+        """Wait until everything written so far has been delivered to the frontend."""
         if self._pending or self._dropped:
             future: asyncio.Future[None] = self._loop.create_future()
             self._drained.append(future)
@@ -178,10 +182,10 @@ class SessionOutput:
             await future
 
     def close(self) -> None:
-        """Take no more text, drop what waits, release waiting writers. Can be called twice."""
+        """Take no more text, drop pending text, release writers. Can be called twice."""
         with self._lock:
             self._closed = True
-            # An exception kept by the host may hold this object: it must not hold the session.
+            # An exception that the host keeps may hold this object, but must not hold the session.
             self._deliver = _nowhere
             self._pending.clear()
             self._last.size = _CHUNK_CHARACTERS
@@ -209,7 +213,7 @@ class SessionOutput:
         self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        """Hand on one chunk of one stream."""
+        """Deliver one chunk of one stream."""
         with self._lock:
             self._scheduled = False
             if self._paused or self._closed:
@@ -226,13 +230,13 @@ class SessionOutput:
             self._tell_drained()
 
     def _take(self) -> tuple[bool, str]:
-        """Take up to a chunk of consecutive text of the same stream."""
+        """Remove and return the oldest run: up to a chunk of text of one stream."""
         if not self._pending:
             return False, ""
         taken = self._pending.popleft()
         text = "".join(taken.parts)
         self._size = self._size - len(text) if self._pending else 0
-        taken.size = _CHUNK_CHARACTERS  # it may be the last one: nothing more goes into it
+        taken.size = _CHUNK_CHARACTERS  # it may be `_last`, which must take no more text
         return taken.error, text
 
     def _tell_drained(self) -> None:

@@ -85,14 +85,14 @@ def _keep_and_log(keep: Callable[[str, str], str], name: str, value: str) -> Non
 
 
 class _File:
-    """One user's file. All files share the store's lock: changes are rare."""
+    """One user's file. All files share the store's lock, since changes are rare."""
 
     def __init__(self, path: Path, lock: threading.Lock) -> None:
         self._path = path
         self._lock = lock
 
     def read(self) -> tuple[Preferences, str]:
-        """Return the preferences, and the problem of the file; empty if there is none."""
+        """Return the preferences, and the problem with the file; empty if there is none."""
         try:
             data = read_checked(
                 self._path, secret=True, own_group=True, sticky=True, limit_bytes=_FILE_BYTES

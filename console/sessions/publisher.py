@@ -40,7 +40,7 @@ class SessionPublisher:
         )
 
     def statement_started(self, statement: int, source: str) -> None:
-        """A statement is about to run; ``source`` is what may be told of it."""
+        """A statement is about to run; ``source`` is redacted if it may hold a secret."""
         self._events.publish(StatementStarted(**self._fields, statement=statement, source=source))
 
     def statement_finished(self, statement: int, kind: str, duration_seconds: float) -> None:
@@ -52,5 +52,5 @@ class SessionPublisher:
         )
 
     def exception_shown(self, error_id: str, traceback: str) -> None:
-        """A statement raised; ``traceback`` is what may be told of it."""
+        """A statement raised; ``traceback`` is redacted if the statement may hold a secret."""
         self._events.publish(ExceptionShown(**self._fields, error_id=error_id, traceback=traceback))

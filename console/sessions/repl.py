@@ -1,7 +1,8 @@
 """The read-eval-print loop of one session.
 
-The frontend reads a statement, the evaluator runs it, the frontend shows the outcome; each start
-and end is an event. A statement that may hold a secret is told of by its length alone.
+The frontend reads a statement, the evaluator runs it, and the frontend shows the outcome. An event
+is published for the start and for the end of each statement; of a statement that may hold a secret
+it has only the length.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from console.text import escape_line
 logger = logging.getLogger("console.sessions")
 
 _LINE_CHARACTERS: Final = 200
-"""Kept of the statement that runs, for the list of sessions."""
+"""The length of a running statement's first line in the list of sessions."""
 
 _KEPT_OUT: Final = "(kept out of the history and the log: it looks like a secret)"
 
@@ -58,7 +59,7 @@ class Repl:
 
     @property
     def names(self) -> Mapping[str, Any]:
-        """What the session adds to the builtins, by name."""
+        """The names that the session adds to the builtins."""
         return self._evaluator.names
 
     async def run(self) -> None:
@@ -86,7 +87,7 @@ class Repl:
             await self._terminal.say(f"startup file {file.path}: exit() has ended it")
 
     def interrupt(self) -> bool:
-        """Ask the statement that runs to stop. False if none runs."""
+        """Interrupt the running statement. False if none runs."""
         return self._evaluator.interrupt()
 
     def close(self) -> None:
@@ -105,14 +106,14 @@ class Repl:
         return outcome
 
     def _refuse(self, outcome: Outcome) -> Outcome:
-        """Take what a frontend says of a statement that will not be run."""
+        """Log a statement that the frontend refused; return the outcome that ends the session."""
         self.refused = True
         text = "(not shown, as it is a secret)" if outcome.secret else escape_line(outcome.text)
         logger.info("session %d: not run: %s", self._session, text)
         return replace(outcome, kind=OutcomeKind.EXIT)
 
     async def _watch(self, run: Awaitable[Outcome], source: str, *, secret: bool) -> Outcome:
-        """Wait for what comes of statements, and publish it."""
+        """Publish the start of a statement or file, wait for its outcome, and publish that."""
         shown = source_shown(source, secret=secret)
         self._publisher.statement_started(self._count, shown)
         self.statement = (

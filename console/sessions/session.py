@@ -1,7 +1,7 @@
 """A session: one principal at one terminal, from admission to the last byte.
 
-This is its life. What is typed and shown goes through `console.sessions.terminal`; statements are
-read, run and shown by `console.sessions.repl`.
+This module has the session's states and their transitions. `console.sessions.terminal` has its
+input and output; `console.sessions.repl` reads, runs and shows its statements.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ class SessionState(enum.Enum):
 
 
 Greet = Callable[["Session"], Awaitable[str]]
-"""Returns the lines that a user sees first in a session, soon."""
+"""Returns the greeting, the lines above a session's first prompt. Takes less than a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What comes before a session's first prompt."""
+    """The actions before a session's first prompt: the greeting and the startup file."""
 
     greeting: Greet
     startup: UserStartup
@@ -55,9 +55,9 @@ class Session:
 
     Attributes:
         number: Names the session, to users and in the log.
-        principal: The user, and how they came.
-        terminal: Where they are.
-        namespace: The live names.
+        principal: The authenticated user.
+        terminal: The user's terminal.
+        namespace: The namespace of the statements, which all sessions share.
         commands: See `FrontendHost.commands`.
         history: The user's history.
         choices: The user's preferences in this session.
@@ -104,22 +104,22 @@ class Session:
 
     @property
     def state(self) -> SessionState:
-        """Where in its life the session is."""
+        """The session's present state."""
         return self._state
 
     @property
     def preferences(self) -> Preferences:
-        """What the user prefers."""
+        """The user's present preferences."""
         return self.choices.now
 
     @property
     def output(self) -> SessionOutput:
-        """Where its statements write."""
+        """The sink of its statements' output."""
         return self._io.output
 
     @property
     def input(self) -> SessionInput:
-        """Where its statements read."""
+        """The source of its statements' input."""
         return self._io.input
 
     @property
@@ -128,11 +128,11 @@ class Session:
         return self._io.waiting_seconds
 
     def names(self) -> Mapping[str, Any]:
-        """Return what the session adds to the builtins, by name."""
+        """Return the names that the session adds to the builtins, with their values."""
         return {} if self._repl is None else dict(self._repl.names)
 
     def facts(self) -> SessionFacts:
-        """Tell of the session as it is now. Safe to call from any thread."""
+        """Return a description of the session as it is now. Safe to call from any thread."""
         principal, repl = self.principal, self._repl
         statement, source = ("", "") if repl is None else repl.statement
         return SessionFacts(
@@ -156,7 +156,7 @@ class Session:
         opening: Opening,
         on_closed: Callable[[Session], None],
     ) -> None:
-        """Begin. ``on_closed`` is called once, when nothing of the session runs any more."""
+        """Start the session. ``on_closed`` is called once, when its task has ended."""
         self._repl = repl = Repl(
             session=self.number,
             terminal=self._io,
@@ -175,7 +175,7 @@ class Session:
         self.principal = replace(self.principal, proof=proof)
 
     def warn(self, text: str) -> None:
-        """Show a person a line above the prompt, which stays as it is."""
+        """Show a line above the prompt, which stays intact, if a person uses the terminal."""
         self._io.warn(text)
 
     def end(self, notice: str) -> None:
@@ -195,7 +195,7 @@ class Session:
             self._task.cancel()
 
     async def closed(self) -> None:
-        """Wait until nothing of the session runs any more."""
+        """Wait until the session's task has ended."""
         if self._task is not None:
             await asyncio.wait([self._task])
 
@@ -209,8 +209,8 @@ class Session:
             await self.output.drained()
             status = repl.status
         except asyncio.CancelledError:
-            status = repl.status  # ends here: the task is ours, and its end is what is waited for
-        except Exception:  # the edge "frontend": a broken screen ends one session, not the console
+            status = repl.status  # not raised again: only abort() and _lost() cancel this task
+        except Exception:  # the edge "frontend": an error in it ends one session, not the console
             logger.exception("session %d failed", self.number)
             self._reason = "internal error"
         finally:
@@ -228,7 +228,7 @@ class Session:
             greeting = await opening.greeting(self)
             if self._state is SessionState.OPEN:
                 self._io.deliver(greeting)
-        # Where only commands are understood, nothing is run that is Python.
+        # A viewer's session runs no Python, so no startup file.
         if self.commands or not (self._io.has_user or opening.startup.for_commands):
             return
         try:

@@ -1,11 +1,12 @@
-"""Files of statements that run before anything is typed.
+"""Startup files: files of statements that run before the first statement of a user.
 
-A console has one, which runs once when it starts, in the namespace that all share. Each user may
-have one, which runs at each of the user's logins; what it binds is that session's own.
+A console may have one, which runs once when the console starts, in the shared namespace. Each user
+may have one, which runs when a session of that user begins; the names that it binds are visible in
+that session only.
 
-A user of the system that can change such a file can do anything in the service: it is used only if
-the service's own user alone can. Reading one takes less than a millisecond, so it is done on the
-console's loop.
+Whoever can change such a file can run any code in the service. So a file is used only if no other
+system user than the service's can change it. Reading one takes less than a millisecond, so it is
+read on the console's loop.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from console.text import quoted
 logger = logging.getLogger("console.startup")
 
 DIRECTORY: Final = "startup"
-"""Of the users' files, in the keys directory: ``NAME.py`` for each."""
+"""The folder of the users' startup files, in the keys directory: ``NAME.py`` for each user."""
 
 
 class StartupFileError(StartError):
@@ -82,13 +83,13 @@ def read_startup(path: Path) -> StartupFile:
 
 
 class ConsoleStartup:
-    """Runs the console's file, on its loop. Neither the service nor a login waits for it.
+    """Runs the console's startup file. Neither the service nor a login waits for its end.
 
-    It could not be waited for: a file that awaits needs the service's loop, which may itself wait
-    for our start.
+    To wait for it at the start could deadlock: a file that awaits needs the service's loop, and
+    that loop may be waiting for the console's start.
 
     Attributes:
-        notice: What a user that logs in now is told of it; empty once all is well.
+        notice: A line for the greeting while the file runs or if it failed; else empty.
     """
 
     def __init__(
@@ -132,7 +133,7 @@ class ConsoleStartup:
         return outcome
 
     def close(self) -> None:
-        """Stop it if it still runs."""
+        """Stop the file's statements if they still run."""
         self._evaluator.close()
         self._task.cancel()
 
@@ -141,8 +142,8 @@ class UserStartup:
     """The users' startup files.
 
     Args:
-        keys: The keys directory, in which theirs is.
-        for_commands: Whether they run for commands and piped input too.
+        keys: The keys directory, which contains the folder of the startup files.
+        for_commands: Whether the files run for commands and piped input too.
     """
 
     def __init__(self, keys: Path, *, for_commands: bool) -> None:

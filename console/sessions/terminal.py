@@ -1,7 +1,8 @@
-"""A session's terminal: where what is typed goes, and in which order output reaches the client.
+"""A session's terminal: routes input to its reader, and output to the client in order.
 
-What is typed goes to the frontend while it reads, to the statement that waits for a line, or is
-kept for whichever of them is next. Ctrl-C goes to the frontend, or interrupts the statement.
+Input goes to the frontend while the frontend reads, or to the statement that waits for a line.
+Otherwise it is kept as typeahead for the next of these. Ctrl-C goes to the frontend while it
+reads, and interrupts the running statement otherwise.
 """
 
 from __future__ import annotations
@@ -25,20 +26,21 @@ logger = logging.getLogger("console.sessions")
 P = ParamSpec("P")
 
 _PIECE_CHARACTERS: Final = 64 * 1024
-"""A large result is handed on in pieces of this size, as a client takes them."""
+"""A large result is written in pieces of this size, each after the client took the last."""
 
 _BELL: Final = b"\a"
 
 MakeFrontend = Callable[[FrontendHost, Frontend | None], Frontend]
-"""Returns the frontend that suits the terminal: the present one, if it does."""
+"""Returns the frontend for the terminal's kind: the present one, if it still fits."""
 
 
 def _edge(
     method: Callable[Concatenate[SessionTerminal, P], None],
 ) -> Callable[Concatenate[SessionTerminal, P], None]:
-    """Make a method the edge "terminal event": what it raises costs that event alone.
+    """Guard the edge "terminal event": an exception of the method is logged, the session goes on.
 
-    It would else go out to the transport, which ends the connection with all that is open on it.
+    Otherwise it would propagate to the transport, which would end the connection with all its
+    channels.
     """
 
     @functools.wraps(method)
@@ -55,15 +57,15 @@ class SessionTerminal:
     """See the module's docstring. Lives on the console's loop; follows `TerminalReceiver`.
 
     Args:
-        host: What a frontend may use of the session.
+        host: The session, as its frontend sees it.
         make_frontend: Makes the frontends.
-        pending_output_characters: How much output may wait for the client.
+        pending_output_characters: The limit of the output that waits for the client.
         on_interrupt: Called for Ctrl-C while no frontend reads.
-        on_lost: Called when the terminal is gone, once nothing waits for it any more.
+        on_lost: Called when the terminal is gone, after the waits for it have been ended.
 
     Attributes:
-        output: Where statements write.
-        input: Where statements read.
+        output: The sink of the statements' output.
+        input: The source of the statements' input.
     """
 
     def __init__(
@@ -99,18 +101,18 @@ class SessionTerminal:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing is to be read any more: the session ends, or the client is gone."""
+        """Whether no more statements are to be read: the session ends, or the client is gone."""
         return self._ended
 
     @property
     def has_user(self) -> bool:
-        """Whether a person uses it, as far as one can tell: no command, no piped input."""
+        """Whether a person seems to use it: interactive, no command, and input not at its end."""
         terminal = self._terminal
         return terminal.kind.interactive and terminal.command is None and not self._eof
 
     @property
     def idle_seconds(self) -> float:
-        """Since when nothing has been typed."""
+        """The seconds since the last input."""
         return time.monotonic() - self._typed_at
 
     @property
@@ -120,17 +122,17 @@ class SessionTerminal:
             return 0.0
         return time.monotonic() - max(self._typed_at, self._waits_since)
 
-    # ---- what the session does
+    # ---- called by the session
 
     def begin(self, frontend: Frontend) -> None:
-        """Take what arrives from now on."""
+        """Set the first frontend, and receive the terminal's events from now on."""
         self._frontend = frontend
         self._terminal.attach(self)
 
     async def read(self) -> str | Outcome | None:
         """Return the next statement; None when the input or the session has ended.
 
-        An `Outcome` instead is of a statement that will not be run: see `Frontend.read`.
+        It returns an `Outcome` for a statement that the frontend refuses: see `Frontend.read`.
         """
         while True:
             frontend = self._suited()
@@ -151,21 +153,21 @@ class SessionTerminal:
                 self._keep(rest)
             replaced = frontend is not self._frontend
             if replaced:
-                frontend.close()  # again: now no read of it is pending
+                frontend.close()  # a second time, now that its read has returned
             if source is not None or not replaced or self._ended:
                 return source
 
     async def show(self, outcome: Outcome) -> None:
-        """Show what came of a statement, and wait until all of it has been handed on."""
+        """Show a statement's outcome, and wait until the output has drained."""
         for error, text in self._suited().render(outcome):
             for start in range(0, len(text), _PIECE_CHARACTERS):
-                # Room first: on this loop, which must not wait, what does not fit is dropped.
+                # Wait for room first: `write` drops the excess when it is called on this loop.
                 await self.output.drained()
                 self.output.write(text[start : start + _PIECE_CHARACTERS], error=error)
         await self.output.drained()
 
     async def say(self, text: str) -> None:
-        """Write a line of the console's own on the error stream, in its turn."""
+        """Write a message of the console on the error stream, after the output that waits."""
         self.output.write(f"{text}\n", error=True)
         await self.output.drained()
 
@@ -175,18 +177,18 @@ class SessionTerminal:
             self._frontend.write(text, error=error)
 
     def warn(self, text: str) -> None:
-        """Show a person a line above the prompt, which stays as it is."""
+        """Show a line above the prompt, which stays intact, if a person uses the terminal."""
         if self.has_user:
-            before = "" if self._reading else "\n"  # a statement asks, with a prompt of its own
+            before = "" if self._reading else "\n"  # end the line of a statement's own prompt
             self.deliver(f"{before}{text}\n", error=True)
 
     def interrupt_at_once(self) -> None:
-        """Interrupt the statement that begins now, if Ctrl-C was typed right behind it."""
+        """Interrupt the statement that begins now, if the typeahead contains Ctrl-C."""
         if self._terminal.kind.interactive and self._typeahead.has_interrupt:
             asyncio.get_running_loop().call_soon(self.interrupt_received)
 
     def end(self, notice: str) -> bool:
-        """End the prompt and tell the client why. Whether a statement runs, not the prompt."""
+        """End the prompt and tell the client why. Returns whether a statement runs."""
         self._ended = True
         if self._frontend is not None:
             self._frontend.close()  # first, so that no prompt comes again below the notice
@@ -197,25 +199,25 @@ class SessionTerminal:
         return not self._reading
 
     def close(self) -> None:
-        """Let go of the statement's streams and of the frontend. Can be called twice."""
+        """Close the statement's streams and the frontend. Can be called twice."""
         self._ended = True
         self.output.close()
         self.input.close()
         if self._frontend is not None:
             self._frontend.close()
 
-    # ---- what the terminal tells (TerminalReceiver)
+    # ---- called by the terminal (TerminalReceiver)
 
     @_edge
     def data_received(self, text: str) -> None:
-        """Give typed text to the frontend, or keep it while a statement runs."""
+        """Pass text to the reader, or keep it as typeahead; interrupt the statement for Ctrl-C."""
         self._typed_at = time.monotonic()
         if self._reading and self._frontend is not None:
             self._frontend.feed(text)
             return
         _, interrupt, after = text.rpartition(INTERRUPT)
-        if interrupt and self._terminal.kind.interactive:  # in a pipe it is a byte like others
-            # As a tty does it: what was typed before Ctrl-C goes with it.
+        if interrupt and self._terminal.kind.interactive:  # in a pipe \x03 has no meaning
+            # Ctrl-C flushes the input before it, as a terminal driver does.
             self._typeahead.clear()
             self.interrupt_received()
             text = after
@@ -237,7 +239,7 @@ class SessionTerminal:
 
     @_edge
     def eof_received(self) -> None:
-        """Let the frontend finish what it has, and then end."""
+        """Pass the end of input to the frontend, or to the statement that waits for a line."""
         self._eof = True
         self.input.set_unattended()
         if self._reading and self._frontend is not None:
@@ -247,16 +249,16 @@ class SessionTerminal:
 
     @_edge
     def resized(self) -> None:
-        """Draw anew for the new size."""
+        """Have the frontend redraw for the new size."""
         if self._frontend is not None:
             self._frontend.resized()
 
     @_edge
     def kind_changed(self) -> None:
-        """Go on with the frontend that suits, from the next prompt or by a new one."""
+        """Change to the frontend for the new kind: now at a prompt, else at the next prompt."""
         before = self._frontend
         if self._reading and self._suited() is not before:
-            self._reading = False  # its read ends now; what is typed waits for the next one
+            self._reading = False  # its read ends now; input is kept for the next read
 
     @_edge
     def asked(self) -> None:
@@ -265,16 +267,16 @@ class SessionTerminal:
 
     @_edge
     def writing_paused(self) -> None:
-        """Hold output back: the client does not read."""
+        """Pause the output: the transport's write buffer is full."""
         self.output.pause()
 
     @_edge
     def writing_resumed(self) -> None:
-        """Let output go on."""
+        """Resume the output."""
         self.output.resume()
 
     def connection_lost(self) -> None:
-        """End: the client is gone."""
+        """End the session: the client is gone."""
         self._ended = True
         self.output.close()
         self.input.close()
@@ -288,7 +290,7 @@ class SessionTerminal:
         self._terminal.write(_BELL)
 
     def _suited(self) -> Frontend:
-        """Return the frontend that suits the terminal as it is now: a new one, if it changed."""
+        """Return the frontend for the terminal's present kind: a new one, if the kind changed."""
         before = self._frontend
         frontend = self._frontend = self._make_frontend(self._host, before)
         if before is not None and frontend is not before:
@@ -296,13 +298,13 @@ class SessionTerminal:
         return frontend
 
     def _input_wanted(self) -> None:
-        """A statement reads a line: give it what has been typed ahead."""
+        """Feed the typeahead to the statement that has begun to read a line."""
         self._waits_since = time.monotonic()
         rest = self.input.feed(self._typeahead.take())
         if rest:
             self._keep(rest)
         else:
-            self._terminal.resume_reading()  # which may bring more before it returns
+            self._terminal.resume_reading()  # may call data_received() before it returns
         if self._eof:
             self.input.feed_eof()
 

@@ -1,6 +1,6 @@
-"""What is typed while no frontend reads: kept for the next reader, within bounds. No I/O.
+"""Typeahead: input that arrives while nothing reads, kept for the next reader. Bounded. No I/O.
 
-As a terminal driver does it, Ctrl-C takes with it what was typed before it.
+Ctrl-C flushes the input typed before it, as a terminal driver does.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ INTERRUPT: Final = "\x03"
 
 
 class Room(enum.Enum):
-    """What has to be done after text was kept."""
+    """Whether text could be kept, and how the caller has to react."""
 
     ENOUGH = "enough"
     FULL = "full"
-    """All of it was kept, and the peer has to be held back."""
+    """All text was kept, and the caller has to stop reading from the peer (flow control)."""
     CUT = "cut"
-    """Its end was dropped, and the user should hear that."""
+    """The end of the text was dropped, and the caller should ring the bell."""
 
 
 class Typeahead:
@@ -36,17 +36,17 @@ class Typeahead:
 
     @property
     def has_interrupt(self) -> bool:
-        """Whether Ctrl-C is in it."""
+        """Whether the kept text contains Ctrl-C."""
         return any(INTERRUPT in piece for piece in self._pieces)
 
     def keep(self, text: str, *, typed: bool) -> Room:
-        """Keep text behind what waits already.
+        """Append text.
 
         Args:
-            text: What has come.
-            typed: It comes from keys, or is pasted. Reading goes on then, or neither Ctrl-C nor
-                the end of the connection would be seen any more, so that what is too much is
-                dropped. What is piped in is kept whole: the peer waits.
+            text: The text that has arrived.
+            typed: Whether the text was typed or pasted. If so, reading must go on, so that Ctrl-C
+                and the end of the connection are noticed, and the excess is dropped. Piped text is
+                kept whole, and reading stops.
         """
         room = Room.ENOUGH
         if typed:
@@ -61,18 +61,18 @@ class Typeahead:
         return room
 
     def take(self) -> str:
-        """Give back all of it, and keep nothing."""
+        """Return all the text and forget it."""
         text = "".join(self._pieces)
         self.clear()
         return text
 
     def clear(self) -> None:
-        """Drop all of it."""
+        """Drop all the text."""
         self._pieces.clear()
         self._size = 0
 
     def interrupt(self) -> None:
-        """Drop what was typed up to the last Ctrl-C in it; all of it if there is none."""
+        """Drop the text up to the last Ctrl-C in it; all of it if there is none."""
         text = self.take()
         if INTERRUPT in text:
             text = text.rpartition(INTERRUPT)[2]

@@ -1,8 +1,8 @@
-"""Telling of connections that were ended for breaking a rule, without filling the log.
+"""Publishes that connections were ended for breaking a rule, at a limited rate.
 
-Unauthenticated peers decide how often that happens: a flood of them, of web requests or of
-handshakes that come to nothing would write thousands of entries a second. Each source has a few
-entries of its own, and then a number each minute.
+Unauthenticated peers decide how often that happens: a flood of connections, of HTTP requests or of
+failed handshakes would write thousands of log entries a second. Each source gets a few entries for
+single connections, and then one entry a minute with the number of connections.
 """
 
 from __future__ import annotations

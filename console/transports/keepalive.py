@@ -1,13 +1,13 @@
-"""Whether a TCP client is still there, although it says nothing.
+"""Detects that a silent TCP client is gone.
 
-A client whose machine has died, or whose way here has been cut, sends nothing, not even an end. TCP
-asks by itself (keepalive, RFC 9293, 3.8.4), which no program at the other end sees; telnet's own
-NOP would stand on the screen of clients that speak no telnet, like nc.
+A client whose machine or network has failed sends nothing, not even a FIN. TCP probes such a peer
+(keepalive, RFC 9293, 3.8.4) without any program at the other end noticing. Telnet's own NOP would
+show on the screen of clients that do not speak telnet, like nc.
 
-A client that has closed one half (``printf ... | nc -N``) waits for its output, and one that has
-gone has closed the other half too, which looks the same: TCP tells of it when it is next sent
-something. So keepalive is sooner then, and `has_gone` looks at what came of it, which asyncio does
-not: it no longer listens to a socket whose end it has read.
+A client that has half-closed its connection (``printf ... | nc -N``) waits for output. A client
+that is gone has closed both halves, which looks the same until TCP next sends it a segment. So
+keepalive probes start sooner after a half-close, and `has_gone` checks their result. asyncio does
+not: it no longer polls a socket after it has read EOF.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ import socket
 from typing import Final
 
 PROBES: Final = 3
-"""Questions without an answer after which a client counts as gone; within SSH it is the same."""
+"""Probes without an answer after which a client counts as gone; for SSH's own probes too."""
 
 HALF_CLOSED_SECONDS: Final = 10.0
-"""How long a client that has closed one half may be silent before it is asked."""
+"""How long a client that has half-closed its connection may be silent before it is probed."""
 
 LOOK_SECONDS: Final = 5.0
-"""How often one looks at a client that has closed one half."""
+"""The interval of the checks of a client that has half-closed its connection."""
 
 _MOST_SECONDS = 32767
 """The most that Linux takes (tcp(7))."""
 
 
 def tune(sock: socket.socket | None, keepalive_seconds: float | None) -> None:
-    """Make a connection's socket prompt, and have it find out when its peer is gone."""
+    """Set a connection's socket options: no delay, out-of-band data in line, keepalive."""
     if sock is None:
         return
     for level, option in (
@@ -44,7 +44,7 @@ def tune(sock: socket.socket | None, keepalive_seconds: float | None) -> None:
 
 
 def keep_alive(sock: socket.socket | None, seconds: float | None) -> None:
-    """Have a silent peer asked each so many seconds; never if it is None."""
+    """Have TCP probe a silent peer at this interval; never if it is None."""
     if sock is None or sock.family == socket.AF_UNIX:
         return  # the other end is a process of this machine, and the system knows of its end
     with contextlib.suppress(OSError):

@@ -115,7 +115,7 @@ class LazyListener(ABC, Generic[S, T]):
             await asyncio.sleep(0)
 
     async def close(self) -> None:
-        """Cut what is still connected, and give the transport a turn to say so."""
+        """Abort the open connections, and wait for the loop to report them as lost."""
         transport = self._transport
         if transport is None:
             return

@@ -1,4 +1,4 @@
-"""What peers say of themselves, made harmless: addresses, window sizes, terminal types."""
+"""Sanitises data from peers: addresses, window sizes, terminal types."""
 
 from __future__ import annotations
 

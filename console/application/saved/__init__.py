@@ -1,1 +1,1 @@
-"""Saved applications: taken apart into records, written to a file, and put together again."""
+"""Saved applications: split into records, written to a file, and restored."""

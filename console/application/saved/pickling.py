@@ -1,4 +1,4 @@
-"""Pickling of what lives in a running application, and of what its sessions have defined.
+"""Pickling of the objects of a running application, and of its sessions' definitions.
 
 cloudpickle saves functions and classes that no module has, by value. What is done here on top:
 
@@ -41,7 +41,7 @@ from console.text import escape_line
 
 _STREAMS = ("stdin", "stdout", "stderr")
 _SOURCE_PREFIX = "<console-"
-"""What the names of sessions' statements begin with, in tracebacks and in ``linecache``."""
+"""The prefix of the file names of statements, in tracebacks and in ``linecache``."""
 
 
 def type_name(value: object) -> str:
@@ -92,11 +92,11 @@ class StatePickler(cloudpickle.Pickler):  # type: ignore[misc]  # as above
         self.has_code = False
 
     def persistent_id(self, obj: Any) -> Any:
-        """Name what is known; None for anything else. Asked for each object."""
+        """Return the persistent id of a known object; None for others. Called for each object."""
         return self._known.get(id(obj))
 
     def reducer_override(self, obj: Any) -> Any:
-        """Reduce what needs our care; leave the rest to cloudpickle."""
+        """Reduce the objects that need special handling; leave the rest to cloudpickle."""
         # The type is asked, not the object: its __class__ may be user code.
         kind = type(obj)
         if id(obj) in self._skeletons:
@@ -262,7 +262,7 @@ def _memory_credentials(
 
 
 class NotRestored:
-    """Stands where something was that could not be restored.
+    """The placeholder of an object that could not be restored.
 
     Attributes:
         what: Its type, or what was to make it.
@@ -297,7 +297,7 @@ class StateUnpickler(_Unpickler):  # type: ignore[misc]  # made Any for its inne
         self.losses: list[NotRestored] = []
 
     def persistent_load(self, pid: Any) -> Any:
-        """Return what the pickler named instead of saving."""
+        """Return the object of a persistent id."""
         try:
             match pid:
                 case ("builtins",):

@@ -48,7 +48,7 @@ _CALM_SECONDS: Final = 0.5
 
 @dataclass(slots=True)
 class Contents:
-    """An application, taken apart to be saved, or to be put together.
+    """An application split into records, to be saved or restored.
 
     Attributes:
         owner: The application itself, which is not saved as an object.
@@ -85,7 +85,7 @@ class Contents:
 
 @dataclass(slots=True)
 class _Record:
-    """What is saved as one, or not at all.
+    """The unit of saving: saved whole or not at all.
 
     Attributes:
         label: How a loss is named.
@@ -366,7 +366,7 @@ def load(path: Path, make_contents: Callable[[str], Contents]) -> Contents:
 
 
 class _Names:
-    """What persistent ids name, while a file is restored."""
+    """The objects of the persistent ids, while a file is restored."""
 
     def __init__(self, contents: Contents) -> None:
         self._contents = contents

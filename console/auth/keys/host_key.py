@@ -190,7 +190,7 @@ def make_next_host_key(path: Path) -> HostKey:
 def rotate(path: Path) -> HostKey:
     """Make the next key the host key, and the host key the old one. Return the new host key.
 
-    A running server keeps its keys until it is restarted.
+    A running server keeps its keys until it is restarted, or an admin calls ``reload()``.
 
     Raises:
         KeyFileError: If there is no next key, or a file cannot be used or written. The host key

@@ -1,8 +1,8 @@
 """Bounds of a text that is edited, of its undo stack and of its kill ring: prompt_toolkit has none.
 
 An undo stack keeps whole texts: 1 MB and 1,000 keys are 480 MB. A text that is inserted with a
-count, or by a macro, grows without end. Here each of them has a bound; what would pass it is
-refused (`RefusedKey`), and the text stays as it was.
+count, or by a macro, grows without end. Here each of them has a bound; a key that would exceed it
+is refused (`RefusedKey`), and the text stays as it was.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ DOCUMENT_CHARACTERS: Final = 256 * 1024
 """The longest text in the editor. A key costs time in proportion: at this length 5 to 15 ms."""
 
 UNDO_BYTES: Final = 4 * 1024 * 1024
-"""Kept of earlier texts, for undo and redo together, of the one buffer that a session edits."""
+"""The most characters of earlier texts that are kept, for undo and redo of a buffer together."""
 
 CLIPBOARD_CHARACTERS: Final = 512 * 1024
-"""Kept of what was killed or yanked: in the kill ring, and again in vi's named registers."""
+"""The most killed or yanked characters kept in the kill ring, and again in vi's registers."""
 
 
 class RefusedKey(Exception):

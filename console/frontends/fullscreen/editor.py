@@ -87,7 +87,7 @@ class Editor:
         self._input.feed(text)
 
     def feed_eof(self) -> None:
-        """End the input after what it has."""
+        """Note the end of input: the text that was fed is still used."""
         self._input.end()
 
     def take_typeahead(self) -> str:

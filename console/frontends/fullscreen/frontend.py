@@ -159,7 +159,7 @@ class FullscreenFrontend:
         return self._host.preferences.editing == "vi" if state is None else state.vi
 
     def feed_eof(self) -> None:
-        """End the input after what it has."""
+        """Note the end of input: the text that was fed is still used."""
         self._ended = True
         self._arrived.set()
         if self._editor is not None and self._editor.is_reading:

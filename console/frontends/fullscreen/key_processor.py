@@ -1,9 +1,9 @@
-"""Runs the bindings of keys: an error costs its key, and no key begins late in a turn of the loop.
+"""Runs the bindings of keys: an error drops one key, and each turn of the loop is bounded in time.
 
 prompt_toolkit handles all keys that wait in one call, with those that macros add, and lets an
-exception of a binding out to whatever fed the keys. Here a call handles keys for `TURN_SECONDS`,
-and goes on in the loop's next turn, between which the other sessions have theirs. A binding that
-raises loses its own key: the session goes on with its text.
+exception of a binding propagate to the caller that fed the keys. Here a call handles keys for
+`TURN_SECONDS` and then continues in the loop's next turn, so that other sessions run in between.
+If a binding raises, only its key is lost: the session goes on with its text.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from console.frontends.fullscreen.copies import with_names
 logger = logging.getLogger("console.frontends")
 
 TURN_SECONDS: Final = 0.005
-"""No key is begun later in a turn of the loop (the worst that one peer may hold it)."""
+"""No key is begun later than this in a turn of the loop: one peer blocks it for little longer."""
 
 REPEATS: Final = 1000
 """The largest count before a key that does something so many times."""
@@ -44,7 +44,7 @@ RECORDED_KEYS: Final = 10_000
 _COUNT_DIGITS: Final = 7
 
 _PLACES: Final = frozenset("G|%hjklwWbBeE{}()fFtT;,nNdycxXsDCY~^$0_")
-"""Keys of vi's command mode whose count says where, or how far: they do one thing, once."""
+"""Keys of vi's command mode whose count is a position or a distance, not a repetition."""
 
 
 class BoundedEvent(KeyPressEvent):

@@ -1,4 +1,4 @@
-"""What a client says, for a receiver that may attach itself later. No I/O."""
+"""Passes a client's input and events to a receiver that may attach itself later. No I/O."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ less typed text, and a window that is resized so often has no session to see it.
 
 
 class Delivery:
-    """Tells a receiver, and keeps what comes before there is one."""
+    """Calls a receiver, and queues the calls until there is one."""
 
     def __init__(self) -> None:
         self._receiver: TerminalReceiver | None = None

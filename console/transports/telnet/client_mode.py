@@ -1,4 +1,4 @@
-"""What a telnet client does by itself, as far as its options and its first line tell."""
+"""Determines whether a telnet client echoes and edits lines locally."""
 
 from __future__ import annotations
 

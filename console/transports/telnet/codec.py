@@ -89,7 +89,7 @@ _MUTE = logging.Logger("console.telnet.codec", logging.CRITICAL + 1)  # noqa: LO
 
 
 class Signal(enum.Enum):
-    """What a client tells beside typed bytes."""
+    """An event from a client that is not typed bytes."""
 
     INTERRUPT = enum.auto()
     RESIZED = enum.auto()

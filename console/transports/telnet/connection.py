@@ -63,7 +63,7 @@ class Owner(Protocol):
 
 
 class _State(enum.Enum):
-    """The life of a connection; it only goes down."""
+    """The states of a connection, in order; it never goes back to an earlier one."""
 
     LOGIN = "login"
     OPEN = "open"

@@ -19,12 +19,12 @@ class Stage:
 
     @property
     def is_attached(self) -> bool:
-        """Whether a session takes what is typed: it is not limited any more then."""
+        """Whether a session takes the input, which is then no longer limited."""
         return False
 
     @property
     def is_verifying(self) -> bool:
-        """Whether credentials are being verified: what is typed waits meanwhile."""
+        """Whether credentials are being verified, while input waits."""
         return False
 
     def typed(self, text: str) -> None:
