@@ -31,6 +31,7 @@ from typing import TypedDict
 from console.text import quoted
 
 __all__ = [
+    "AccessEnded",
     "ConnectionDropped",
     "Event",
     "ExceptionShown",
@@ -164,7 +165,11 @@ class SessionKicked(SessionEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessEnded(SessionEvent):
-    """A session is ended because its user was removed or lowered, or the key revoked."""
+    """A session is ended because its user was removed or lowered, or the key revoked.
+
+    Attributes:
+        reason: What has changed.
+    """
 
     reason: str
 

@@ -63,7 +63,7 @@ def list_keys(name: str) -> None:
 @click.argument("fingerprint")
 @naming_options
 def remove(name: str, fingerprint: str) -> None:
-    """Take a key from user NAME. Open sessions stay open."""
+    """Take a key from user NAME. Sessions opened with it end within 30 seconds."""
     named_store().revoke_key(name, fingerprint)
     click.echo(f"{fingerprint} no longer lets {name} in")
 

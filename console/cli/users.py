@@ -83,7 +83,7 @@ def passwd(name: str, *, from_stdin: bool) -> None:
 @click.argument("name")
 @naming_options
 def remove(name: str) -> None:
-    """Remove a user, keys and second factor included. Open sessions stay open."""
+    """Remove a user, keys and second factor included. Open sessions end within 30 seconds."""
     store = named_store()
     with _warning_of_no_admin(store):
         store.remove(name)
@@ -95,7 +95,7 @@ def remove(name: str) -> None:
 @click.argument("role", type=_ROLE)
 @naming_options
 def role(name: str, role: str) -> None:
-    """Make user NAME a viewer, an operator or an admin. Open sessions keep their role."""
+    """Make user NAME a viewer, an operator or an admin. Sessions of a user who is lowered end."""
     store = named_store()
     with _warning_of_no_admin(store):
         store.set_role(name, Role(role))

@@ -184,7 +184,7 @@ def test_users_and_ssh(command, run):
     process = run("console.toml")
     telnet = int(process.wait_for_stdout(r"starting on (\d+)\n")[1])
     ssh = process.wait_for_stdout(r"starting on (\d+) \(ssh\)\n")[1]
-    with line_login(telnet) as client:
+    with line_login(telnet, "boss", "sekrit-8") as client:
         assert client.run("foo = 12") == ""
     # By key, because ssh asks for a password on a terminal only.
     key = process.stdout_file.parent / "id"
