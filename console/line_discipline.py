@@ -1,4 +1,4 @@
-"""A line discipline: turns typed text into lines, with echo, erase, Ctrl-C and Ctrl-D.
+"""Typed text to lines: echo, erase, Ctrl-C and Ctrl-D, as a terminal driver does it.
 
 For clients that leave line editing to us (telnet in character mode) and for those that send whole
 lines (nc, a pipe). No I/O: text goes in with `LineDiscipline.feed`, events come out of
@@ -48,6 +48,7 @@ LineEvent = Line | Interrupt | EndOfFile
 _PLAIN = re.compile("[^\x00-\x1f\x7f-\x9f]+")
 
 _BELL = "\x07"
+_ERASE_KEYS = frozenset("\x7f\b\x15\x17")
 
 # A tab's width depends on a column that we do not know, and erasing must know the width.
 _TAB_ECHO = "    "
@@ -70,8 +71,9 @@ class LineDiscipline:
     r"""See the module's docstring.
 
     Enter is CR, LF, CR LF or CR NUL. DEL and BS erase a character with its combining marks, Ctrl-W
-    a word, Ctrl-U the line. Tab is kept. Escape sequences (arrow keys, the markers of a bracketed
-    paste) and all other control characters are dropped.
+    a word, Ctrl-U the line; a client that echoes by itself has no erase keys. Tab is kept. Escape
+    sequences (arrow keys, the markers of a bracketed paste) and all other control characters are
+    dropped.
 
     Attributes:
         echo: Whether to show what is typed. False: the client does it by itself, and nothing at
@@ -133,7 +135,7 @@ class LineDiscipline:
                 return event
 
     def take_output(self) -> str:
-        """Return the output for the client since the last call, and forget it."""
+        """Give back what the client should see since the last call."""
         output = "".join(self._output)
         self._output.clear()
         return output
@@ -191,7 +193,9 @@ class LineDiscipline:
     def _control(self, character: str) -> LineEvent | None:
         second_half = self._after_cr and character in {"\n", "\x00"}
         self._after_cr = character == "\r"
-        if second_half:
+        # A client that echoes edits its lines itself. A web page's request could else erase the
+        # names of its headers, and what is left of them could be a login.
+        if second_half or (character in _ERASE_KEYS and not self.echo):
             return None
         match character:
             case "\r" | "\n":

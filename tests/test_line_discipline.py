@@ -115,8 +115,17 @@ def test_without_echo_nothing_is_sent(text):
 
 @given(text=KEYS)
 def test_echo_does_not_change_the_events(text):
-    """PredictiveEcho and mask change what is shown, not what is read."""
-    assert typed(text, echo=False)[0] == typed(text, mask="*")[0] == typed(text)[0]
+    """Echo and mask change what is shown, not what is read, erase keys apart."""
+    assert typed(text, mask="*")[0] == typed(text)[0]
+    kept = "".join(character for character in text if character not in "\x7f\b\x15\x17")
+    if kept == text:
+        assert typed(text, echo=False)[0] == typed(text)[0]
+
+
+def test_a_client_that_echoes_has_no_erase_keys():
+    """Ctrl-U in the value of an HTTP header leaves the header's name in the line."""
+    assert typed("X-A: \x15boss\r\n", echo=False)[0] == [Line("X-A: boss")]
+    assert typed("ab\x7f\b\x17c\r\n", echo=False)[0] == [Line("abc")]
 
 
 @given(

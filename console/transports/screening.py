@@ -8,10 +8,12 @@ from typing import Final
 from console.limits import UNAUTHENTICATED_BYTES
 
 _HTTP_REQUEST: Final = re.compile(rb"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE|CONNECT|PRI) ")
+_HTTP_LINE: Final = re.compile(rb"[^\r\n]* HTTP/\d(?:\.\d)?[ \t]*[\r\n]")
+_HOST_LINE: Final = re.compile(rb"[\r\n]host[ \t]*:", re.IGNORECASE)
 _TLS_HANDSHAKE: Final = b"\x16\x03"
 
-_BEGINNING_BYTES: Final = len(b"OPTIONS ")
-"""After so many it is known whether the peer speaks one of the two."""
+_BEGINNING_BYTES: Final = 4096
+"""Looked at: the first line of a request whose method we do not know, and its ``Host`` line."""
 
 
 class Screening:
@@ -54,7 +56,11 @@ class Screening:
 
 
 def _other_protocol(beginning: bytes) -> str | None:
-    if _HTTP_REQUEST.match(beginning):
+    if (
+        _HTTP_REQUEST.match(beginning)
+        or _HTTP_LINE.match(beginning)
+        or (not beginning.startswith(b"SSH-") and _HOST_LINE.search(beginning))
+    ):
         return "an HTTP request"
     if beginning.startswith(_TLS_HANDSHAKE):
         return "a TLS handshake"

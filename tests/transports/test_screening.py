@@ -12,6 +12,9 @@ from console.transports.screening import Screening
         (b"GET / HTTP/1.1\r\n", "an HTTP request"),
         (b"OPTIONS * HTTP/1.1\r\n", "an HTTP request"),
         (b"PRI * HTTP/2.0\r\n", "an HTTP request"),
+        (b"BREW /pot HTTP/1.1\r\n", "an HTTP request"),
+        (b"X-Method /x HTTP/1.0\r\n", "an HTTP request"),
+        (b"x\r\nhOST: localhost\r\n", "an HTTP request"),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01", "a TLS handshake"),
     ],
 )
@@ -23,7 +26,17 @@ def test_another_protocol_is_named(data, protocol, size):
     assert next(filter(None, found)) == f"{protocol}, not SSH"
 
 
-@pytest.mark.parametrize("data", [b"SSH-2.0-OpenSSH_9.2\r\n", b"boss\r\nGET / ", b"GETRUDE ", b""])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"boss\r\nGET / ",
+        b"GETRUDE ",
+        b"",
+        b"boss\r\nsekrit\r\nhostname\r\n",
+        b"SSH-2.0-x\r\n\0\nHost:",
+    ],
+)
 def test_what_is_expected_is_taken(data):
     """Only the first bytes count, and only whole words of HTTP."""
     assert Screening("SSH").take(data) is None
