@@ -10,7 +10,7 @@ import asyncio
 import functools
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -33,8 +33,8 @@ FRESH_SECONDS: Final = 1.0
 _REMOVED: Final = "the user, the key or the password has been taken out"
 _REMOVED_WORDS: Final = "you are not let in any more"
 
-Opened = tuple["asyncssh.SSHServerChannel[bytes]", SshTerminal]
-"""What asyncssh takes for a channel: the channel, and its session."""
+Opened = tuple["asyncssh.SSHServerChannel[bytes]", SshTerminal | Awaitable[SshTerminal]]
+"""What asyncssh takes for a channel: the channel, and its session, or what will return it."""
 
 
 class Link(Protocol):
@@ -98,14 +98,30 @@ class SessionChannels:
         """Open a channel for a shell or a command, in bytes; None if it is refused."""
         if self.principal is None:
             return None
-        if len(self._terminals) >= CHANNELS:
-            logger.info("%s: more than %d sessions on one connection", self._link.peer, CHANNELS)
-            return None
         channel = self._link.create_server_channel(encoding=None)
-        terminal = self._terminal(self.principal)
+        if len(self._terminals) >= CHANNELS:
+            return channel, self._open_in_place(channel)
+        return channel, self._begin(channel, self.principal)
+
+    async def _open_in_place(self, channel: asyncssh.SSHServerChannel[bytes]) -> SshTerminal:
+        """Open a channel in the place of one that the client has closed just before.
+
+        asyncssh lets go of a closed channel in the loop's next turn, and may have read the request
+        for another one together with the end of that.
+        """
+        await asyncio.sleep(0)
+        if self.principal is None or len(self._terminals) >= CHANNELS:
+            logger.info("%s: more than %d sessions on one connection", self._link.peer, CHANNELS)
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "too many sessions")
+        return self._begin(channel, self.principal)
+
+    def _begin(
+        self, channel: asyncssh.SSHServerChannel[bytes], principal: Principal
+    ) -> SshTerminal:
+        terminal = self._terminal(principal)
         take_requests(channel, functools.partial(self._requested, terminal))
         take_few_variables(channel)
-        return channel, terminal
+        return terminal
 
     def _requested(self, terminal: SshTerminal, grant: Callable[[], None]) -> None:
         """Begin a session, once the user has been looked up if the login is not a fresh one."""
