@@ -24,6 +24,11 @@ CLIPBOARD_CHARACTERS: Final = 512 * 1024
 """The most killed or yanked characters kept in the kill ring, and again in vi's registers."""
 
 
+_SHORT_CHARACTERS: Final = 4096
+_SHORT_TEXTS: Final = 64
+"""So many texts of this length are 1 MiB at most, by which the bound may be passed meanwhile."""
+
+
 class RefusedKey(Exception):
     """A key would pass a bound. The text is unchanged; the user hears a bell."""
 
@@ -48,7 +53,9 @@ class BoundedBuffer(Buffer):
     def save_to_undo_stack(self, clear_redo_stack: bool = True) -> None:
         """Keep the text for undo; the oldest one goes first."""
         super().save_to_undo_stack(clear_redo_stack)
-        drop_oldest(self._undo_stack, UNDO_BYTES - _bytes_of(self._redo_stack))
+        # Each key saves, and adding a stack up takes time: of short texts it is done now and then.
+        if len(self.text) > _SHORT_CHARACTERS or not len(self._undo_stack) % _SHORT_TEXTS:
+            drop_oldest(self._undo_stack, UNDO_BYTES - _bytes_of(self._redo_stack))
 
     @property
     def history_loads(self) -> bool:
