@@ -71,7 +71,7 @@ class SessionChannels:
         self._context = context
         self._terminals: set[SshTerminal] = set()
         self._look_ups: set[asyncio.Task[None]] = set()
-        # One look-up for a connection, however many channels ask: the queue is everybody's.
+        # One look-up at a time for a connection: all users share the queue.
         self._one_at_a_time = asyncio.Lock()
         self._writing_held = False
         self._fresh_since = -math.inf
